@@ -14,7 +14,10 @@ from pathlib import Path
 import structlog
 
 from bot.checks.folders import require_writable
+from bot.commands.reading import NO_LORA
+from bot.commands.text import normalize
 from bot.desk.files import free_and_needed_bytes
+from bot.desk.loras.shelf import LoraShelf
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import Settings, token_file_variable
@@ -107,7 +110,7 @@ def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
     for refused in shelf.rejected:
         yield Finding(Level.WRONG, "shelf", "lora_refused", {"name": refused.name, "error": refused.error})
     default = settings.engine.default_lora
-    if default and default not in shelf.files:
+    if default and normalize(default) != NO_LORA and LoraShelf(shelf).find(default) is None:
         yield Finding(Level.WRONG, "shelf", "default_unknown", {"name": default})
 
 

@@ -11,6 +11,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.table import Table
@@ -26,12 +27,14 @@ from engine.durable import make_folder, replacing, sync_file, write_file
 from engine.errors import LoraMissing, LoraNameRefused, LoraPinBroken, LoraRejected
 from engine.formatting import in_mib
 from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
+from engine.shelf.layouts import describe_layout
 from engine.shelf.metadata import Proposals, proposals_of
-from engine.shelf.names import SUFFIX, require_name
+from engine.shelf.names import SUFFIX, is_lora_file, require_name
 from engine.shelf.numbers import check_numbers
-from engine.shelf.sidecar import parse_sidecar, read_sidecar, sidecar_path
+from engine.shelf.sidecar import MAX_TITLE, Sidecar, parse_sidecar, read_sidecar, sidecar_path
 from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 
+SHOWN_LAYOUTS = 4
 _PIN = re.compile(r"sha256\s*=")  # a line of a sidecar
 
 
@@ -40,8 +43,9 @@ class FileFacts:
     """What a file that fits the model holds.
 
     Attributes:
+        layout: How its tensors are named.
         tensors: All of them take effect.
-        layers: How many layers they change.
+        layers: How many layers they change, of ``model_layers``.
         kinds: As what the changes are held.
         rank: The largest; 0 if none is of low rank.
         proposals: What the trainer wrote about the file; nobody has checked it.
@@ -51,8 +55,10 @@ class FileFacts:
     path: str
     sha256: str
     bytes: int
+    layout: tuple[str, ...]
     tensors: int
     layers: int
+    model_layers: int
     kinds: tuple[str, ...]
     rank: int
     proposals: Proposals
@@ -155,9 +161,10 @@ def examine(path: Path, model: ModelInfo, name: str = "") -> FileFacts:
     Raises:
         LoraRejected: Its class says why.
     """
+    linears, vectors = linear_shapes(model.folder), vector_lengths(model.folder)
     with open_regular_file(path) as file:
         tensors, metadata = read_tensors(file)
-        layers = find_layers(tensors, linear_shapes(model.folder), vector_lengths(model.folder), metadata)
+        layers = find_layers(tensors, linears, vectors, metadata)
         check_numbers(file, tensors, layers)
         size = os.fstat(file.fileno()).st_size
     return FileFacts(
@@ -165,12 +172,26 @@ def examine(path: Path, model: ModelInfo, name: str = "") -> FileFacts:
         path=str(path),
         sha256=sha256_of(path),
         bytes=size,
+        layout=describe_layout(tensors)[:SHOWN_LAYOUTS],
         tensors=len(tensors),
-        layers=sum(len(layer.modules) for layer in layers),
+        layers=len({module for layer in layers for module in layer.modules if module in linears}),
+        model_layers=len(linears),
         kinds=tuple(sorted({kind.value for layer in layers for kind in layer.kinds})),
         rank=max(layer.rank for layer in layers),
         proposals=proposals_of(metadata),
     )
+
+
+def proposed_sidecar(proposals: Proposals, locale: str) -> str:
+    """Return a sidecar that states nothing: the trainer's words are comments, for the host to decide."""
+    proposed = {
+        "titles.en": proposals.title[:MAX_TITLE], "trigger": proposals.trigger, "base": proposals.base
+    }  # fmt: skip
+    lines = [
+        f"# {field} = {json.dumps(value, ensure_ascii=False)}" for field, value in proposed.items() if value
+    ]
+    first = text(N_("The file proposes these lines. Remove the # before one to make it count."), locale)
+    return "\n".join([f"# {first}", *lines, ""]) if lines else ""
 
 
 def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) -> int:
@@ -197,6 +218,9 @@ def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) ->
     except LoraRejected as error:
         _refuse(out, name, error, locale, as_json=False)
         return 1
+    proposed = proposed_sidecar(facts.proposals, locale)
+    if proposed and not os.path.lexists(sidecar_path(target)):
+        write_file(sidecar_path(target), proposed.encode())
     shown = N_("“{name}” is on the shelf: {path}. A running bot draws its trial picture, then offers it.")
     out.print_line(text(shown, locale, name=name, path=str(target)))
     return 0
@@ -207,9 +231,8 @@ def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
     file = _find(shelf, name)
-    path = file.path if file else folder / f"{name}{SUFFIX}"
-    is_refused = any(each.name == name for each in shelf.rejected) and os.path.lexists(path)
-    if not (file or is_refused) or not path.is_relative_to(folder) or ".." in path.parts:
+    path = file.path if file else _refused_path(shelf, name)
+    if path is None or not path.is_relative_to(folder):
         return _unknown(out, name, locale)
     path.unlink()
     sidecar_path(path).unlink(missing_ok=True)
@@ -223,9 +246,8 @@ def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: boo
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
     file = _find(shelf, name)
-    path = file.path if file else folder / f"{name}{SUFFIX}"
-    is_broken = any(each.name == name and isinstance(each.error, LoraPinBroken) for each in shelf.rejected)
-    if not (file or is_broken) or not path.is_relative_to(folder):
+    path = file.path if file else _refused_path(shelf, name, LoraPinBroken)
+    if path is None or not path.is_relative_to(folder):
         return _unknown(out, name, locale)
     place, sha256 = sidecar_path(path), "" if is_off else sha256_of(path)
     before = read_sidecar(path)
@@ -248,7 +270,8 @@ def _print_facts(
     out: Screen, facts: FileFacts, locale: str, *, as_json: bool, file: LoraFile | None = None
 ) -> None:
     if as_json:
-        _print_json(out, asdict(facts))
+        stated = {} if file is None else {"sidecar": _plain(asdict(file.sidecar))}
+        _print_json(out, asdict(facts) | stated)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
     rows: list[tuple[str, str]] = [
@@ -258,22 +281,41 @@ def _print_facts(
         ("MiB", in_mib(facts.bytes)),
         (N_("rank"), str(facts.rank)),
         (N_("kinds"), ", ".join(facts.kinds)),
+        (N_("layout"), ", ".join(facts.layout)),
         (N_("tensors, all in use"), str(facts.tensors)),
-        (N_("changed layers"), str(facts.layers)),
+        (N_("changed layers"), f"{facts.layers} / {facts.model_layers}"),
         (N_("title, by its trainer"), facts.proposals.title),
         (N_("trigger, by its trainer"), facts.proposals.trigger),
         (N_("base model, by its trainer"), facts.proposals.base),
     ]
     if file is not None:
-        rows += [
-            (N_("title"), file.titles.get(locale, "")),
-            (N_("trigger"), file.trigger),
-            (N_("weight"), f"{file.weight:g}"),
-        ]
+        rows += _stated(file.sidecar, locale)
     for label, value in rows:
         if value:
             add_row(table, (text(label, locale), value))
     out.print(table)
+
+
+def _stated(sidecar: Sidecar, locale: str) -> list[tuple[str, str]]:
+    """Return what the sidecar states, by the names of its fields."""
+    usual = _plain(asdict(Sidecar()))
+    rows = [(N_("title"), sidecar.titles.get(locale) or sidecar.titles.get("en", ""))]
+    for name, value in _plain(asdict(sidecar)).items():
+        if name == "helpers":
+            value = [f"{helper.name}:{helper.weight:g}" for helper in sidecar.helpers]
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        if name != "titles" and (name == "weight" or value != usual.get(name)):
+            rows.append((name, shown))
+    return rows
+
+
+def _plain(sidecar: dict[str, object]) -> dict[str, object]:
+    """Return a sidecar in values of JSON; the moment of its end as text."""
+    plain = {name: sorted(each) if isinstance(each, frozenset) else each for name, each in sidecar.items()}
+    expires_ms = plain.pop("expires_ms")
+    if isinstance(expires_ms, int):
+        plain["expires"] = datetime.fromtimestamp(expires_ms / 1_000, UTC).isoformat()
+    return plain
 
 
 def _print_json(out: Screen, values: Mapping[str, object]) -> None:
@@ -298,6 +340,14 @@ def _unknown(out: Screen, name: str, locale: str) -> int:
 def _find(shelf: Shelf, name: str) -> LoraFile | None:
     wanted = normalize(name)
     return next((file for each, file in shelf.files.items() if normalize(each) == wanted), None)
+
+
+def _refused_path(shelf: Shelf, name: str, kind: type[LoraRejected] = LoraRejected) -> Path | None:
+    """Return the refused LoRA file of this name."""
+    for each in shelf.rejected:
+        if each.name == name and isinstance(each.error, kind) and each.path and is_lora_file(each.path.name):
+            return each.path
+    return None
 
 
 def _model_of(settings: Settings) -> ModelInfo:

@@ -67,10 +67,16 @@ class LoraFile:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file of the shelf that nobody can choose, and why."""
+    """A file of the shelf that nobody can choose, and why.
+
+    Attributes:
+        name: Printable.
+        path: None for one that is not of a folder.
+    """
 
     name: str
     error: LoraRejected
+    path: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[P
                 file = _examine(candidate, named, layers)
             except LoraRejected as error:
                 error.facts["name"] = candidate.name
-                rejected.append(Rejected(candidate.name, error))
+                rejected.append(Rejected(candidate.name, error, candidate.path))
             else:
                 files[file.name] = file
                 named[normalize(file.name)] = file.name
@@ -152,5 +158,5 @@ def _lonely(sidecars: Sequence[Path], expected: Collection[Path], folder: Path) 
         if path not in expected:
             kind = LoraTableRefused if path == folder / TABLE else LoraSidecarAlone
             name = printable(path.relative_to(folder).as_posix())
-            rejected.append(Rejected(name, kind(name=name)))
+            rejected.append(Rejected(name, kind(name=name), path))
     return rejected

@@ -5,6 +5,7 @@ peft, ai-toolkit, ComfyUI, kohya, LyCORIS and DiffSynth; other names are not gue
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -92,6 +93,16 @@ def parse_tensor_name(name: str) -> TensorName | None:
     if match := _OTHERS.fullmatch(name):
         return TensorName(_module_path(match["path"]), _PARTS[match["part"] or match["pair"]])
     return None
+
+
+def describe_layout(names: Iterable[str]) -> tuple[str, ...]:
+    """Return how tensors are named around modules, as ``transformer.….lora_A.weight``; frequent first."""
+    shapes: Counter[str] = Counter()
+    for name in names:
+        if (parsed := parse_tensor_name(name)) is not None:
+            prefix, found, part = name.partition(parsed.path)
+            shapes[f"{prefix}…{part}" if found else f"…{parsed.part}"] += 1
+    return tuple(shape for shape, _ in shapes.most_common())
 
 
 def _module_path(path: str) -> str:

@@ -43,7 +43,7 @@ class FakeFolder:
             try:
                 files[path.stem] = await self.examine(path)
             except LoraRejected as error:
-                rejected.append(Rejected(path.stem, error))
+                rejected.append(Rejected(path.stem, error, path))
         self._shelf.replace(Shelf(files, tuple(rejected)))
         return self.shelf
 

@@ -54,6 +54,7 @@ from bot.store.loras import ShelfAction, ShelfChange
 from engine.durable import make_folder, sync_file
 from engine.errors import EngineError, LoraRejected
 from engine.shelf import LoraFile, Shelf
+from engine.shelf.names import is_lora_file
 
 log = structlog.get_logger("bot.desk")
 
@@ -321,9 +322,8 @@ class ShelfManagement:
     def _refused_path(self, name: str) -> Path | None:
         """Return the file of a refused LoRA, which only its exact name finds."""
         for each in self._files.shelf.rejected:
-            path = self._files.folder / f"{each.name}.safetensors"
-            if each.name == name and path.parent.is_relative_to(self._files.folder) and path.is_file():
-                return path
+            if each.name == name and each.path is not None and is_lora_file(each.path.name):
+                return each.path
         return None
 
 

@@ -182,8 +182,9 @@ def test_faults_of_the_shelf_are_found(tmp_path: Path) -> None:
     assert levels(list(checks.check_shelf(plain, Shelf({})))) == {"no_loras": Level.NOTE}
     both = levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}, (refused,)))))
     assert both == {"loras": Level.FINE, "lora_refused": Level.WRONG, "default_unknown": Level.WRONG}
-    named = settings(tmp_path, SUGARBOT_ENGINE__DEFAULT_LORA="sugar")
-    assert "default_unknown" not in levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}))))
+    for default in ("sugar", "SUGAR", "none"):
+        named = settings(tmp_path, SUGARBOT_ENGINE__DEFAULT_LORA=default)
+        assert "default_unknown" not in levels(list(checks.check_shelf(named, Shelf({"sugar": SUGAR}))))
 
 
 def test_faults_refuse_the_start_together_and_notes_are_logged() -> None:

@@ -10,7 +10,9 @@ import pytest
 
 from bot.cli import lora
 from bot.settings import Settings
-from tests.unit.engine.folders import lora_tensors, safetensors
+from engine.shelf import Sidecar
+from engine.shelf.sidecar import parse_sidecar
+from tests.unit.engine.folders import lora_tensors, pack, safetensors
 
 INK = Path("engine/demo/spare/ink.safetensors").resolve()
 ANIME = Path("engine/demo/loras/anime.safetensors").resolve()
@@ -161,3 +163,62 @@ async def test_a_sidecar_that_a_pin_would_spoil_stays(settings: Settings, printe
 async def test_a_built_in_file_is_not_pinned(settings: Settings, printed: Callable[[], str]) -> None:
     assert await lora.pin(settings, "sugar") == 1
     assert own_files(settings) == []
+
+
+async def test_everything_that_a_sidecar_states_is_shown(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert settings.engine.lora_dir is not None
+    await lora.add(settings, INK, "pen")
+    (settings.engine.lora_dir / "pen.toml").write_text(
+        'trigger = "ink"\nhelpers = ["soft light:0.5"]\npeople = ["discord:2", "discord:1"]\n'
+        'expires = 2027-01-01\ndepicts_person = true\n[titles]\nen = "Pen"\n'
+    )
+    printed()
+    assert await lora.info(settings, "pen") == 0
+    shown = printed()
+    for part in (
+        "Pen",
+        "ink",
+        "soft light:0.5",
+        "discord:1, discord:2",
+        "2027-01-01T00:00:00+00:00",
+        "49 / ",
+    ):
+        assert part in shown
+    assert "….lora_A.weight" in shown
+    assert await lora.info(settings, "pen", as_json=True) == 0
+    stated = json.loads(printed())["sidecar"]
+    assert stated["helpers"] == [{"name": "soft light", "weight": 0.5}]
+    assert (stated["people"], stated["expires"]) == (["discord:1", "discord:2"], "2027-01-01T00:00:00+00:00")
+
+
+async def test_what_a_file_says_about_itself_is_only_proposed(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    content = INK.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = {
+        "modelspec.title": "x" * 100 + '"\x1b[2J', "trigger_word": 'a "b" \\ \n[people]', "base_model": "Z"
+    }  # fmt: skip
+    path = tmp_path / "said.safetensors"
+    path.write_bytes(pack(header, content[end:]))
+    assert await lora.add(settings, path, "") == 0
+    assert settings.engine.lora_dir is not None
+    sidecar = settings.engine.lora_dir / "said.toml"
+    assert parse_sidecar(sidecar.read_bytes()) == Sidecar()
+    lines = sidecar.read_text().splitlines()[1:]
+    stated = parse_sidecar("\n".join(line.removeprefix("# ") for line in lines).encode())
+    assert (stated.titles, stated.base) == ({"en": "x" * 80}, "Z")
+    assert stated.trigger == 'a "b" \\ \\n[people]'
+
+
+async def test_a_refused_file_is_removed_whatever_its_suffix_and_folder(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert settings.engine.lora_dir is not None
+    (settings.engine.lora_dir / "old").mkdir()
+    (settings.engine.lora_dir / "old" / "bad v1.SAFETENSORS").write_bytes(b"")
+    assert await lora.remove(settings, "old/bad v1") == 0
+    assert await lora.list_shelf(settings) == 0

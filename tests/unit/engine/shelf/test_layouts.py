@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.shelf.layouts import Part, TensorName, module_names, parse_tensor_name
+from engine.shelf.layouts import Part, TensorName, describe_layout, module_names, parse_tensor_name
 
 BLOCKS = ("layers.0", "layers.11", "noise_refiner.1", "context_refiner.0")
 PARTS = (
@@ -117,3 +117,11 @@ def test_another_models_modules_are_unknown() -> None:
     known = module_names(MODULES)
     for path in ("layers.99.attention.to_q", "double_blocks.0.img_attn.qkv", "te_text_model_layers_0", "0"):
         assert path not in known
+
+
+def test_a_layout_is_described_by_what_its_names_have_in_common() -> None:
+    names = [
+        f"transformer.layers.{block}.attention.to_q.lora_{side}.weight" for block in "01" for side in "AB"
+    ]
+    described = describe_layout([*names, "layers.0.attention.to_q.alpha", "no layout"])
+    assert described == ("transformer.….lora_A.weight", "transformer.….lora_B.weight", "….alpha")

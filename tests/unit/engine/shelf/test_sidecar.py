@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,14 @@ def test_a_sidecar_states_everything() -> None:
         expires_ms=1_798_761_600_000,
         sha256="0a" * 32,
     )
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_example_in_the_readme_is_a_sidecar(readme: str) -> None:
+    text = Path(readme).read_text(encoding="utf-8")
+    example = next(part for part in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "trigger" in part)
+    sidecar = parse_sidecar(example.encode())
+    assert all(getattr(sidecar, field.name) for field in fields(Sidecar) if field.name != "least_weight")
 
 
 def test_no_sidecar_states_nothing(tmp_path: Path) -> None:
