@@ -25,6 +25,7 @@ MAX_HEADER_BYTES = 4 * 2**20
 MAX_TENSORS = 4096  # the same LoRA has 476 tensors, the text encoder 398
 MAX_DIMENSIONS = 8
 MAX_METADATA = 1024  # strings; trainers write up to a hundred
+MAX_NAME = 1000  # letters or escapes of a tensor's name; the longest of a trainer has some 90
 _ARCHIVES = {b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7z", b"Rar!": "rar"}
 _ITEM_BYTES = {
     "F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2,
@@ -33,7 +34,8 @@ _ITEM_BYTES = {
 
 # Possessive: no character is looked at twice.
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
-_KEY = re.compile(rb"[ \t\r\n]*+(" + _STRING + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
+_NAME = rb'"(?:[^"\\]|\\.){0,%d}+"' % MAX_NAME
+_KEY = re.compile(rb"[ \t\r\n]*+(" + _NAME + rb")[ \t\r\n]*+:[ \t\r\n]*+", re.DOTALL)
 _VALUE = re.compile(_STRING, re.DOTALL)
 _ENTRY = re.compile(rb"\{[^{}]{0,1000}+\}")
 _NEXT = re.compile(rb"[ \t\r\n]*+([,}])")
@@ -134,6 +136,7 @@ def _parse(
     tensors: dict[str, Tensor] = {}
     metadata: dict[str, str] = {}
     spans: list[tuple[int, int]] = []
+    has_metadata = False
     is_open = not _EMPTY.match(text)
     place = 1 if is_open else text.index(b"}") + 1
     while is_open:
@@ -141,8 +144,11 @@ def _parse(
         if key is None:
             raise _no_json()
         if key[1] == b'"__metadata__"':
+            if has_metadata:
+                raise _malformed("__metadata__")
+            has_metadata = True
             found, place = _parse_metadata(text, key.end(), wanted)
-            metadata |= found
+            metadata = found
         else:
             value = _ENTRY.match(text, key.end())
             name = _decode(key[1])
@@ -197,7 +203,7 @@ def _decode(json: bytes) -> object:
 
 
 def _no_json() -> BadHeader:
-    return BadHeader(Flaw.DAMAGED, "The header is not JSON.")
+    return BadHeader(Flaw.DAMAGED, "The header is not JSON, or has too long a name.")
 
 
 def _malformed(name: str) -> BadHeader:

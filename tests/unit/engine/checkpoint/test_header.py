@@ -8,11 +8,13 @@ import time
 import tracemalloc
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.checkpoint import header as module
 from engine.checkpoint.header import (
     MAX_HEADER_BYTES,
     MAX_METADATA,
@@ -108,11 +110,21 @@ def test_too_many_metadata_are_refused(path: Path) -> None:
         b'{"\xff": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}',
         b'{"__metadata__": {"a": "b"} "a": 1}',
         b'{"__metadata__": {"a": "b"',
+        b'{"__metadata__": {"a": "b"}, "__metadata__": {"a": "b"}}',
         b'{"a": "\\',
     ],
 )
 def test_a_header_with_an_error_in_its_json_is_refused(path: Path, text: bytes) -> None:
     assert flaw_of(path, pack(text, bytes(4))) is Flaw.DAMAGED
+
+
+@pytest.mark.parametrize("letter", [b"a", b"\\n"])
+def test_a_name_of_more_than_a_thousand_letters_or_escapes_is_refused_undecoded(path: Path, letter: bytes) -> None:
+    header = b'{"%s": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    assert len(read(path, pack(header % (letter * 1000), bytes(4)))) == 1
+    with mock.patch.object(module, "from_json") as parser:
+        assert flaw_of(path, pack(header % (letter * 1001), bytes(4))) is Flaw.DAMAGED
+    parser.assert_not_called()
 
 
 @pytest.mark.parametrize("length", [0, 1])
