@@ -119,4 +119,5 @@ def _entries(folder: Path | str, depth: int) -> Iterator[tuple[str, LoraRejected
                 else:
                     yield entry.path, LoraNameRefused(limit=MAX_NAME, depth=MAX_DEPTH)
             else:
-                yield entry.path, LoraNotAFile() if entry.is_dir() else None  # linked, or named as a file
+                # A linked folder, or one named as a file; ``entry.is_dir`` raises for a link to itself.
+                yield entry.path, LoraNotAFile() if os.path.isdir(entry.path) else None

@@ -78,6 +78,13 @@ def test_links_and_folders_that_are_not_entered_are_named(tmp_path: Path, folder
     assert found.keys() - expected.keys() <= {"closed"}  # a privileged user may read it
 
 
+@pytest.mark.parametrize("name", ["loop", "loop.safetensors", "loop.toml"])
+def test_a_link_to_itself_harms_no_other_file(folder: Path, model: ModelInfo, name: str) -> None:
+    put(folder)
+    (folder / name).symlink_to(name)
+    assert "sugar" in read_shelf([folder], model).files
+
+
 def test_a_linked_file_is_refused(tmp_path: Path, folder: Path, model: ModelInfo) -> None:
     (folder / "link.safetensors").symlink_to(put(tmp_path, "outside"))
     (rejected,) = read_shelf([folder], model).rejected
