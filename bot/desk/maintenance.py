@@ -6,6 +6,7 @@ A failure never ends the bot: it is logged, and the work is tried again.
 import asyncio
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Callable
@@ -41,6 +42,8 @@ _FOLDERS = {
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
     "lora-versions": re.compile(r"[0-9a-f]{64}\.safetensors"),
+    "previews": re.compile(r"[0-9a-f]{32}\.png"),
+    "incoming": _NO_FILES,
     "triton": _NO_FILES,
     "bench": re.compile(r".+"),
 }
@@ -68,6 +71,7 @@ def make_private(data_dir: Path) -> None:
 
 def remove_leftovers(data_dir: Path) -> None:
     """Delete the drafts that a crash left in the data folder. Blocking; the caller must hold the lock."""
+    shutil.rmtree(data_dir / "incoming", ignore_errors=True)  # downloads of /lora add that a crash cut off
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)

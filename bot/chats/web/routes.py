@@ -4,7 +4,7 @@
     GET  /page.css /page.js /icon.svg /strip.png    four files, read once at the start
     GET  /events                     server-sent events of the session
     GET  /pictures/{job_id}/{name}   a picture of the session's conversation
-    GET  /charts/{name}              a chart of the card in it
+    GET  /charts/{name}              a picture that belongs to an answer in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
     GET  /metrics                    the figures for Prometheus
