@@ -33,6 +33,8 @@ class FolderChanges:
     def look(self) -> bool:
         """Look once; whether the settled files differ from those of the last time that this was true."""
         now = _stamps(self._folders)
+        if self._reported is None:  # what the shelf offers must not vanish until the next look
+            self._last = now
         self.unsettled = frozenset(path for path, stamp in now.items() if self._last.get(path) != stamp)
         settled = {path: stamp for path, stamp in now.items() if path not in self.unsettled}
         self._last = now
