@@ -35,9 +35,12 @@ def size_text(size: Size) -> str:
 def lora_text(wish: LoraWish) -> str:
     """Return ``--lora sugar:0.8``, with quotes if the name needs them."""
     weight = "" if wish.weight is None else f":{wish.weight:g}"
-    if _PLAIN_NAME.fullmatch(wish.name):
-        return f"--lora {wish.name}{weight}"
-    return f'--lora "{wish.name}{weight}"'
+    return f"--lora {name_text(wish.name, weight)}"
+
+
+def name_text(name: str, weight: str = "") -> str:
+    """Return the name of a LoRA as it is typed, with quotes if it needs them."""
+    return f"{name}{weight}" if _PLAIN_NAME.fullmatch(name) else f'"{name}{weight}"'
 
 
 def _flags(draw: Draw) -> list[str]:

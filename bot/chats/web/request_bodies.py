@@ -15,11 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from bot.chats.web.desk_client import DrawOptions
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
 from bot.messages import LOCALES
+from engine.shelf.names import MAX_NAME
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 MAX_TEXT_CHARS = 4_000  # a prompt has at most 800, and its refusal names the real length
-MAX_NAME_CHARS = 64
+MAX_PRESS_CHARS = 64
 SHAPES = ("1:1", "2:3", "3:2", "9:16")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -52,7 +53,7 @@ class SayBody(_Body):
     """A message and the controls beside it; an empty ``shape`` means the model's own."""
 
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_replace_control_characters)]
-    lora: Annotated[str, Field(max_length=MAX_NAME_CHARS)] = ""
+    lora: Annotated[str, Field(max_length=MAX_NAME)] = ""
     weight: Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)] | None = None
     shape: Annotated[str, AfterValidator(_known_shape)] = ""
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
@@ -68,7 +69,7 @@ class SayBody(_Body):
 class PressBody(_Body):
     """The data of a pressed button."""
 
-    press: Annotated[str, Field(max_length=MAX_NAME_CHARS)]
+    press: Annotated[str, Field(max_length=MAX_PRESS_CHARS)]
 
 
 class LanguageBody(_Body):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rapidfuzz import fuzz
 
 from bot.commands.reading import is_number, weight_of
+from bot.commands.render import name_text
 from bot.commands.text import normalize
 from bot.commands.values import LoraWish
 from bot.errors import LoraBeingChecked, UnknownLora
@@ -111,10 +112,10 @@ class LoraShelf:
         return next(filter(may_use, found), None)
 
     def unknown(self, typed: str, may_use: Rule = for_everybody) -> UnknownLora | LoraBeingChecked:
-        """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs."""
+        """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs, as typed."""
         if file := self.find_checking(typed, may_use):
             return LoraBeingChecked(name=file.name)
-        nearest = tuple(summary.name for summary in self.suggest(typed, "en", may_use)[:3])
+        nearest = tuple(name_text(summary.name) for summary in self.suggest(typed, "en", may_use)[:3])
         return UnknownLora(name=typed, nearest=nearest)
 
     def suggest(

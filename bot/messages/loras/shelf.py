@@ -1,6 +1,7 @@
 """The messages about the shelf: its list, one LoRA, and what hosts changed."""
 
-from bot.commands.values import Scope
+from bot.commands.render import lora_text
+from bot.commands.values import LoraWish, Scope
 from bot.errors import LoraRefused
 from bot.messages.catalogue import N_, join_facts, shorten, text
 from bot.messages.refusals import format_error
@@ -60,11 +61,11 @@ def format_shelf_outcome(outcome: ShelfOutcome, locale: str) -> str:
             return _switched(outcome, locale)
         case LoraAdded():
             sentence = N_(
-                "{lora} is on the shelf ({size_mib} MiB, sha256 {hash}); every check took {seconds} s. To "
-                "use it: --lora {lora}"
+                "{lora} is on the shelf ({size_mib} MiB, sha256 {hash}); every check took {seconds} s."
             )
             facts = {"lora": outcome.lora, "hash": outcome.sha256[:12], "seconds": outcome.seconds}
-            return text(sentence, locale, size_mib=_mib(outcome.bytes), **_rounded(facts))
+            shown = text(sentence, locale, size_mib=_mib(outcome.bytes), **_rounded(facts))
+            return "\n".join([shown, _usage(outcome.lora, locale)])
         case LoraRemoved(lora=lora):
             return text(N_("{lora} is removed. Jobs that are already waiting keep it."), locale, lora=lora)
         case LoraChecked(lora=lora, problem=problem):
@@ -102,7 +103,7 @@ def _listing(shelf: LoraListing, locale: str) -> str:
     usable = next((lora for lora in shelf.loras if lora.state is LoraState.USABLE), None)
     last = []
     if usable is not None:
-        last.append(text(N_("To use one: --lora {name}"), locale, name=usable.name))
+        last.append(_usage(usable.name, locale))
     if shelf.page < shelf.pages:
         more = " ".join(["/loras", *([shelf.search] if shelf.search else []), f"--page {shelf.page + 1}"])
         last.append(text(N_("More: {usage}"), locale, usage=more))
@@ -124,6 +125,12 @@ def _line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
             text(_STATES[lora.state], locale) if lora.state is not LoraState.USABLE else "",
         ]
     )
+
+
+def _usage(name: str, locale: str) -> str:
+    """Return what to type, with quotes if the name needs them; never shortened, so that it can be copied."""
+    space = "" if locale == "zh-CN" else " "
+    return text(N_("To use one:"), locale) + space + lora_text(LoraWish(name))
 
 
 def _title(lora: LoraSummary, locale: str) -> str:
@@ -151,7 +158,7 @@ def _details(details: LoraDetails, locale: str) -> str:
         lines.append(text(N_("The same face without it, at 0.5 and at 1:"), locale))
     else:
         lines.append(text(N_("I can't draw a preview right now."), locale))
-    lines.append(text(N_("To use one: --lora {name}"), locale, name=lora.name))
+    lines.append(_usage(lora.name, locale))
     return "\n".join(lines)
 
 

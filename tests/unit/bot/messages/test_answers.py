@@ -4,7 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from bot.commands.values import Help, Scope
+from bot.commands.grammar import parse
+from bot.commands.values import Draw, Help, LoraWish, Scope
 from bot.errors import NoCreditsLeft
 from bot.messages import LOCALES, format_error, format_outcome
 from bot.outcomes import (
@@ -17,6 +18,7 @@ from bot.outcomes import (
     LinkCode,
     LinkConfirmation,
     Linked,
+    LoraAdded,
     LoraListing,
     LoraSummary,
     LoraSwitched,
@@ -147,6 +149,16 @@ def test_the_shelf_shows_titles_triggers_and_the_default() -> None:
     assert lines[2] == "plain · 权重 1"
 
 
+@pytest.mark.parametrize("name", ["sugar", "faces/My LoRA v1.2", "Soft, warm (final)", "x y" * 33])
+def test_what_the_shelf_says_to_type_means_that_lora(name: str) -> None:
+    lora = LoraSummary(name, {}, "", 1.0)
+    answers: list[Outcome] = [LoraListing((lora,), ""), LoraAdded(name, 1, "0" * 64, "file", 0.1)]
+    for locale in LOCALES:
+        for answer in answers:
+            typed = "--lora" + format_outcome(answer, locale).rpartition("--lora")[2]
+            assert parse(f"/sugar a face {typed}") == Draw("a face", loras=(LoraWish(name),))
+
+
 def test_a_long_prompt_in_the_history_is_cut() -> None:
     message = format_outcome(History((HistoryEntry("k3", JobState.RUNNING, RECIPE),)), "en")
     assert "a face a face" in message
@@ -156,7 +168,8 @@ def test_a_long_prompt_in_the_history_is_cut() -> None:
 
 def test_a_large_shelf_fits_into_a_message() -> None:
     cards = tuple(
-        LoraSummary(f"lora{number:03}", {"en": "A title " * 5}, "trigger", 1.0) for number in range(500)
+        LoraSummary(f"{number:03}" + "n" * 97, {"en": "A title " * 5}, "trigger", 1.0)
+        for number in range(500)
     )
     for locale in LOCALES:
         assert len(format_outcome(LoraListing(cards, ""), locale)) <= 2000

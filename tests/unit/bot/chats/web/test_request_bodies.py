@@ -6,6 +6,7 @@ from pydantic import BaseModel, ValidationError
 from bot.chats.web.desk_client import DrawOptions
 from bot.chats.web.request_bodies import MAX_TEXT_CHARS, LanguageBody, PressBody, SayBody
 from bot.commands.values import Ratio
+from engine.shelf.names import MAX_NAME
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -21,6 +22,11 @@ def test_a_message_with_its_controls() -> None:
 
     assert body.text == "a face"
     assert body.options == DrawOptions("anime", 1.0, Ratio(2, 3), 2)
+
+
+def test_every_name_of_the_shelf_can_be_chosen() -> None:
+    name = "x" * MAX_NAME
+    assert SayBody(text="a face", lora=name).options.lora == name
 
 
 @pytest.mark.parametrize("lora", ["", "none"])
@@ -54,7 +60,7 @@ def test_control_characters_become_spaces_and_lines_stay() -> None:
         '{"text": "\\ud800"}',
         '{"text": "a", "extra": 1}',
         f'{{"text": "{"x" * (MAX_TEXT_CHARS + 1)}"}}',
-        f'{{"text": "a", "lora": "{"x" * 65}"}}',
+        f'{{"text": "a", "lora": "{"x" * (MAX_NAME + 1)}"}}',
     ],
 )
 def test_anything_else_is_refused(raw: str) -> None:
