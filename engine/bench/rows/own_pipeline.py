@@ -122,9 +122,11 @@ def parts_of(pipeline: Any) -> PipelineParts:
     encoder = pipeline.text_encoder.base_model
     layers = [_layer_weights(layer) for layer in encoder.layers[:-1]]
     config = EncoderConfig.model_validate(pipeline.text_encoder.config.to_dict())
+    text_encoder = TextEncoder(config, encoder.embed_tokens.weight, layers, encoder.device)
+    text_encoder.speed_up()
     return PipelineParts(
         transformer=pipeline.transformer,
-        text_encoder=TextEncoder(config, encoder.embed_tokens.weight, layers, encoder.device),
+        text_encoder=text_encoder,
         vae=load_vae(pipeline.vae.config, pipeline.vae.state_dict(), encoder.device),
         tokenizer=LibraryTokenizer(pipeline.tokenizer),
         schedule=ScheduleConfig.model_validate(dict(pipeline.scheduler.config)),
