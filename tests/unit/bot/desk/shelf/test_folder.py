@@ -171,3 +171,19 @@ async def test_a_broken_file_harms_no_other(open_folder: Callable[..., LiveFolde
         add(folder, "mine")
         await eventually(lambda: "mine" in folder.shelf.files and bool(folder.shelf.rejected))
     assert "broken" in refused(folder)
+
+
+async def test_a_start_takes_nothing_off_the_shelf(
+    open_folder: Callable[..., LiveFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder()
+    published = []
+    replace = folder._shelf.replace
+    monkeypatch.setattr(
+        folder._shelf, "replace", lambda shelf: (published.append(set(shelf.files)), replace(shelf))
+    )
+    before = set(folder.shelf.files)
+    async with watching(folder):
+        await eventually(lambda: bool(published))
+        await asyncio.sleep(0.1)
+    assert all(names == before for names in published)
