@@ -25,10 +25,17 @@ import numpy.typing as npt
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.header import Tensor
 from engine.checkpoint.model import ModelInfo
-from engine.errors import LoraAllZero, LoraDamaged, LoraMissing, LoraNotFinite, LoraTooStrong
+from engine.errors import (
+    LoraAllZero,
+    LoraDamaged,
+    LoraMissing,
+    LoraNotFinite,
+    LoraRejected,
+    LoraTooStrong,
+)
 from engine.reading import read_fully
 from engine.shelf.algorithms import matrix_shape
-from engine.shelf.hashes import hash_file, stamp_of
+from engine.shelf.hashes import hash_file, sha256_of, stamp_of
 from engine.shelf.layouts import Part
 from engine.shelf.validation import LoraLayer, find_layers, open_regular_file, read_tensors
 
@@ -58,11 +65,16 @@ def check_file_numbers(path: Path, sha256: str, model: ModelInfo) -> None:
     Raises:
         LoraMissing: The file has other content by now, so nothing is known about this one.
     """
-    with open_regular_file(path) as file:
-        status = os.fstat(file.fileno())
-        tensors, metadata = read_tensors(file)
-        layers = find_layers(tensors, linear_shapes(model.folder), vector_lengths(model.folder), metadata)
-        check_numbers(file, tensors, layers)
+    try:
+        with open_regular_file(path) as file:
+            status = os.fstat(file.fileno())
+            tensors, metadata = read_tensors(file)
+            layers = find_layers(tensors, linear_shapes(model.folder), vector_lengths(model.folder), metadata)
+            check_numbers(file, tensors, layers)
+    except LoraRejected:
+        if sha256_of(path) != sha256:
+            raise LoraMissing(name=path.stem) from None
+        raise
     if hash_file(stamp_of(path, status)) != sha256:
         raise LoraMissing(name=path.stem)
 

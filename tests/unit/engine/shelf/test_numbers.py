@@ -174,3 +174,8 @@ def test_a_file_with_other_content_says_nothing_about_the_wanted_one(folder: Pat
     check_file_numbers(path, sha256_of(path), model)
     with pytest.raises(errors.LoraMissing):
         check_file_numbers(path, "0" * 64, model)
+    path.write_bytes(content(pair(0.5, math.nan)))  # a refusal says nothing about it either
+    with pytest.raises(errors.LoraMissing):
+        check_file_numbers(path, "0" * 64, model)
+    with pytest.raises(errors.LoraNotFinite):
+        check_file_numbers(path, sha256_of(path), model)
