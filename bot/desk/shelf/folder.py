@@ -7,6 +7,7 @@ restart draws no trial picture again.
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 
 import structlog
@@ -143,9 +144,10 @@ class LiveFolder:
                 try:
                     async with asyncio.timeout(CANARY_S):
                         await self.try_out(file)
-                except LoraRejected as error:
-                    log.warning("lora rejected", lora=file.name, error=type(error).__name__)
-                except (EngineError, TimeoutError) as error:
+                except (EngineError, OSError) as error:
+                    if isinstance(error, LoraRejected) and not isinstance(error, LoraMissing):
+                        log.warning("lora rejected", lora=file.name, error=type(error).__name__)
+                        continue
                     tries[file.sha256] = tries.get(file.sha256, 0) + 1
                     later_s[file.sha256] = time.monotonic() + TRY_AGAIN_S
                     log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
@@ -180,8 +182,9 @@ class LiveFolder:
             elif (refusal := self._verdicts[file.sha256]) is None:
                 usable[name] = file
             else:
-                refusal.facts["name"] = name
-                rejected.append(Rejected(name, refusal))
+                error = copy(refusal)  # files with the same content have names of their own
+                error.facts = {**refusal.facts, "name": name}
+                rejected.append(Rejected(name, error, file.path))
         self._shelf.replace(Shelf(usable, tuple(rejected), checking))
         if checking:
             self._has_new.set()

@@ -16,9 +16,9 @@ from bot.errors import LoraBeingChecked, UnknownLora
 from bot.store import Store, open_store
 from engine.checkpoint.model import read_model
 from engine.demo.networks import LORAS, WEIGHTS
-from engine.errors import LoraWithoutEffect, WorkerLost
+from engine.errors import LoraMissing, LoraWithoutEffect, WorkerLost
 from engine.request import Event, Failed, Finished, RenderRequest
-from engine.shelf import read_shelf
+from engine.shelf import LoraFile, read_shelf
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.fakes.renderer import Act
 from tests.integration.engine.host.hosting import eventually
@@ -187,3 +187,34 @@ async def test_a_start_takes_nothing_off_the_shelf(
         await eventually(lambda: bool(published))
         await asyncio.sleep(0.1)
     assert all(names == before for names in published)
+
+
+async def test_a_file_that_the_worker_does_not_find_is_not_tried_without_end(
+    open_folder: Callable[..., LiveFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    async def verify(file: LoraFile) -> None:  # as for a withdrawn one, or one that has just been replaced
+        tries.append(file.name)
+        raise LoraMissing
+
+    folder = open_folder()
+    monkeypatch.setattr(folder._trials, "verify", verify)
+    async with watching(folder):
+        add(folder, "mine")
+        await eventually(lambda: len(tries) >= module.MOST_TRIES)
+        await asyncio.sleep(0.2)
+    assert len(tries) == module.MOST_TRIES
+    assert list(folder.shelf.checking) == ["mine"]
+
+
+async def test_a_refusal_names_its_own_file_also_for_equal_files(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer
+) -> None:
+    renderer.plain = "mine"
+    folder = open_folder()
+    async with watching(folder):
+        paths = [add(folder, "mine"), add(folder, "twin")]
+        await eventually(lambda: len(refused(folder)) == 2)
+    assert [each.error.facts["name"] for each in folder.shelf.rejected] == ["mine", "twin"]
+    assert [each.path for each in folder.shelf.rejected] == paths  # so that a chat can remove them
