@@ -37,7 +37,7 @@ class FakeFolder:
     def shelf(self) -> Shelf:
         return self._shelf.files
 
-    async def reload(self) -> Shelf:
+    async def reload(self, whole: Path | None = None) -> Shelf:
         files, rejected = dict(self._built_in), []
         for path in sorted(self.folder.glob("*.safetensors")):
             try:

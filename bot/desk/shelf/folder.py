@@ -18,7 +18,9 @@ from bot.errors import CannotSave
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.errors import EngineError, LoraDrawsBlank, LoraMissing, LoraRejected, LoraWithoutEffect
+from engine.formatting import normalize
 from engine.shelf import FolderChanges, LoraFile, Rejected, Shelf, check_file_numbers, read_shelf
+from engine.shelf.sidecar import sidecar_path
 
 log = structlog.get_logger("bot.desk")
 
@@ -64,6 +66,8 @@ class LiveFolder:
         self._trials = trials
         self._reading = asyncio.Lock()
         self._read = shelf.files
+        self._changing: dict[str, LoraFile] = {}  # as they were before the change
+        self._unsettled: frozenset[Path] = frozenset()
         self._has_new = asyncio.Event()
         self._changes = FolderChanges(folders)
         self._publish()
@@ -73,11 +77,28 @@ class LiveFolder:
         """The shelf as it is now."""
         return self._shelf.files
 
-    async def reload(self) -> Shelf:
-        """Read the folders now and return the new shelf."""
+    async def reload(self, whole: Path | None = None) -> Shelf:
+        """Read the folders now and return the new shelf.
+
+        A file that is being replaced is being checked until it has settled; one whose sidecar changes keeps
+        the statements of before. Neither leaves the shelf: a chat's default would not be drawn.
+
+        Args:
+            whole: A file that is known to be complete.
+        """
         async with self._reading:
-            unsettled = self._changes.unsettled
-            self._read = await asyncio.to_thread(read_shelf, self._folders, self._model, unsettled)
+            unsettled = self._changes.unsettled - {whole}
+            read = await asyncio.to_thread(read_shelf, self._folders, self._model, unsettled)
+            names = {normalize(name) for name in read.files}
+            before = {**self._changing, **self._read.files}
+            self._changing = {
+                name: file
+                for name, file in before.items()
+                if normalize(name) not in names
+                and not unsettled.isdisjoint((file.path, sidecar_path(file.path)))
+            }
+            self._unsettled = unsettled
+            self._read = read
             self._publish()
             return self._shelf.files
 
@@ -137,7 +158,9 @@ class LiveFolder:
         while True:
             self._has_new.clear()
             waiting = [
-                file for file in self.shelf.checking.values() if tries.get(file.sha256, 0) < MOST_TRIES
+                file
+                for file in self.shelf.checking.values()
+                if file.path not in self._unsettled and tries.get(file.sha256, 0) < MOST_TRIES
             ]
             due = [file for file in waiting if later_s.get(file.sha256, 0.0) <= time.monotonic()]
             for file in due[:1]:
@@ -174,8 +197,10 @@ class LiveFolder:
     def _publish(self) -> None:
         """Offer what has passed; everything else is being checked or refused."""
         usable, checking, rejected = {}, {}, list(self._read.rejected)
-        for name, file in self._read.files.items():
-            if not file.path.is_relative_to(self.folder):
+        for name, file in {**self._changing, **self._read.files}.items():
+            if file.path in self._unsettled:
+                checking[name] = file
+            elif not file.path.is_relative_to(self.folder):
                 usable[name] = file
             elif file.sha256 not in self._verdicts:
                 checking[name] = file

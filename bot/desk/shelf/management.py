@@ -80,8 +80,8 @@ class LoraFolder(Protocol):
     def shelf(self) -> Shelf:
         """The shelf as it is now."""
 
-    async def reload(self) -> Shelf:
-        """Read the folder now and return the new shelf."""
+    async def reload(self, whole: Path | None = None) -> Shelf:
+        """Read the folder now and return the new shelf; ``whole`` is a file that is known to be complete."""
 
     async def examine(self, path: Path) -> LoraFile:
         """Prove a file that is not in the folder yet.
@@ -258,7 +258,7 @@ class ShelfManagement:
         if known is None:
             await asyncio.to_thread(_move, download.path, path)
             try:
-                await self._files.reload()
+                await self._files.reload(path)
                 known = await self._admitted(name)
             except BaseException:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
@@ -312,12 +312,6 @@ class ShelfManagement:
         gone = tuple(name for name in before if name not in shelf.files)
         refused = tuple(each.name for each in shelf.rejected)
         return ShelfReloaded(len(shelf.files), new, gone, refused, 0.0)
-
-    def _require(self, name: str, may_use: Rule) -> LoraFile:
-        file = self._shelf.find(name, may_use) or self._shelf.find_checking(name, may_use)
-        if file is None:
-            raise self._shelf.unknown(name, may_use)
-        return file
 
     def _refused_path(self, name: str) -> Path | None:
         """Return the file of a refused LoRA, which only its exact name finds."""

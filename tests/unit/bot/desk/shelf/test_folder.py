@@ -18,7 +18,7 @@ from engine.checkpoint.model import read_model
 from engine.demo.networks import LORAS, WEIGHTS
 from engine.errors import LoraMissing, LoraWithoutEffect, WorkerLost
 from engine.request import Event, Failed, Finished, RenderRequest
-from engine.shelf import LoraFile, read_shelf
+from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.fakes.renderer import Act
 from tests.integration.engine.host.hosting import eventually
@@ -95,6 +95,19 @@ def add(folder: LiveFolder, name: str) -> Path:
 
 def refused(folder: LiveFolder) -> dict[str, type]:
     return {each.name: type(each.error) for each in folder.shelf.rejected}
+
+
+def recorded(folder: LiveFolder, monkeypatch: pytest.MonkeyPatch) -> list[Shelf]:
+    """Every shelf that is offered from now on."""
+    published: list[Shelf] = []
+    replace = folder._shelf.replace
+
+    def record(shelf: Shelf) -> None:
+        published.append(shelf)
+        replace(shelf)
+
+    monkeypatch.setattr(folder._shelf, "replace", record)
+    return published
 
 
 async def test_a_new_file_is_checked_then_offered_then_remembered(
@@ -177,16 +190,12 @@ async def test_a_start_takes_nothing_off_the_shelf(
     open_folder: Callable[..., LiveFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = open_folder()
-    published = []
-    replace = folder._shelf.replace
-    monkeypatch.setattr(
-        folder._shelf, "replace", lambda shelf: (published.append(set(shelf.files)), replace(shelf))
-    )
+    published = recorded(folder, monkeypatch)
     before = set(folder.shelf.files)
     async with watching(folder):
         await eventually(lambda: bool(published))
         await asyncio.sleep(0.1)
-    assert all(names == before for names in published)
+    assert all(set(shelf.files) == before for shelf in published)
 
 
 async def test_a_file_that_the_worker_does_not_find_is_not_tried_without_end(
@@ -218,3 +227,47 @@ async def test_a_refusal_names_its_own_file_also_for_equal_files(
         await eventually(lambda: len(refused(folder)) == 2)
     assert [each.error.facts["name"] for each in folder.shelf.rejected] == ["mine", "twin"]
     assert [each.path for each in folder.shelf.rejected] == paths  # so that a chat can remove them
+
+
+async def test_a_changed_sidecar_takes_nothing_off_the_shelf(
+    open_folder: Callable[..., LiveFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder({sha256_of(LORAS / "anime.safetensors"): ""})
+    path = add(folder, "mine")
+    path.with_suffix(".toml").write_text('people = ["discord:1"]')
+    await folder.reload()
+    published = recorded(folder, monkeypatch)
+    async with watching(folder):
+        await eventually(lambda: bool(published))
+        path.with_suffix(".toml").write_text('people = ["discord:7"]')
+        await eventually(lambda: folder.shelf.files["mine"].sidecar.people == {"discord:7"})
+    assert all("mine" in shelf.files for shelf in published)
+
+
+async def test_a_file_that_is_being_replaced_is_being_checked_not_gone(
+    open_folder: Callable[..., LiveFolder], renderer: Renderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder({sha256_of(LORAS / "anime.safetensors"): ""})
+    path = add(folder, "mine")
+    await folder.reload()
+    assert not folder._changes.look()
+    assert folder._changes.look()
+    path.write_bytes(b"half")
+    folder._changes.look()
+    await folder.reload()
+    assert list(folder.shelf.checking) == ["mine"]
+    assert isinstance(folder._shelf.unknown("mine"), LoraBeingChecked)
+    shutil.copyfile(LORAS / "sugar.safetensors", path)
+    async with watching(folder):
+        await eventually(lambda: "mine" in folder.shelf.files)
+    assert folder.shelf.files["mine"].sha256 == sha256_of(path)
+    assert all(lora.sha256 == sha256_of(path) for request in renderer.requests for lora in request.loras)
+
+
+async def test_a_file_known_to_be_whole_is_read_at_once(open_folder: Callable[..., LiveFolder]) -> None:
+    folder = open_folder({sha256_of(LORAS / "anime.safetensors"): ""})
+    folder._changes.look()
+    path = add(folder, "mine")
+    folder._changes.look()
+    assert "mine" not in (await folder.reload()).files  # it may still be growing
+    assert "mine" in (await folder.reload(path)).files
