@@ -96,19 +96,15 @@ class StepWatch:
 
     Args:
         most_s: The limit while nothing is measured, and the largest at any time.
+
+    Attributes:
+        limit_s: The longest silence about the job that is being drawn.
     """
 
     def __init__(self, most_s: float) -> None:
-        self._most_s = most_s
+        self.limit_s = self._most_s = most_s
         self._steps_s: deque[float] = deque(maxlen=NEWEST)
         self._last: tuple[Progress, float] | None = None
-
-    @property
-    def limit_s(self) -> float:
-        """The longest silence about the job that is being drawn."""
-        if not self._steps_s:
-            return self._most_s
-        return min(self._most_s, max(LEAST_S, USUAL_STEPS * max(self._steps_s)))
 
     def note(self, event: Event, now_s: float) -> None:
         """Measure the time between two steps of one picture.
@@ -127,6 +123,7 @@ class StepWatch:
         )  # fmt: skip
         if is_next and earlier.step > 0:
             self._steps_s.append(now_s - then_s)
+            self.limit_s = min(self._most_s, max(LEAST_S, USUAL_STEPS * max(self._steps_s)))
 
 
 class WorkerProcess:

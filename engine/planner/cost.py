@@ -79,17 +79,13 @@ class Cost:
     Attributes:
         bytes: The most that its worker will hold on the device, the weights included.
         seconds: From its start to its last picture.
-        least_bytes: The same if the worker first gives up what it can do without; 0 means ``bytes``.
+        needed_bytes: What must be free, or held by the worker, before the job may start: ``bytes`` without
+            what the worker gives up by itself.
     """
 
     bytes: int
     seconds: float
-    least_bytes: int = 0
-
-    @property
-    def needed_bytes(self) -> int:
-        """What must be free, or held by the worker, before the job may start."""
-        return self.least_bytes or self.bytes
+    needed_bytes: int
 
 
 class CostModel(BaseModel):
@@ -205,19 +201,6 @@ class CostModel(BaseModel):
             points = {size: known for size, known in getattr(self, name).items() if size != pixels}
             changes[name] = dict([*points.items(), (pixels, value)][-MOST_SIZES:])
         return self.model_copy(update=changes)
-
-    def estimate_of(self, seconds: float) -> TimeEstimate | None:
-        """Convert summed predictions into a range of seconds; None while no job was measured."""
-        if not self.jobs:
-            return None
-        low, high = FEW_LOW, FEW_HIGH
-        if self.ratios:
-            ratios = sorted(self.ratios)
-            outside = max(0, int(OUTSIDE * (len(ratios) + 1)) - 1)
-            low, high = ratios[outside], ratios[-1 - outside]
-            if len(ratios) < FEW:
-                low, high = min(low, FEW_LOW), max(high, FEW_HIGH)
-        return TimeEstimate(seconds * low, seconds * high)
 
 
 def _along(curve: Mapping[int, float], pixels: int, prior: tuple[float, float]) -> float:
@@ -351,12 +334,20 @@ class CostBook:
             keeps_two_copies=plan is not None and plan.base is WeightLocation.CARD,
             cache_bytes=plan.lora_cache_bytes if plan else None,
         )
-        least = max(1, most - model.yields_bytes) if model.yields_bytes else 0
-        return Cost(most, count * model.picture_s(pixels, steps), least)
+        return Cost(most, count * model.picture_s(pixels, steps), max(1, most - model.yields_bytes))
 
     def estimate_of(self, seconds: float) -> TimeEstimate | None:
         """Convert summed predictions into a range of seconds; None while no job was measured."""
-        return self._model.estimate_of(seconds)
+        if not self._model.jobs:
+            return None
+        low, high = FEW_LOW, FEW_HIGH
+        if self._model.ratios:
+            ratios = sorted(self._model.ratios)
+            outside = max(0, int(OUTSIDE * (len(ratios) + 1)) - 1)
+            low, high = ratios[outside], ratios[-1 - outside]
+            if len(ratios) < FEW:
+                low, high = min(low, FEW_LOW), max(high, FEW_HIGH)
+        return TimeEstimate(seconds * low, seconds * high)
 
     def learn(
         self, request: RenderRequest, outcome: Finished | Stopped | Failed, *, is_job: bool = True

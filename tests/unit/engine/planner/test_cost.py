@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import Plan, WeightFormat, WeightLocation
-from engine.planner.cost import MOST_KEYS, Cost, CostBook, kind_of
+from engine.planner.cost import MOST_KEYS, CostBook, kind_of
 from engine.request import (
     Failed,
     FailReason,
@@ -331,8 +331,3 @@ def test_the_first_prediction_is_the_measurement_of_the_stock_pipeline() -> None
     assert make_book().predict(1024, 1024, 1, 0).bytes - WEIGHTS == pytest.approx(2.6 * GIB)
     assert make_book().predict(1024, 1024, 1, 2).bytes - WEIGHTS == pytest.approx(2.6 * GIB + 320 * 2**20)
     assert make_book().predict(512, 768, 1, 1).seconds == pytest.approx(8.4, rel=0.01)
-
-
-def test_a_cost_needs_all_its_bytes_unless_the_worker_can_do_with_less() -> None:
-    assert Cost(10, 1.0).needed_bytes == 10
-    assert Cost(10, 1.0, least_bytes=4).needed_bytes == 4

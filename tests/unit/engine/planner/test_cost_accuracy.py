@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from engine.planner.cost import BYTES_A_LORA, MOST_SIZES, CostModel
+from engine.planner.cost import BYTES_A_LORA, MOST_SIZES, CostBook, CostModel
 from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20
@@ -98,15 +98,16 @@ def test_eight_of_ten_waits_lie_in_the_range_shown() -> None:
     for number in range(TRACES):
         random = Random(number)
         machine = Machine(random)
-        model = calibrated(machine)
+        book = CostBook()
+        book._model = calibrated(machine)
         sizes = [(random.choice(SIDES), random.choice(SIDES)) for _ in range(3)]
         for _ in range(random.randrange(3, 60)):
             size = random.choice(sizes)
-            model = model.learned(a_request(*size, 1), machine.draw(*size, 0))
+            book.learn(a_request(*size, 1), machine.draw(*size, 0))
         waiting = [random.choice(sizes) for _ in range(random.choice((1, 1, 2, 5)))]
-        predicted = sum(model.picture_s(width * height, 8) for width, height in waiting)
+        predicted = sum(book.predict(*size, 1, 1).seconds for size in waiting)
         taken = sum(machine.draw(*size, 0).timings.denoise_s + machine.rest for size in waiting)
-        span = model.estimate_of(predicted)
+        span = book.estimate_of(predicted)
         assert span is not None
         inside += span.least_s <= taken <= span.most_s
         total += 1

@@ -20,7 +20,8 @@ def make_waiting(
     weight: int = 1,
     pictures: int = 1,
 ) -> Waiting:
-    return Waiting(job_id, person_id, Cost(int(gib * GIB), seconds), order, weight, pictures)
+    size = int(gib * GIB)
+    return Waiting(job_id, person_id, Cost(size, seconds, size), order, weight, pictures)
 
 
 def make_scheduler(*jobs: Waiting, clock: Callable[[], float] = lambda: 0.0) -> Scheduler:

@@ -276,7 +276,7 @@ def test_a_job_that_passed_a_larger_one_came_back_and_was_cancelled_costs_nothin
 
 
 def test_a_job_of_a_person_without_a_tier_has_one_picture_and_their_usual_share() -> None:
-    plain = Waiting("j", 1, Cost(0, 10), 0)
+    plain = Waiting("j", 1, Cost(0, 10, 0), 0)
     assert (plain.weight, plain.pictures, plain.is_alone) == (1, 1, False)
 
 
@@ -286,7 +286,7 @@ def test_new_costs_change_how_far_the_jobs_of_a_person_are_apart_and_nobodys_tur
     jobs += [make_waiting(f"b{number}", 2, 10 + number, seconds=10) for number in range(3)]
     scheduler = make_scheduler(*jobs)
     assert scheduler.queue() == ("a0", "b0", "b1", "b2", "a1", "a2")
-    scheduler.recost(lambda job_id: Cost(0, 1.0))
+    scheduler.recost(lambda job_id: Cost(0, 1.0, 0))
     assert scheduler.queue() == ("a0", "b0", "a1", "b1", "a2", "b2")
     assert scheduler.ahead_of("b2").seconds == 5.0
     assert draw_all(scheduler) == ["a0", "b0", "a1", "b1", "a2", "b2"]
@@ -297,7 +297,7 @@ def test_new_costs_keep_what_people_owe() -> None:
     jobs += [make_waiting(f"b{number}", 2, 2 + number, seconds=1) for number in range(4)]
     scheduler = make_scheduler(*jobs)
     assert draw(scheduler, seconds=3).job_id == "a0"  # three times as long as predicted
-    scheduler.recost(lambda job_id: Cost(0, 1.0))
+    scheduler.recost(lambda job_id: Cost(0, 1.0, 0))
     assert draw_all(scheduler) == ["b0", "b1", "b2", "a1", "b3"]
 
 
@@ -312,7 +312,7 @@ def test_new_costs_at_any_time_leave_the_queue_sound(jobs: list[tuple[int, float
         scheduler.add(make_waiting(f"j{order}", person, order, seconds=seconds))
         waiting[f"j{order}"] = person
         if random.random() < 0.3:
-            scheduler.recost(lambda job_id: Cost(0, random.uniform(0.01, 100)))
+            scheduler.recost(lambda job_id: Cost(0, random.uniform(0.01, 100), 0))
         if random.random() < 0.3 and (drawn := draw(scheduler, seconds=random.uniform(0.01, 100)).job_id):
             oldest = min(
                 (each for each in waiting if waiting[each] == waiting[drawn]), key=lambda each: int(each[1:])
