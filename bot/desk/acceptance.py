@@ -10,7 +10,7 @@ from random import Random
 import structlog
 
 from bot.commands.values import Draw, Reroll
-from bot.desk.loras.consent import ConsentLedger, chats_of
+from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.people.history import is_open_here
@@ -20,7 +20,7 @@ from bot.desk.recipes import Recipes
 from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.monitoring.figures import JOBS_ACCEPTED
 from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
-from bot.policy.rules import Rules, is_host, price
+from bot.policy.rules import Rules, chats_of, is_host, price
 from bot.store import Store
 from bot.store.rows import NewJob
 
@@ -122,7 +122,7 @@ class JobAcceptance:
     async def _new_job(
         self, command: Draw | Reroll, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
-        may_use = self._consents.usable_in(context)
+        may_use = partial(self._consents.may_use, context)
         if isinstance(command, Draw):
             default = await self._defaults.find(context, may_use)
             recipe, notes = self._recipes.write(command, default, may_use)

@@ -19,7 +19,7 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
-from bot.desk.queue import JobQueue, ProgressPublisher
+from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
@@ -28,7 +28,6 @@ from bot.desk.shelf.trials import TrialPictures
 from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.downloads import Downloader
-from bot.monitoring.waits import PromisedWaits
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store

@@ -8,6 +8,7 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 import structlog
@@ -48,14 +49,13 @@ from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
-from bot.desk.queue import JobQueue, ProgressPublisher
+from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, Prepared, ShelfManagement
 from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
-from bot.monitoring.figures import counting_refusals
-from bot.monitoring.waits import PromisedWaits
+from bot.monitoring.figures import REFUSALS
 from bot.outcomes import (
     Address,
     ChatOutput,
@@ -187,50 +187,53 @@ class Desk:
         answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
         return replace(answer, position=position, wait=wait)
 
-    @counting_refusals
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
         """Carry out the command, in the transaction of ``handle`` unless it is read-only.
 
         It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
         """
         parts = self.parts
-        await self._require_permission(command, context)
-        match command:
-            case Draw() | Reroll():
-                return await parts.acceptance.accept(command, context, space_bytes)
-            case Cancel():
-                return await parts.cancellation.cancel(command, context)
-            case Mine():
-                return await parts.history.list_jobs(command, context)
-            case Original():
-                return await parts.history.find_originals(command, context)
-            case Quota():
-                return await parts.history.read_balance(context)
-            case Link():
-                linking = await parts.linking.link(command, context)
-                await self._reload_people()
-                return linking
-            case Unlink():
-                unlinked = await parts.linking.unlink(command, context)
-                await self._reload_people()
-                return unlinked
-            case LoraList():
-                return await parts.shelf_view.list_page(command, context, self._may_use(context))
-            case LoraInfo():
-                return await parts.shelf_view.describe(command, context, self._may_use(context))
-            case LoraOffer(name=name):
-                return LoraFileOffered(name)
-            case LoraAllow():
-                return await parts.consents.allow(command, context)
-            case LoraRevoke():
-                return await parts.consents.revoke(command, context)
-            case LoraSwitch() | LoraAdd() | LoraRemove() | LoraCheck() | LoraReload():
-                raise AssertionError  # ``handle`` carries them out
-            case ShowCard():
-                return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
-            case Help():
-                is_built_in = parts.model.is_built_in
-                return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command
+        try:
+            await self._require_permission(command, context)
+            match command:
+                case Draw() | Reroll():
+                    return await parts.acceptance.accept(command, context, space_bytes)
+                case Cancel():
+                    return await parts.cancellation.cancel(command, context)
+                case Mine():
+                    return await parts.history.list_jobs(command, context)
+                case Original():
+                    return await parts.history.find_originals(command, context)
+                case Quota():
+                    return await parts.history.read_balance(context)
+                case Link():
+                    linking = await parts.linking.link(command, context)
+                    await self._reload_people()
+                    return linking
+                case Unlink():
+                    unlinked = await parts.linking.unlink(command, context)
+                    await self._reload_people()
+                    return unlinked
+                case LoraList():
+                    return await parts.shelf_view.list_page(command, context, self._may_use(context))
+                case LoraInfo():
+                    return await parts.shelf_view.describe(command, context, self._may_use(context))
+                case LoraOffer(name=name):
+                    return LoraFileOffered(name)
+                case LoraAllow():
+                    return await parts.consents.allow(command, context)
+                case LoraRevoke():
+                    return await parts.consents.revoke(command, context)
+                case LoraSwitch() | LoraAdd() | LoraRemove() | LoraCheck() | LoraReload():
+                    raise AssertionError  # ``handle`` carries them out
+                case ShowCard():
+                    return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
+                case Help():
+                    is_built_in = parts.model.is_built_in
+                    return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command
+        except PersonError as refusal:
+            REFUSALS.labels(type(refusal).__name__).inc()
+            raise
         assert_never(command)
 
     async def _reload_people(self) -> None:
@@ -239,7 +242,7 @@ class Desk:
         await self.parts.habits.load()
 
     def _may_use(self, context: CommandContext) -> Rule:
-        return self.parts.consents.usable_in(context)
+        return partial(self.parts.consents.may_use, context)
 
     async def _is_answered(self, event: tuple[Platform, str]) -> bool:
         stored = await self._store.inbox.find(*event)

@@ -21,11 +21,10 @@ from typing import Protocol
 import structlog
 
 from bot.desk.files import PictureSpace, retry_while_full
-from bot.desk.queue import JobQueue, ProgressPublisher
+from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
 from bot.errors import CannotSave
-from bot.monitoring.figures import QUEUE_WAIT, DrawnJobs
-from bot.monitoring.waits import PromisedWaits
+from bot.monitoring.figures import LORA_SWITCHES, QUEUE_WAIT, STAGE
 from bot.outcomes import JobState
 from bot.store import Store
 from bot.store.rows import JobRow
@@ -52,6 +51,7 @@ MOST_CLAIMED = MAX_IN_FLIGHT + 2  # the others save their ends; the loop waits f
 NO_SPACE_WAIT_S = 1.0  # until the card and the disk are measured again
 LOADING_WAIT_S = 0.2  # until it is checked again whether the model has loaded
 NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host has its own back-off
+STAGES = ("lora", "text", "denoise", "decode", "encode")  # of a finished job, as ``Timings`` has them
 UNSAVED = "closing while the disk is full: the next start recovers its jobs"
 
 
@@ -198,7 +198,7 @@ class Drawing:
         self._space = space
         self._may_draw = may_draw
         self._waits = waits
-        self._drawn = DrawnJobs()
+        self._last_loras: tuple[LoraChoice, ...] | None = None  # of the newest finished job
         self._clock = clock
         self._seconds = seconds
         self._lease = uuid.uuid4().hex
@@ -325,7 +325,10 @@ class Drawing:
                 answer = await self._renderer.render(request, partial(self._listen, claim))
             self._costs.learn(request, answer)
             if isinstance(answer, Finished):
-                self._drawn.note(answer.timings, recipe.loras)
+                for stage in STAGES:
+                    STAGE.labels(stage).observe(getattr(answer.timings, f"{stage}_s"))
+                LORA_SWITCHES.inc(self._last_loras not in (None, recipe.loras))
+                self._last_loras = recipe.loras
             self._advance(claim, ClaimEvent.ANSWERED)
             started = replace(job, started_ms=claim.started_ms)
             record = self._completion.record_answer

@@ -6,12 +6,14 @@ and a status lost in a crash is published again by the next step. Each job has a
 """
 
 import asyncio
-from collections import deque
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
+from bot.monitoring.figures import ETA, ETA_ERROR
 from bot.outcomes import Address, ChatOutput, JobState, Platform, Recipe, Status
 from bot.store import Store
 from bot.store.rows import JobRow
@@ -28,6 +30,7 @@ PREFETCH_JOBS = 8  # how many waiting jobs the prefetch looks at
 PREFETCH_LORAS = 4  # at 159 MB each, they fill about half of the worker's cache and evict none in use
 PUBLISH_EVERY_S = 1.0  # Telegram's limit for one chat
 SHOW_TIMEOUT_S = 10.0
+MOST_PROMISES = 1_000  # of jobs that wait; the oldest are forgotten, cancelled jobs among them
 ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
 
 
@@ -50,6 +53,35 @@ class MonotonicClock:
         self._now_ms += max(0, read_ms - self._last_ms)
         self._last_ms = read_ms
         return self._now_ms
+
+
+class PromisedWaits:
+    """Compares the waits that people were promised with the real ones.
+
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._promises: OrderedDict[str, tuple[float, TimeEstimate]] = OrderedDict()
+
+    def promise(self, job_id: str, wait: TimeEstimate | None) -> None:
+        """Keep the first promise to a job; None promises nothing."""
+        if wait is not None:
+            self._promises.setdefault(job_id, (self._clock(), wait))
+        if len(self._promises) > MOST_PROMISES:
+            self._promises.popitem(last=False)
+
+    def note_start(self, job_id: str) -> None:
+        """Record how far the promise was from this start."""
+        promised_s, wait = self._promises.pop(job_id, (0.0, None))
+        if wait is None:
+            return
+        waited_s = self._clock() - promised_s
+        ETA_ERROR.observe(abs(waited_s - (wait.least_s + wait.most_s) / 2))
+        result = "early" if waited_s < wait.least_s else "late" if waited_s > wait.most_s else "within"
+        ETA.labels(result).inc()
 
 
 class JobQueue:
@@ -192,7 +224,7 @@ class JobQueue:
 
     def _cost_of(self, recipe: Recipe) -> Cost:
         size = recipe.width_px, recipe.height_px
-        extra_bytes = self._extra_bytes(recipe.loras)
+        extra_bytes = self._extra_bytes(recipe.loras) if recipe.loras else 0
         return self._costs.predict(
             *size, recipe.count, len(recipe.loras), recipe.steps, extra_bytes=extra_bytes
         )

@@ -73,7 +73,8 @@ class Recipes:
         if any(normalize(wish.name) == NO_LORA for wish in wishes):
             wishes = ()
         stack = NO_STACK
-        if chosen := self._choose(wishes, may_use):
+        if wishes:
+            chosen = self._choose(wishes, may_use)
             stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
         if not prompt.final:

@@ -112,24 +112,24 @@ class JobCompletion:
         if pictures is None:
             await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
             return
+        state = JobState.FAILED
+        fail: FailReason | None = None
         match answer:
             case Finished() if len(pictures) == job.recipe.count:
-                await self._end_drawn(job, JobState.DONE, None, pictures)
+                state = JobState.DONE
             case Finished():
                 log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
-                await self._end_drawn(job, JobState.FAILED, FailReason.WORKER_ERROR, pictures)
-            case Failed(reason=reason, detail=detail):
-                log.warning("job failed", job_id=job.id, reason=reason, detail=detail)
-                await self._end_drawn(job, JobState.FAILED, reason, pictures)
+                fail = FailReason.WORKER_ERROR
+            case Failed(reason=fail, detail=detail):
+                log.warning("job failed", job_id=job.id, reason=fail, detail=detail)
             case Stopped():
-                await self._end_drawn(job, JobState.CANCELLED, None, pictures)
+                state = JobState.CANCELLED
+        if await self.end(job, state, fail=fail, pictures=pictures) is None:
+            await self._delete_withdrawn(job, pictures)
 
-    async def _end_drawn(
-        self, job: JobRow, state: JobState, fail: FailReason | None, pictures: Sequence[PictureRow]
-    ) -> None:
-        """End a job whose pictures are on the disk; remove them if its LoRA was withdrawn meanwhile."""
-        ended = await self.end(job, state, fail=fail, pictures=pictures)
-        if ended is None and pictures and await self._is_withdrawn(job):
+    async def _delete_withdrawn(self, job: JobRow, pictures: Sequence[PictureRow]) -> None:
+        """Delete pictures that were saved while their LoRA was withdrawn, which ended the job."""
+        if pictures and await self._is_withdrawn(job):
             await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
 
     async def fail(self, job: JobRow) -> None:
@@ -147,7 +147,9 @@ class JobCompletion:
             await self.requeue(job, uses_attempt=True)
             return
         pictures = await self._save_pictures(job, drawn) or ()
-        await self._end_drawn(job, JobState.FAILED, FailReason.WORKER_ERROR, pictures)
+        fail = FailReason.WORKER_ERROR
+        if await self.end(job, JobState.FAILED, fail=fail, pictures=pictures) is None:
+            await self._delete_withdrawn(job, pictures)
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
         """Put a claimed job back into the queue; nothing changes when this attempt no longer counts."""

@@ -5,7 +5,6 @@ of a rule, so their number is bounded. The figures of a process begin at 0; ``Mo
 parts know at the moment of a scrape.
 
 * ``figures``          counters and histograms, which desk and chats advance
-* ``waits``            how far the promised waits were from the real ones
 * ``monitor``          ``/livez``, ``/readyz`` and ``/metrics``
 * ``service_manager``  systemd's notifications and watchdog
 * ``files/``           alert rules for Prometheus, a dashboard for Grafana, a unit for systemd

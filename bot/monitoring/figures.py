@@ -1,16 +1,6 @@
 """The counters and histograms of this process. Values that change on their own are read by ``Monitor``."""
 
-from collections.abc import Awaitable, Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
-
-from bot.errors import PersonError
-from engine.request import LoraChoice, Timings
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -72,35 +62,7 @@ REFUSALS = Counter(
 )
 
 
-class DrawnJobs:
-    """Counts finished jobs with their stages, and how often the LoRAs changed between them."""
-
-    def __init__(self) -> None:
-        self._loras: tuple[LoraChoice, ...] | None = None
-
-    def note(self, timings: Timings, loras: tuple[LoraChoice, ...]) -> None:
-        """Note a finished job."""
-        for stage in ("lora", "text", "denoise", "decode", "encode"):
-            STAGE.labels(stage).observe(getattr(timings, f"{stage}_s"))
-        LORA_SWITCHES.inc(self._loras is not None and loras != self._loras)
-        self._loras = loras
-
-
 def note_flood_wait(platform: str, seconds: float) -> None:
     """Count that a platform asked the bot to wait."""
     FLOOD_WAITS.labels(platform).inc()
     FLOOD_WAIT_S.labels(platform).inc(max(0.0, seconds))
-
-
-def counting_refusals(function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """Count the refusals that a coroutine function raises."""
-
-    @wraps(function)
-    async def counted(*arguments: P.args, **named: P.kwargs) -> T:
-        try:
-            return await function(*arguments, **named)
-        except PersonError as refusal:
-            REFUSALS.labels(type(refusal).__name__).inc()
-            raise
-
-    return counted

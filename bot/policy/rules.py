@@ -98,6 +98,12 @@ def is_host(context: CommandContext, rules: Rules) -> bool:
     return f"{context.platform}:{context.user_id}" in rules.hosts
 
 
+def chats_of(context: CommandContext) -> tuple[str, ...]:
+    """Return the chat of a command and its server, as ``platform:id``."""
+    ids = (context.address.chat_id, context.space_id)
+    return tuple(f"{context.platform}:{one}" for one in ids if one)
+
+
 def require_permission(
     command: Command, context: CommandContext, rules: Rules, earlier_ids: Iterable[str] = ()
 ) -> None:
@@ -113,15 +119,15 @@ def require_permission(
         ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
         HostsOnly: The command is for hosts, and this person is not a host.
     """
-    ids = [one for one in (context.space_id, context.address.chat_id) if one]
-    names = {f"{context.platform}:{one}" for one in [*ids, *earlier_ids, "*"]}
+    chats = chats_of(context)
+    names = {*chats, *(f"{context.platform}:{one}" for one in [*earlier_ids, "*"])}
     is_served = context.platform in LOCAL_PLATFORMS or not rules.allow.isdisjoint(names)
     entry = ENTRY_OF[type(command)]
     if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
         return
     if is_served:
         raise HostsOnly(command=entry.name)
-    raise ChatNotAllowed(chat=f"{context.platform}:{ids[0] if ids else ''}")
+    raise ChatNotAllowed(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
 
 
 def require_private_chat(command: Command, context: CommandContext) -> None:

@@ -74,7 +74,7 @@ class UseCount:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job before it is accepted; ``asked_in`` as ``bot.desk.loras.consent.chats_of`` returns it."""
+    """A job before it is accepted; ``asked_in`` as ``bot.policy.rules.chats_of`` returns it."""
 
     id: str
     person: int

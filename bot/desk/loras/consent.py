@@ -12,6 +12,7 @@ acceptance, for lists and suggestions, and once more before a job is drawn.
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
@@ -22,7 +23,7 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.results import JobCompletion
 from bot.errors import OwnersOnly
 from bot.outcomes import CommandContext, JobState, LoraAllowed, LoraRevoked
-from bot.policy.rules import Rules, is_host
+from bot.policy.rules import Rules, chats_of, is_host
 from bot.store import Store
 from bot.store.rows import GrantKind, GrantRow, JobRow
 from engine.request import FailReason
@@ -42,12 +43,6 @@ class Asker:
 
     people: frozenset[str]
     chats: frozenset[str]
-
-
-def chats_of(context: CommandContext) -> tuple[str, ...]:
-    """Return the chat of a command and its server, as a sidecar and a job name them."""
-    ids = (context.address.chat_id, context.space_id)
-    return tuple(f"{context.platform}:{one}" for one in ids if one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +121,15 @@ class ConsentLedger:
         async with self._store.atomic():
             self._apply_after_commit(await self._read())
 
-    def usable_in(self, context: CommandContext) -> Callable[[LoraFile], bool]:
-        """Return the rule that tells which LoRAs the person of a command may use now, and there."""
-        decisions, now_ms = self._decisions, self._clock()
-        identity = f"{context.platform}:{context.user_id}"
-        people = decisions.linked.get(identity) or frozenset({identity})
-        asker = Asker(people, frozenset(chats_of(context)))
-
-        def allows(file: LoraFile) -> bool:
-            helpers = [self._shelf.find(helper.name) for helper in file.sidecar.helpers]
-            return all(
-                decisions.allow(each.name, each.sha256, each.sidecar, asker, now_ms)
-                for each in (file, *filter(None, helpers))
-            )
-
-        return allows
+    def may_use(self, context: CommandContext, file: LoraFile) -> bool:
+        """Whether the person of a command may use this LoRA now, and there."""
+        people = self._decisions.person(f"{context.platform}:{context.user_id}")
+        asker, now_ms = Asker(people, frozenset(chats_of(context))), self._clock()
+        helpers = [self._shelf.find(helper.name) for helper in file.sidecar.helpers]
+        return all(
+            self._decisions.allow(each.name, each.sha256, each.sidecar, asker, now_ms)
+            for each in (file, *filter(None, helpers))
+        )
 
     async def may_draw(self, job: JobRow) -> bool:
         """Whether every LoRA of a stored job may still be used by its person, where it was asked for."""
@@ -207,7 +196,7 @@ class ConsentLedger:
         file = self._shelf.find(typed, lambda file: decides or file.sidecar.owner in people)
         if file is not None:
             return file
-        usable = self.usable_in(context)
+        usable = partial(self.may_use, context)
         if (seen := self._shelf.find(typed, usable)) is not None:
             raise OwnersOnly(name=seen.name)
         raise self._shelf.unknown(typed, usable)

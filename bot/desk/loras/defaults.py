@@ -32,9 +32,11 @@ class LoraDefaults:
         address = context.address
         stored = await self._store.defaults.of(address.platform, address.chat_id)
         wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
+        if not wish.name:
+            return None
         # One that is being checked counts, so that its picture is refused rather than drawn without it.
         is_there = self._shelf.find(wish.name, may_use) or self._shelf.find_checking(wish.name, may_use)
-        return wish if wish.name and is_there else None
+        return wish if is_there else None
 
     async def of_chat(self, context: CommandContext, may_use: Rule) -> str:
         """Return the name of the chat's default as this person sees it; empty for none."""

@@ -9,7 +9,7 @@ import structlog
 from bot.desk.loras.shelf import LoraShelf
 from bot.store.rows import JobRow
 from engine.errors import LoraRejected
-from engine.shelf import drop_versions, free_bytes, keep_version, kept_versions
+from engine.shelf import Shelf, drop_versions, free_bytes, keep_version, kept_versions
 
 log = structlog.get_logger("bot.desk")
 
@@ -39,11 +39,11 @@ class LoraVersions:
 
     async def run(self) -> None:
         """Keep the copies right until cancelled."""
-        before: tuple[frozenset[str], frozenset[str]] | None = None
+        before: tuple[frozenset[str], Shelf] | None = None
         while True:
             needed = frozenset(lora.sha256 for job in self._jobs() for lora in job.recipe.loras)
-            paths = {file.sha256: file.path for file in self._shelf.all_files}
-            if (now := (needed, frozenset(paths))) != before:
+            if (now := (needed, self._shelf.files)) != before:
+                paths = {file.sha256: file.path for file in self._shelf.files.files.values()}
                 before = now if await asyncio.to_thread(self._settle, needed, paths) else None
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -16,6 +16,7 @@ from bot.errors import (
     NothingToCancel,
     PersonError,
 )
+from bot.monitoring.figures import REGISTRY
 from bot.outcomes import (
     CancelAccepted,
     CommandContext,
@@ -221,6 +222,24 @@ async def test_a_failed_write_is_not_stored_as_the_answer(
     assert await ask(harness, Draw(prompt="a"), context) == (CannotSave, {"detail": "disk full"})
     monkeypatch.setattr(harness.store.people, "find_or_create", keep)
     assert isinstance(await ask(harness, Draw(prompt="a"), context), Receipt)
+
+
+@pytest.mark.parametrize(("error", "times"), [(CannotSave(detail="disk full"), 1), (LookupError(), 0)])
+async def test_refusals_are_counted_by_rule(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch, error: Exception, times: int
+) -> None:
+    async def fail(*_: object) -> int:
+        raise error
+
+    def counted() -> float:
+        rule = {"rule": type(error).__name__}
+        return REGISTRY.get_sample_value("sugarbot_refusals_total", rule) or 0.0
+
+    monkeypatch.setattr(harness.store.people, "find_or_create", fail)
+    before = counted()
+    with pytest.raises(type(error)):
+        await harness.desk.handle(Draw(prompt="a"), a_context("1"))
+    assert counted() == before + times
 
 
 async def test_an_effect_whose_answer_cannot_be_stored_does_not_happen(
