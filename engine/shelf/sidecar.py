@@ -92,6 +92,11 @@ class Sidecar:
     expires_ms: int | None = None
     sha256: str = ""
 
+    @property
+    def is_for_everybody(self) -> bool:
+        """Whether it states no restriction on who may use the LoRA, and until when."""
+        return not (self.depicts_person or self.people or self.chats or self.expires_ms is not None)
+
 
 def _printable(text: str) -> str:
     if printable(text) != text:

@@ -3,7 +3,9 @@
 A sidecar that names people or chats, or that says that the LoRA depicts a real person, opens it to those
 alone and to its owner. A decision in a chat wins over the sidecar. Nobody, not even the owner, may use a LoRA
 that was withdrawn or has expired; hosts may use no more than others, but may allow it to themselves. Several
-linked identities are one person. Who may not use the helper of a LoRA may not use the LoRA.
+linked identities are one person. Who may not use the helper of a LoRA may not use the LoRA. A copy or renamed
+file without restrictions of its own is for those who may use the other one; a removed file keeps its last
+statements until this process ends.
 
 Everything is answered from memory: decisions change it when they are committed. The same rule holds at
 acceptance, for lists and suggestions, and once more before a job is drawn.
@@ -127,7 +129,7 @@ class ConsentLedger:
         asker, now_ms = Asker(people, frozenset(chats_of(context))), self._clock()
         helpers = [self._shelf.find(helper.name) for helper in file.sidecar.helpers]
         return all(
-            self._decisions.allow(each.name, each.sha256, each.sidecar, asker, now_ms)
+            self._allow(self._decisions, each.name, each.sha256, each.sidecar, asker, now_ms)
             for each in (file, *filter(None, helpers))
         )
 
@@ -231,11 +233,23 @@ class ConsentLedger:
         people = frozenset(f"{platform}:{user_id}" for platform, user_id in identities)
         asker, now_ms = Asker(people, frozenset(job.asked_in)), self._clock()
         for lora in job.recipe.loras:
-            file = self._shelf.find(lora.name)
+            file = self._shelf.last_known(lora.name)
             sidecar = file.sidecar if file else Sidecar()
-            if not decisions.allow(lora.name, lora.sha256, sidecar, asker, now_ms):
+            if not self._allow(decisions, lora.name, lora.sha256, sidecar, asker, now_ms):
                 return False
         return True
+
+    def _allow(
+        self, decisions: Decisions, name: str, sha256: str, sidecar: Sidecar, asker: Asker, now_ms: int
+    ) -> bool:
+        """As ``Decisions.allow``. For a copy without restrictions of its own, those of its content hold."""
+        if not decisions.allow(name, sha256, sidecar, asker, now_ms):
+            return False
+        return not sidecar.is_for_everybody or all(
+            decisions.allow(each.name, sha256, each.sidecar, asker, now_ms)
+            for each in self._shelf.of_content(sha256)
+            if normalize(each.name) != normalize(name)
+        )
 
     async def _read(self) -> Decisions:
         consents = self._store.consents

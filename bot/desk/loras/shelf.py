@@ -49,6 +49,7 @@ class LoraShelf:
     """
 
     def __init__(self, files: Shelf) -> None:
+        self._known: dict[str, LoraFile] = {}  # by name as compared; also those that have left
         self.replace(files)
 
     def replace(self, files: Shelf) -> None:
@@ -63,6 +64,21 @@ class LoraShelf:
         for entry in self._entries:
             for key in entry.keys[1:]:
                 self._named[key].append(entry.file)
+
+        self._known |= {
+            normalize(each.name): each for each in (*files.checking.values(), *self._files.values())
+        }
+        self._of_content: defaultdict[str, list[LoraFile]] = defaultdict(list)
+        for each in self._known.values():
+            self._of_content[each.sha256].append(each)
+
+    def last_known(self, name: str) -> LoraFile | None:
+        """Return the file that has this name, or had it last while this process runs."""
+        return self._known.get(normalize(name))
+
+    def of_content(self, sha256: str) -> Sequence[LoraFile]:
+        """Return the files that have this content, and those that had it when they left the shelf."""
+        return self._of_content.get(sha256, ())
 
     def extra_bytes(self, loras: Sequence[LoraChoice]) -> int:
         """Return what these LoRAs take of the card beyond usual ones; see ``CostBook.predict``."""

@@ -312,6 +312,36 @@ async def test_a_revoked_grant_ends_only_the_jobs_that_needed_it(harness: DeskHa
     assert states == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
 
 
+async def test_a_removed_file_does_not_open_what_its_sidecar_has_closed(
+    harness: DeskHarness, say: Speaker
+) -> None:
+    await say(MEMBER, Draw(prompt="a", loras=NAMED))
+    closed = replace(FILES["face"], sidecar=replace(FILES["face"].sidecar, people=frozenset()))
+    harness.desk.parts.shelf.replace(Shelf({"face": closed}))
+    harness.desk.parts.shelf.replace(Shelf({}))
+    async with harness.running():
+        [result] = await harness.chat.wait_for_results(1)
+    assert result.fail is FailReason.LORA_WITHDRAWN
+    assert harness.renderer.received == []
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_copy_or_a_renamed_file_without_statements_is_for_the_same_people(
+    harness: DeskHarness, say: Speaker, is_gone: bool
+) -> None:
+    copy = replace(FILES["face"], name="copy", sidecar=Sidecar(titles={"en": "Copy"}))
+    harness.desk.parts.shelf.replace(Shelf({"copy": copy} if is_gone else {**FILES, "copy": copy}))
+    wanted = Draw(prompt="a", loras=(LoraWish("copy"),))
+    assert await say.may(MEMBER, command=wanted)
+    assert not await say.may(STRANGER, command=wanted)
+    [job] = harness.desk.parts.queue.jobs.values()
+    assert await harness.desk.parts.consents.may_draw(job)
+    own = replace(copy, sidecar=Sidecar(people=frozenset({f"console:{STRANGER}"})))
+    harness.desk.parts.shelf.replace(Shelf({"copy": own}))
+    assert await say.may(STRANGER, command=wanted)  # its own statements count
+    assert not await harness.desk.parts.consents.may_draw(job)
+
+
 async def test_a_job_is_checked_again_after_a_restart(tmp_path: Path) -> None:
     async with opened(tmp_path) as harness:
         await Speaker(harness)(MEMBER, Draw(prompt="a", loras=NAMED))
