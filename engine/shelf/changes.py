@@ -10,8 +10,8 @@ from pathlib import Path
 
 MOST_FILES = 20_000  # a look at so many takes 0.1 s; the rest is not noticed
 
-_Stamp = tuple[int, int, int]
-"""Size in bytes, time of the last change in ns, inode."""
+_Stamp = tuple[int, int, int, int]
+"""Size in bytes, times of the last change of content and of anything (also the rights) in ns, inode."""
 
 
 class FolderChanges:
@@ -55,7 +55,7 @@ def _stamps(folders: Sequence[Path]) -> dict[Path, _Stamp]:
                     status = path.lstat()
                 except OSError:
                     continue  # it has just gone
-                found[path] = status.st_size, status.st_mtime_ns, status.st_ino
+                found[path] = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
                 if len(found) == MOST_FILES:
                     return found
     return found

@@ -136,16 +136,16 @@ def _examine(
     if (other := named.get(normalize(candidate.name))) is not None:
         raise LoraNameShared(other=other)
     path = candidate.path
-    sidecar = read_sidecar(path)
     try:
+        sidecar = read_sidecar(path)
         with open_regular_file(path) as file:
             status = os.fstat(file.fileno())
             tensors, metadata = read_tensors(file)
             found = find_layers(tensors, *layers, metadata)
+        sha256 = hash_file(stamp_of(path, status))
     except OSError as error:
         raise LoraNotAFile(f"The file cannot be read: {error.strerror}.") from error
     rank = max(layer.rank for layer in found)
-    sha256 = hash_file(stamp_of(path, status))
     if sidecar.sha256 not in ("", sha256):
         raise LoraPinBroken(found=sha256, pinned=sidecar.sha256)
     return LoraFile(candidate.name, path, sha256, status.st_size, rank, sidecar, held_bytes(found))

@@ -61,6 +61,16 @@ def test_a_removed_a_renamed_and_a_rewritten_file_are_noticed(tmp_path: Path) ->
     assert not changes.look()
 
 
+def test_new_rights_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    write(path, b"1")
+    changes = FolderChanges([tmp_path])
+    changes.look()
+    path.chmod(0o600 if path.stat().st_mode & 0o077 else 0o644)  # a file that nobody could read is repaired so
+    assert changes.look()
+    assert changes.look()
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     outside, shelf = tmp_path / "outside", tmp_path / "shelf"
     write(outside / "a.safetensors", b"1")

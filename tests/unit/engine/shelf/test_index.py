@@ -187,6 +187,23 @@ def test_a_file_swapped_between_check_and_hash_is_refused(
     assert "changed while it was read" in str(refusal(read_shelf([folder], model)))
 
 
+def test_a_disk_error_refuses_one_file_and_not_the_shelf(
+    folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder)
+
+    def fail(*_: object) -> str:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(index, "hash_file", fail)
+    refused = refusal(read_shelf([folder], model))
+    assert type(refused) is errors.LoraNotAFile
+    assert "Input/output error" in str(refused)
+    monkeypatch.undo()
+    monkeypatch.setattr(index, "read_sidecar", fail)
+    assert type(refusal(read_shelf([folder], model))) is errors.LoraNotAFile
+
+
 def test_the_parent_side_never_loads_torch() -> None:
     code = (
         "import sys, engine.shelf, engine.checkpoint.model, engine.host, engine.scheduler; "
