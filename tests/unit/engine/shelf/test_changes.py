@@ -66,7 +66,9 @@ def test_new_rights_are_noticed(tmp_path: Path) -> None:
     write(path, b"1")
     changes = FolderChanges([tmp_path])
     changes.look()
-    path.chmod(0o600 if path.stat().st_mode & 0o077 else 0o644)  # a file that nobody could read is repaired so
+    path.chmod(
+        0o600 if path.stat().st_mode & 0o077 else 0o644
+    )  # a file that nobody could read is repaired so
     assert changes.look()
     assert changes.look()
 
