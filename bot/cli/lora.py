@@ -23,7 +23,7 @@ from bot.messages import N_, format_error, text
 from bot.settings import Settings
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.durable import make_folder, replacing, sync_file, write_file
+from engine.durable import make_folder, replacing, write_file
 from engine.errors import LoraMissing, LoraNameRefused, LoraPinBroken, LoraRejected
 from engine.formatting import in_mib
 from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
@@ -31,7 +31,14 @@ from engine.shelf.layouts import describe_layout
 from engine.shelf.metadata import Proposals, proposals_of
 from engine.shelf.names import SUFFIX, is_lora_file, require_name
 from engine.shelf.numbers import check_numbers
-from engine.shelf.sidecar import MAX_TITLE, Sidecar, parse_sidecar, read_sidecar, sidecar_path
+from engine.shelf.sidecar import (
+    MAX_TITLE,
+    Sidecar,
+    parse_sidecar,
+    read_sidecar,
+    remove_file,
+    sidecar_path,
+)
 from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 
 SHOWN_LAYOUTS = 4
@@ -234,9 +241,7 @@ def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
     path = file.path if file else _refused_path(shelf, name)
     if path is None or not path.is_relative_to(folder):
         return _unknown(out, name, locale)
-    path.unlink()
-    sidecar_path(path).unlink(missing_ok=True)
-    sync_file(path.parent)
+    remove_file(path)
     out.print_line(text(N_("Removed: {path}"), locale, path=str(path)))
     return 0
 

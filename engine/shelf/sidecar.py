@@ -18,9 +18,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from engine.checkpoint.model import MAX_STEPS
+from engine.durable import sync_file
 from engine.errors import LoraNameRefused, LoraNotAFile, LoraSidecarRefused
 from engine.formatting import normalize, printable
-from engine.shelf.names import SIDECAR, require_name
+from engine.shelf.names import SIDECAR, is_lora_file, require_name
 from engine.shelf.validation import open_regular_file
 
 MAX_WEIGHT = 2.0
@@ -202,6 +203,19 @@ def read_sidecar(path: Path) -> Sidecar:
 def sidecar_path(path: Path) -> Path:
     """Return where the sidecar of a LoRA file is."""
     return path.with_suffix(SIDECAR)
+
+
+def remove_file(path: Path) -> None:
+    """Delete a LoRA file and its sidecar, durably; a sidecar that another file shares stays.
+
+    Raises:
+        OSError: The folder accepts no change.
+    """
+    path.unlink(missing_ok=True)
+    place = sidecar_path(path)
+    if not any(is_lora_file(each.name) and sidecar_path(each) == place for each in path.parent.iterdir()):
+        place.unlink(missing_ok=True)
+    sync_file(path.parent)
 
 
 def parse_sidecar(content: bytes) -> Sidecar:

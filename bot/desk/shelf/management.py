@@ -55,6 +55,7 @@ from engine.durable import make_folder, sync_file
 from engine.errors import EngineError, LoraRejected
 from engine.shelf import LoraFile, Shelf
 from engine.shelf.names import is_lora_file
+from engine.shelf.sidecar import remove_file
 
 log = structlog.get_logger("bot.desk")
 
@@ -282,7 +283,7 @@ class ShelfManagement:
             raise self._shelf.unknown(name)
         if not path.is_relative_to(self._files.folder):
             raise LoraBuiltIn(name=name)
-        await asyncio.to_thread(_delete, path)
+        await asyncio.to_thread(remove_file, path)
         await self._files.reload()
         return Prepared(0.0, LoraRemoved(file.name if file else name), sha256=file.sha256 if file else "")
 
@@ -366,10 +367,4 @@ def _move(draft: Path, path: Path) -> None:
         part.rename(path)
     finally:
         part.unlink(missing_ok=True)
-    sync_file(path.parent)
-
-
-def _delete(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_suffix(".toml").unlink(missing_ok=True)
     sync_file(path.parent)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.messages import format_error
 from bot.messages.details import translate_detail
 from engine.errors import LoraSidecarRefused
-from engine.shelf.sidecar import Helper, LoraKind, Sidecar, parse_sidecar, read_sidecar
+from engine.shelf.sidecar import Helper, LoraKind, Sidecar, parse_sidecar, read_sidecar, remove_file
 
 WHOLE = """
 trigger = "Sugar面部"
@@ -152,3 +152,15 @@ def test_a_sidecar_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> None
 def test_no_content_raises_anything_else(content: str | bytes) -> None:
     with contextlib.suppress(LoraSidecarRefused):
         parse_sidecar(content.encode("utf-8", "surrogatepass") if isinstance(content, str) else content)
+
+
+def test_a_removed_file_leaves_the_sidecar_of_its_twin(tmp_path: Path) -> None:
+    lower, upper = tmp_path / "a b.safetensors", tmp_path / "a b.SAFETENSORS"
+    place = tmp_path / "a b.toml"
+    for path in (lower, upper, place):
+        path.write_bytes(b"")
+    remove_file(lower)
+    assert sorted(tmp_path.iterdir()) == [upper, place]  # without it, everybody might use the twin
+    remove_file(upper)
+    remove_file(upper)  # gone meanwhile
+    assert list(tmp_path.iterdir()) == []
