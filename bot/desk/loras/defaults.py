@@ -51,7 +51,11 @@ class LoraDefaults:
         """
         defaults, address = self._store.defaults, context.address
         is_bot, is_reset = command.scope is Scope.BOT, is_default(command.lora.name)
-        before = self.of_bot if is_bot else await self.of_chat(context, may_use)
+        if is_bot:  # from the store, because the first command of a run may come before ``load``
+            stored = await defaults.of_bot()
+            before = stored.lora if stored else self._from_settings
+        else:
+            before = await self.of_chat(context, may_use)
         default = None if is_reset else self.require(command.lora, may_use)
         match is_bot, default:
             case True, None:
