@@ -9,7 +9,7 @@ from random import Random
 
 import structlog
 
-from bot.commands.values import Draw, Reroll
+from bot.commands.values import Draw, LoraWish, Reroll
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
@@ -19,7 +19,7 @@ from bot.desk.queue import JobQueue
 from bot.desk.recipes import Recipes
 from bot.errors import Closing, NoDiskSpace, NoPrivateChat, NoSuchJob, NotYours, TooManyWaiting
 from bot.monitoring.figures import JOBS_ACCEPTED
-from bot.outcomes import Address, CommandContext, Note, Platform, Receipt
+from bot.outcomes import Address, CommandContext, DefaultMissing, Note, Platform, Receipt
 from bot.policy.rules import Rules, chats_of, is_host, price
 from bot.store import Store
 from bot.store.rows import NewJob
@@ -124,8 +124,11 @@ class JobAcceptance:
     ) -> tuple[NewJob, tuple[Note, ...]]:
         may_use = partial(self._consents.may_use, context)
         if isinstance(command, Draw):
-            default = await self._defaults.find(context, may_use)
+            found = await self._defaults.find(context, may_use)
+            default = found if isinstance(found, LoraWish) else None
             recipe, notes = self._recipes.write(command, default, may_use)
+            if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
+                notes = (found, *notes)
             is_private = command.private
         else:
             earlier = await self._store.jobs.find(command.job_id)

@@ -25,6 +25,7 @@ from bot.outcomes.jobs import (
     UnknownWords,
 )
 from bot.outcomes.loras import (
+    DefaultMissing,
     FacesMixed,
     HelperAttached,
     HelperMissing,
@@ -77,6 +78,7 @@ __all__ = [
     "ChatOutput",
     "CommandContext",
     "CreditBalance",
+    "DefaultMissing",
     "FacesMixed",
     "HelpWithVocabulary",
     "HelperAttached",

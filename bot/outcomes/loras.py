@@ -220,6 +220,11 @@ class HelperMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class DefaultMissing:
+    """The default LoRA is not on the shelf; a request that names none is drawn without it."""
+
+
+@dataclass(frozen=True, slots=True)
 class FacesMixed:
     """Several LoRAs of a picture each change who is drawn."""
 
@@ -234,7 +239,15 @@ class StepsChanged:
     steps: int
 
 
-StackNote = WeightBounded | WeightsScaled | HelperAttached | HelperMissing | FacesMixed | StepsChanged
+StackNote = (
+    WeightBounded
+    | WeightsScaled
+    | HelperAttached
+    | HelperMissing
+    | DefaultMissing
+    | FacesMixed
+    | StepsChanged
+)
 """What a person should know about the LoRAs of a request that the desk accepts."""
 
 

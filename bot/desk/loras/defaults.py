@@ -4,7 +4,7 @@ from bot.commands.reading import NO_LORA, is_default
 from bot.commands.text import normalize
 from bot.commands.values import LoraSwitch, LoraWish, Scope
 from bot.desk.loras.shelf import LoraShelf, Rule
-from bot.outcomes import CommandContext, LoraSwitched
+from bot.outcomes import CommandContext, DefaultMissing, LoraSwitched
 from bot.store import Store
 from bot.store.rows import DefaultLora
 
@@ -27,7 +27,7 @@ class LoraDefaults:
         if stored := await self._store.defaults.of_bot():
             self.of_bot = stored.lora
 
-    async def find(self, context: CommandContext, may_use: Rule) -> LoraWish | None:
+    async def find(self, context: CommandContext, may_use: Rule) -> LoraWish | DefaultMissing | None:
         """Return the default of this chat; None for none, also if it is not for this person to use."""
         address = context.address
         stored = await self._store.defaults.of(address.platform, address.chat_id)
@@ -36,12 +36,15 @@ class LoraDefaults:
             return None
         # One that is being checked counts, so that its picture is refused rather than drawn without it.
         is_there = self._shelf.find(wish.name, may_use) or self._shelf.find_checking(wish.name, may_use)
-        return wish if is_there else None
+        if is_there:
+            return wish
+        has_left = not (self._shelf.find(wish.name) or self._shelf.find_checking(wish.name))
+        return DefaultMissing() if has_left else None
 
     async def of_chat(self, context: CommandContext, may_use: Rule) -> str:
         """Return the name of the chat's default as this person sees it; empty for none."""
         default = await self.find(context, may_use)
-        return default.name if default else ""
+        return default.name if isinstance(default, LoraWish) else ""
 
     async def switch(self, command: LoraSwitch, context: CommandContext, may_use: Rule) -> LoraSwitched:
         """Change a default, in the transaction of the caller. Waiting jobs keep their LoRAs.
@@ -71,7 +74,8 @@ class LoraDefaults:
             self._store.after_commit(lambda: self._set_of_bot(name))
         if default is None:
             of_settings = LoraWish(self._from_settings)
-            now = of_settings if is_bot else await self.find(context, may_use) or LoraWish("")
+            found = of_settings if is_bot else await self.find(context, may_use)
+            now = found if isinstance(found, LoraWish) else LoraWish("")
             weight = self._weight_of(now)
             return LoraSwitched(now.name, weight, command.scope, before=before, is_reset=True)
         return LoraSwitched(default.lora, default.weight, command.scope, before=before)

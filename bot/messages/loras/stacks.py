@@ -4,6 +4,7 @@ from typing import assert_never
 
 from bot.messages.catalogue import N_, text
 from bot.outcomes import (
+    DefaultMissing,
     FacesMixed,
     HelperAttached,
     HelperMissing,
@@ -43,6 +44,12 @@ def format_stack_note(note: StackNote, locale: str) -> str:
                 "look wrong; please tell the host."
             )
             return text(sentence, locale, lora=note.lora, helper=note.helper)
+        case DefaultMissing():
+            sentence = N_(
+                "The default LoRA of this chat is not on the shelf, so the picture is drawn without it. Name "
+                "another one, or tell the host."
+            )
+            return text(sentence, locale)
         case FacesMixed():
             sentence = N_(
                 "{loras} are different faces; mixed, the picture may look like none of them. For one face, "

@@ -9,7 +9,7 @@ from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.queue import JobQueue
 from bot.errors import HostsOnly, UnknownLora
-from bot.outcomes import LoraListing, LoraSwitched, Receipt, Recipe
+from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
 from engine.planner.cost import BYTES_A_LORA, CostBook
 from engine.request import LoraChoice
@@ -170,13 +170,16 @@ async def test_the_settings_default_holds_until_a_host_switches(tmp_path: Path) 
         assert plain.recipe.loras == ()
 
 
-async def test_a_default_whose_file_is_gone_is_no_default(tmp_path: Path) -> None:
+async def test_a_default_whose_file_is_gone_is_no_default_and_people_are_told(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         await harness.desk.handle(LoraSwitch(LoraWish("sugar"), Scope.BOT), a_context("1", HOST))
     async with open_harness(tmp_path, shelf=engine_shelf.Shelf({})) as harness:
         receipt = await harness.desk.handle(Draw(prompt="a"), a_context("2"))
         assert isinstance(receipt, Receipt)
-        assert receipt.recipe.loras == ()
+        assert (receipt.recipe.loras, receipt.notes) == ((), (DefaultMissing(),))
+        plain = await harness.desk.handle(Draw(prompt="a", loras=(LoraWish("none"),)), a_context("3"))
+        assert isinstance(plain, Receipt)
+        assert plain.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from bot.desk.loras.stacks import Stack, build_stack
 from bot.errors import StackTooStrong, StepsDiffer, StepsNotPossible, TooManyLoras
 from bot.messages.jobs import format_note
 from bot.outcomes import (
+    DefaultMissing,
     FacesMixed,
     HelperAttached,
     HelperMissing,
@@ -177,6 +178,7 @@ NOTES: list[Note] = [
     WeightsScaled(2.5, 2.0, (("a", 1.5, 1.2), ("b", -1.0, -0.8))),
     HelperAttached("a", "p", 0.7),
     HelperMissing("a", "p"),
+    DefaultMissing(),
     FacesMixed(("a", "b")),
     StepsChanged("a", 4),
 ]
