@@ -13,7 +13,7 @@
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
-      - LoraRefused · LoraNameTaken · LoraBuiltIn · CanaryNotDrawn · ShelfNotWritable · LoraBeingChecked
+      - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
@@ -48,7 +48,6 @@ from bot.errors.downloads import (
 )
 from bot.errors.loras import (
     BadSubject,
-    CanaryNotDrawn,
     LoraBeingChecked,
     LoraBuiltIn,
     LoraFileSent,
@@ -60,6 +59,7 @@ from bot.errors.loras import (
     StepsDiffer,
     StepsNotPossible,
     TooManyLoras,
+    TrialNotDrawn,
     UnknownLora,
 )
 from bot.errors.not_allowed import (
@@ -142,7 +142,6 @@ __all__ = [
     "BadSize",
     "BadSubject",
     "BadWeight",
-    "CanaryNotDrawn",
     "CannotSave",
     "ChatNotAllowed",
     "Closing",
@@ -214,6 +213,7 @@ __all__ = [
     "TooManyCodes",
     "TooManyLoras",
     "TooManyWaiting",
+    "TrialNotDrawn",
     "UnknownCard",
     "UnknownCommand",
     "UnknownFlag",

@@ -58,7 +58,7 @@ class LoraBuiltIn(NotPossible):
     """The LoRA comes with the built-in model and stays. Facts: ``name``."""
 
 
-class CanaryNotDrawn(NotPossible):
+class TrialNotDrawn(NotPossible):
     """The trial picture could not be drawn now, so nothing is known about the LoRA. Facts: ``name``."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.shelf.trials import CANARY_S, TrialPictures
+from bot.desk.shelf.trials import TRIAL_S, TrialPictures
 from bot.errors import CannotSave
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
@@ -165,7 +165,7 @@ class LiveFolder:
             due = [file for file in waiting if later_s.get(file.sha256, 0.0) <= time.monotonic()]
             for file in due[:1]:
                 try:
-                    async with asyncio.timeout(CANARY_S):
+                    async with asyncio.timeout(TRIAL_S):
                         await self.try_out(file)
                 except (EngineError, OSError) as error:
                     if isinstance(error, LoraRejected) and not isinstance(error, LoraMissing):

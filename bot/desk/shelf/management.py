@@ -29,16 +29,16 @@ from bot.commands.values import (
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.shelf.listing import problem_of
-from bot.desk.shelf.trials import CANARY_S
+from bot.desk.shelf.trials import TRIAL_S
 from bot.downloads import Download, Downloader, read_link
 from bot.errors import (
-    CanaryNotDrawn,
     DownloadRunning,
     LoraBuiltIn,
     LoraNameTaken,
     LoraRefused,
     PersonError,
     ShelfNotWritable,
+    TrialNotDrawn,
 )
 from bot.outcomes import (
     CommandContext,
@@ -217,16 +217,16 @@ class ShelfManagement:
         """Draw the trial picture.
 
         Raises:
-            LoraRefused, CanaryNotDrawn: The LoRA must not be used, or nothing is known about it.
+            LoraRefused, TrialNotDrawn: The LoRA must not be used, or nothing is known about it.
         """
         try:
-            async with asyncio.timeout(CANARY_S):
+            async with asyncio.timeout(TRIAL_S):
                 await self._files.try_out(file)
         except LoraRejected as error:
             raise _refused(file.name, error) from error
         except (EngineError, TimeoutError) as error:
             log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
-            raise CanaryNotDrawn(name=file.name) from error
+            raise TrialNotDrawn(name=file.name) from error
 
     async def _add(self, command: LoraAdd, context: CommandContext) -> Prepared:
         wanted = command.file or read_link(command.link)
@@ -298,12 +298,12 @@ class ShelfManagement:
             raise self._shelf.unknown(name)
         problem: LoraProblem | None = None
         try:
-            async with asyncio.timeout(CANARY_S):
+            async with asyncio.timeout(TRIAL_S):
                 await self._files.try_out(file)
         except LoraRejected as error:
             problem = problem_of(error)
         except (EngineError, TimeoutError) as error:
-            raise CanaryNotDrawn(name=file.name) from error
+            raise TrialNotDrawn(name=file.name) from error
         return Prepared(0.0, LoraChecked(file.name, 0.0, problem), sha256=file.sha256)
 
     async def _reload(self) -> ShelfReloaded:

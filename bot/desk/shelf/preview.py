@@ -23,7 +23,7 @@ GAP_PX = 4
 PAPER, INK = "#14171c", "#e8eaee"
 
 DrawSmall = Callable[[tuple[LoraChoice, ...]], Awaitable[Picture]]
-"""Draws the small picture of the canary: always the same prompt, seed and size."""
+"""Draws a trial picture: always the same prompt, seed and size."""
 
 
 class PreviewStrips:

@@ -31,7 +31,7 @@ from engine.shelf import LoraFile
 
 PROMPT = "a girl, 一个女孩, portrait"
 SEED = 20_260_101
-CANARY_S = 300.0  # a cold worker loads its model first
+TRIAL_S = 300.0  # a cold worker loads its model first
 MAX_SIDE_PX = 512  # enough to recognise a face; a quarter of the work of 1,024
 
 

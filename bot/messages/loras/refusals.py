@@ -14,7 +14,7 @@ LORA_SENTENCES: dict[type[Exception], str] = {
         "“{name}” is new and being checked: I draw a trial picture first. Please try again in a moment; "
         "nothing was charged."
     ),
-    errors.CanaryNotDrawn: N_(
+    errors.TrialNotDrawn: N_(
         "I couldn't draw the trial picture of “{name}” right now, so nothing has changed. Please try again "
         "in a minute; /gpu shows the state of the card."
     ),

@@ -22,7 +22,6 @@ from bot.commands.values import (
 )
 from bot.desk.shelf import management
 from bot.errors import (
-    CanaryNotDrawn,
     DownloadRunning,
     HostsOnly,
     LinkNotUnderstood,
@@ -33,6 +32,7 @@ from bot.errors import (
     NotSafetensors,
     PersonError,
     ShelfNotWritable,
+    TrialNotDrawn,
     UnknownLora,
 )
 from bot.outcomes import (
@@ -112,7 +112,7 @@ async def test_the_first_switch_of_a_run_knows_the_default_of_the_run_before(har
 
 
 @pytest.mark.parametrize(
-    ("error", "refusal"), [(LoraWithoutEffect(name="sugar"), LoraRefused), (WorkerNotReady(), CanaryNotDrawn)]
+    ("error", "refusal"), [(LoraWithoutEffect(name="sugar"), LoraRefused), (WorkerNotReady(), TrialNotDrawn)]
 )
 @pytest.mark.parametrize("scope", list(Scope))
 async def test_a_lora_that_fails_its_trial_leaves_the_old_default(
@@ -143,13 +143,13 @@ async def test_an_unknown_lora_needs_no_trial(harness: DeskHarness) -> None:
 async def test_a_trial_that_takes_too_long_leaves_the_old_default(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(management, "CANARY_S", 0.02)
+    monkeypatch.setattr(management, "TRIAL_S", 0.02)
 
     async def never(file: LoraFile) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(folder_of(harness), "try_out", never)
-    with pytest.raises(CanaryNotDrawn):
+    with pytest.raises(TrialNotDrawn):
         await give(harness, LoraSwitch(LoraWish("sugar")))
 
 
