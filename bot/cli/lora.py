@@ -267,7 +267,7 @@ def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: boo
     shown = N_("“{name}” is pinned: a file with another content is refused.")
     if is_off:
         shown = N_("“{name}” is not pinned: another file may replace it.")
-    out.print_line(text(shown, locale, name=name))
+    out.print_line(text(shown, locale, name=file.name if file else name))
     return 0
 
 
@@ -309,8 +309,9 @@ def _stated(sidecar: Sidecar, locale: str) -> list[tuple[str, str]]:
         if name == "helpers":
             value = [f"{helper.name}:{helper.weight:g}" for helper in sidecar.helpers]
         shown = ", ".join(value) if isinstance(value, list) else str(value)
+        label = "sha256 (pin)" if name == "sha256" else name
         if name != "titles" and (name == "weight" or value != usual.get(name)):
-            rows.append((name, shown))
+            rows.append((label, shown))
     return rows
 
 

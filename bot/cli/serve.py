@@ -4,6 +4,7 @@ Each command takes the settings and returns the exit code; errors that the host 
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -19,10 +20,15 @@ from bot.chats.contract import Chat
 from bot.chats.web import CardPanel, WebChat
 from bot.checks import checks
 from bot.checks.folders import require_writable
+from bot.commands.grammar import parse
+from bot.commands.values import Draw, LoraSwitch
+from bot.desk.shelf.trials import CANARY_S
+from bot.errors import NotUnderstood
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
 from bot.settings import Settings
 from engine.config import BUILT_IN
+from engine.errors import EngineError
 from engine.host import Host
 from engine.planner.headroom import HeadroomProbe
 from engine.request import (
@@ -75,8 +81,26 @@ async def say(settings: Settings, message: str, *, user_name: str, is_host: bool
     async with open_application(settings) as application:
         console = ConsoleChat(application.desk, out_dir=out_dir, locale=settings.language)
         async with serve_chats(application, [console]):
+            await _try_out_named(application, message, settings.engine.default_lora)
             answer = await console.say(message, user_name=user_name, is_host=is_host)
     return answer.exit_code
+
+
+async def _try_out_named(application: Application, message: str, default: str) -> None:
+    """Draw the trial pictures of new LoRAs that a message needs: this process has no later moment for it."""
+    parts = application.desk.parts
+    names = [default]
+    with contextlib.suppress(NotUnderstood):
+        match parse(message):
+            case Draw(loras=loras):
+                names += [wish.name for wish in loras]
+            case LoraSwitch(lora=wish):
+                names.append(wish.name)
+    for name in filter(None, names):
+        if (file := parts.shelf.find_checking(name)) is not None:
+            with contextlib.suppress(EngineError, TimeoutError):  # the answer tells
+                async with asyncio.timeout(CANARY_S):
+                    await parts.files.try_out(file)
 
 
 async def demo(settings: Settings) -> int:

@@ -5,11 +5,16 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bot.cli import runner, serve
+from bot.desk.loras.shelf import LoraShelf
 from bot.settings import Settings
+from engine.errors import LoraRejected
+from engine.shelf import LoraFile, Shelf
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -44,3 +49,30 @@ async def test_a_cancellation_without_a_signal_is_raised(monkeypatch: pytest.Mon
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await serve.run(Settings())
+
+
+@pytest.mark.parametrize(
+    ("message", "default", "tried"),
+    [
+        ('/sugar a --lora "My LoRA v1.2:0.5" <lora:old>', "", ["My LoRA v1.2"]),
+        ("/lora switch my lora v1.2 0.8", "", ["My LoRA v1.2"]),
+        ("a face", "my lora v1.2", ["My LoRA v1.2"]),
+        ("a face", "", []),
+        ("/nonsense", "", []),
+    ],
+)
+async def test_a_message_of_the_shell_tries_out_the_new_loras_that_it_needs(
+    message: str, default: str, tried: list[str]
+) -> None:
+    files = {name: LoraFile(name, Path(name), name[0] * 64, 1, 8) for name in ("My LoRA v1.2", "other")}
+    found: list[str] = []
+
+    async def try_out(file: LoraFile) -> None:
+        found.append(file.name)
+        raise LoraRejected
+
+    parts = SimpleNamespace(
+        shelf=LoraShelf(Shelf({}, checking=files)), files=SimpleNamespace(try_out=try_out)
+    )
+    await serve._try_out_named(SimpleNamespace(desk=SimpleNamespace(parts=parts)), message, default)  # type: ignore[arg-type]
+    assert found == tried
