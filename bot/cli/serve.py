@@ -22,7 +22,7 @@ from bot.checks import checks
 from bot.checks.folders import require_writable
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraSwitch
-from bot.desk.shelf.trials import CANARY_S
+from bot.desk.shelf.trials import TRIAL_S
 from bot.errors import NotUnderstood
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
@@ -99,7 +99,7 @@ async def _try_out_named(application: Application, message: str, default: str) -
     for name in filter(None, names):
         if (file := parts.shelf.find_checking(name)) is not None:
             with contextlib.suppress(EngineError, TimeoutError):  # the answer tells
-                async with asyncio.timeout(CANARY_S):
+                async with asyncio.timeout(TRIAL_S):
                     await parts.files.try_out(file)
 
 
