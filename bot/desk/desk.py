@@ -227,7 +227,9 @@ class Desk:
                 case LoraSwitch() | LoraAdd() | LoraRemove() | LoraCheck() | LoraReload():
                     raise AssertionError  # ``handle`` carries them out
                 case ShowCard():
-                    return await parts.report_card(context.locale, parts.queue.scheduler.waiting)
+                    report = await parts.report_card(context.locale, parts.queue.scheduler.waiting)
+                    default = await parts.defaults.of_chat(context, self._may_use(context))
+                    return replace(report, default_lora=default)
                 case Help():
                     is_built_in = parts.model.is_built_in
                     return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command

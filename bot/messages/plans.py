@@ -152,6 +152,10 @@ def format_card(report: CardReport, locale: str, times: Times) -> str:
         seconds = text(N_("A start takes about {seconds} s."), locale, seconds=round(report.loading_s))
         state = f"{state}{'' if locale == 'zh-CN' else ' '}{seconds}"
     lines = [join_facts(facts), state]
+    if report.default_lora:
+        lines.append(text(N_("Default LoRA here: {name}"), locale, name=report.default_lora))
+    elif report.default_lora is not None:
+        lines.append(text(N_("Default LoRA here: none"), locale))
     if report.plan is not None:
         lines.append(format_plan(report.plan, locale))
     if report.errors:

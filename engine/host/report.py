@@ -27,6 +27,8 @@ class CardReport:
         waiting: Jobs that wait.
         loading_s: How long a start takes about, while no model is loaded.
         errors: The last ones, oldest first.
+        default_lora: The LoRA of requests that name none, where the report is read; empty for none, None if
+            it is not told.
         png: A picture of the last hour; empty before the first reading.
     """
 
@@ -38,4 +40,5 @@ class CardReport:
     waiting: int = 0
     loading_s: float | None = None
     errors: tuple[WorkerError, ...] = ()
+    default_lora: str | None = None
     png: bytes = field(default=b"", repr=False)

@@ -45,6 +45,13 @@ def test_a_report_is_chinese_for_a_chinese_host() -> None:
     assert lines[4].endswith("绘图进程退出，状态码 -9。")
 
 
+def test_a_report_names_the_default_lora_of_the_chat() -> None:
+    told = CardReport(device_name="NVIDIA A10", state="ready", memory=MEMORY, default_lora="sugar")
+    assert format_outcome(told, "en").splitlines()[2] == "Default LoRA here: sugar"
+    none = CardReport(device_name="NVIDIA A10", state="ready", memory=MEMORY, default_lora="")
+    assert format_outcome(none, "zh-CN").splitlines()[2] == "这里的默认 LoRA：无"
+
+
 def test_a_released_card_is_no_lost_worker() -> None:
     released = CardReport(device_name="NVIDIA A10", state="released", memory=MEMORY, loading_s=7.6)
     assert format_outcome(released, "en").splitlines()[1:] == [

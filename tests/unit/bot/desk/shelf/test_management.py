@@ -19,6 +19,7 @@ from bot.commands.values import (
     LoraWish,
     Scope,
     SentFile,
+    ShowCard,
 )
 from bot.desk.shelf import management
 from bot.errors import (
@@ -50,6 +51,7 @@ from bot.outcomes import (
 )
 from bot.store.loras import ShelfAction, ShelfChange
 from engine.errors import LoraWithoutEffect, WorkerNotReady
+from engine.host.report import CardReport
 from engine.shelf import LoraFile
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 from tests.fakes.lora_folder import FakeFolder, lora_bytes
@@ -109,6 +111,20 @@ async def test_the_first_switch_of_a_run_knows_the_default_of_the_run_before(har
     switched = await give(harness, LoraSwitch(LoraWish("sugar"), Scope.BOT))
     assert isinstance(switched, LoraSwitched)
     assert switched.before == "anime"
+
+
+async def test_the_card_and_the_list_show_a_new_default_at_once(harness: DeskHarness) -> None:
+    await give(harness, LoraSwitch(LoraWish("anime"), Scope.CHAT))
+    report = await give(harness, ShowCard())
+    assert isinstance(report, CardReport)
+    assert report.default_lora == "anime"
+    await give(harness, LoraSwitch(LoraWish("none"), Scope.CHAT))
+    report = await give(harness, ShowCard())
+    assert isinstance(report, CardReport)
+    assert report.default_lora == ""
+    listing = await give(harness, LoraList())
+    assert isinstance(listing, LoraListing)
+    assert listing.default == ""
 
 
 @pytest.mark.parametrize(
