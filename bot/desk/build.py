@@ -112,13 +112,18 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
+
+    def withdraw(sha256: frozenset[str]) -> None:
+        inputs.renderer.withdraw(sha256)
+        strips.withdraw(sha256)
+
     consents = ConsentLedger(
         store=store,
         shelf=shelf,
         completion=completion,
         rules=rules,
         stop_drawing=lambda job_id: drawing.stop(job_id),
-        withdraw=inputs.renderer.withdraw,
+        withdraw=withdraw,
         clock=clock,
     )
     habits = LoraHabits(store)

@@ -10,6 +10,7 @@ import structlog
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.durable import make_folder, write_file
+from engine.errors import LoraMissing
 from engine.request import LoraChoice, Picture
 from engine.shelf import LoraFile
 
@@ -40,16 +41,18 @@ class PreviewStrips:
         self._model = model
         self._draw = draw
         self._turn = asyncio.Lock()
+        self._withdrawn: frozenset[str] = frozenset()
 
     async def of(self, file: LoraFile) -> bytes:
         """Return the strip of this file, a PNG.
 
         Raises:
+            LoraMissing: It was withdrawn.
             EngineError: It cannot be drawn now.
         """
-        key = hashlib.sha256(f"{file.sha256} {self._model}".encode()).hexdigest()[:32]
-        path = self._folder / f"{key}.png"
+        path = self.path_of(file.sha256)
         async with self._turn:
+            self._require_usable(file)
             if kept := await asyncio.to_thread(_read, path):
                 return kept
             pictures = []
@@ -57,11 +60,31 @@ class PreviewStrips:
                 loras = (LoraChoice(file.name, file.sha256, weight),) if weight else ()
                 pictures.append((await self._draw(loras)).png)
             strip = await asyncio.to_thread(compose, pictures)
+            self._require_usable(file)
             try:
                 await asyncio.to_thread(_keep, path, strip)
             except OSError as error:
                 log.warning("preview not kept", detail=str(error))
             return strip
+
+    def path_of(self, sha256: str) -> Path:
+        """Return where the strip of this content is kept."""
+        key = hashlib.sha256(f"{sha256} {self._model}".encode()).hexdigest()[:32]
+        return self._folder / f"{key}.png"
+
+    def withdraw(self, sha256: frozenset[str]) -> None:
+        """Delete the strips of these contents, and show none of them from now on.
+
+        Args:
+            sha256: All that are withdrawn; they replace those of the previous call.
+        """
+        self._withdrawn = sha256
+        paths = [self.path_of(each) for each in sha256]
+        asyncio.get_running_loop().run_in_executor(None, _delete, paths)
+
+    def _require_usable(self, file: LoraFile) -> None:
+        if file.sha256 in self._withdrawn:
+            raise LoraMissing("It was withdrawn.", name=file.name)
 
 
 def compose(pngs: Sequence[bytes]) -> bytes:
@@ -92,6 +115,14 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("preview not deleted", detail=str(error))
 
 
 def _keep(path: Path, strip: bytes) -> None:

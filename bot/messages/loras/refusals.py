@@ -11,8 +11,8 @@ LORA_SENTENCES: dict[type[Exception], str] = {
     ),
     errors.LoraBuiltIn: N_("“{name}” comes with the built-in model, so it can't be removed."),
     errors.LoraBeingChecked: N_(
-        "“{name}” is new and being checked: I draw a trial picture first. Please try again in a moment; "
-        "nothing was charged."
+        "“{name}” is new or has changed and is being checked: I draw a trial picture first. Please try "
+        "again in a moment; nothing was charged."
     ),
     errors.TrialNotDrawn: N_(
         "I couldn't draw the trial picture of “{name}” right now, so nothing has changed. Please try again "

@@ -10,9 +10,10 @@ from PIL import Image
 
 from bot.desk.shelf import preview
 from bot.desk.shelf.preview import LABELS, PreviewStrips, compose
-from engine.errors import RenderError
+from engine.errors import LoraMissing, RenderError
 from engine.request import LoraChoice, Picture
 from engine.shelf import LoraFile
+from tests.integration.engine.host.hosting import eventually
 
 SUGAR = LoraFile(name="sugar", path=Path("sugar.safetensors"), sha256="a" * 64, bytes=1, rank=4)
 COLOURS = {0.0: (200, 0, 0), 0.5: (0, 200, 0), 1.0: (0, 0, 200)}
@@ -44,6 +45,35 @@ def opened(png: bytes) -> Image.Image:
 
 def files_in(folder: Path) -> list[Path]:
     return sorted(folder.glob("*"))
+
+
+async def test_a_withdrawn_lora_leaves_no_strip(tmp_path: Path) -> None:
+    draw = Drawer()
+    strips = PreviewStrips(tmp_path, "model", draw)
+    other = LoraFile(name="other", path=Path("o"), sha256="b" * 64, bytes=1, rank=4)
+    await strips.of(SUGAR)
+    await strips.of(other)
+    [kept] = set(files_in(tmp_path)) - {strips.path_of("a" * 64)}
+    strips.withdraw(frozenset({"a" * 64}))
+    await eventually(lambda: files_in(tmp_path) == [kept])
+    with pytest.raises(LoraMissing):
+        await strips.of(SUGAR)
+    strips.withdraw(frozenset())
+    assert await strips.of(SUGAR)
+
+
+async def test_a_strip_that_is_drawn_during_the_withdrawal_is_not_shown(tmp_path: Path) -> None:
+    draw = Drawer()
+
+    async def withdraw_first(loras: tuple[LoraChoice, ...]) -> Picture:
+        strips.withdraw(frozenset({"a" * 64}))
+        return await draw(loras)
+
+    strips = PreviewStrips(tmp_path, "model", withdraw_first)
+    with pytest.raises(LoraMissing):
+        await strips.of(SUGAR)
+    assert len(draw.asked) == len(preview.WEIGHTS)
+    assert files_in(tmp_path) == []
 
 
 def test_the_pictures_stand_side_by_side_above_their_labels() -> None:
