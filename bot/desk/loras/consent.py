@@ -195,9 +195,14 @@ class ConsentLedger:
         """
         people = self._decisions.person(f"{context.platform}:{context.user_id}")
         decides = is_host(context, self._rules)
-        file = self._shelf.find(typed, lambda file: decides or file.sidecar.owner in people)
-        if file is not None:
-            return file
+
+        def may_decide(file: LoraFile) -> bool:
+            return decides or file.sidecar.owner in people
+
+        known = self._shelf.last_known(typed)  # also one that has left: waiting jobs have copies of it
+        for file in (self._shelf.find(typed, may_decide), known):
+            if file is not None and may_decide(file):
+                return file
         usable = partial(self.may_use, context)
         if (seen := self._shelf.find(typed, usable)) is not None:
             raise OwnersOnly(name=seen.name)

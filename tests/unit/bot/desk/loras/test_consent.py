@@ -21,7 +21,7 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.errors import BadSubject, OwnersOnly, UnknownLora
+from bot.errors import BadSubject, OwnersOnly, PersonError, UnknownLora
 from bot.outcomes import (
     JobState,
     LinkCode,
@@ -299,6 +299,20 @@ async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_ke
         await until(lambda: not harness.desk.parts.drawing.running[0])
     folder = tmp_path / "pictures"
     assert not folder.exists() or list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_checking", [False, True])
+async def test_a_lora_that_is_not_offered_now_can_be_revoked(
+    harness: DeskHarness, say: Speaker, is_checking: bool
+) -> None:
+    await say(MEMBER, Draw(prompt="a", loras=NAMED))
+    checking = {"face": FILES["face"]} if is_checking else {}
+    harness.desk.parts.shelf.replace(Shelf({}, checking=checking))  # its waiting job keeps a copy
+    with pytest.raises(PersonError):
+        await say(STRANGER, LoraRevoke("face"))
+    assert await say(OWNER, LoraRevoke("face")) == LoraRevoked("face", "", 1)
+    harness.desk.parts.shelf.replace(Shelf(FILES))
+    assert not await say.may(MEMBER)
 
 
 async def test_a_revoked_grant_ends_only_the_jobs_that_needed_it(harness: DeskHarness, say: Speaker) -> None:
