@@ -5,9 +5,8 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 
 * ``desk``         the ``Desk``: handles commands, and runs the loops
 * ``build``        makes the parts of a desk and connects them
-* ``acceptance``   stores and charges a job
+* ``acceptance``   from a request to a recipe; stores and charges the job
 * ``cancellation`` cancels a waiting or a running job
-* ``recipes``      from a request to a recipe
 * ``loras``        the LoRAs of a request: found by name, defaults, stacks
 * ``queue``        the waiting jobs in memory; positions and steps in placeholders
 * ``drawing``      claims jobs and has them drawn; the states of a claim

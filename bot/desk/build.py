@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
 
-from bot.desk.acceptance import JobAcceptance
+from bot.desk.acceptance import JobAcceptance, Recipes
 from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk, DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
@@ -20,7 +20,6 @@ from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
-from bot.desk.recipes import Recipes
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
 from bot.desk.shelf.preview import PreviewStrips

@@ -19,8 +19,8 @@ from bot.commands.values import (
     Reroll,
     Scope,
 )
+from bot.desk.acceptance import Recipes
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.recipes import Recipes
 from bot.errors import (
     EmptyPrompt,
     PromptTooLong,
