@@ -70,6 +70,7 @@ class LiveFolder:
         self._unsettled: frozenset[Path] = frozenset()
         self._has_new = asyncio.Event()
         self._changes = FolderChanges(folders)
+        self._is_stale = False  # also after an error: whoever runs ``watch`` again reads again
         self._publish()
 
     @property
@@ -148,8 +149,10 @@ class LiveFolder:
             began_s = time.monotonic()
             has_changed = await asyncio.to_thread(self._changes.look)
             took_s = time.monotonic() - began_s
-            if has_changed:
+            self._is_stale |= has_changed
+            if self._is_stale:
                 await self.reload()
+                self._is_stale = False
             await asyncio.sleep(max(LOOK_EVERY_S, took_s / LOOKING_SHARE))
 
     async def _try_new_files(self) -> None:

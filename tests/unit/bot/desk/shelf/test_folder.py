@@ -270,3 +270,19 @@ async def test_a_file_known_to_be_whole_is_read_at_once(open_folder: Callable[..
     folder._changes.look()
     assert "mine" not in (await folder.reload()).files  # it may still be growing
     assert "mine" in (await folder.reload(path)).files
+
+
+async def test_a_change_that_could_not_be_read_is_read_again(
+    open_folder: Callable[..., LiveFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> Shelf:
+        raise OSError(5, "Input/output error")
+
+    folder = open_folder({sha256_of(LORAS / "anime.safetensors"): ""})
+    add(folder, "mine")
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "read_shelf", fail)
+        with pytest.raises(ExceptionGroup):
+            await folder.watch()
+    async with watching(folder):  # as ``keep_running`` does
+        await eventually(lambda: "mine" in folder.shelf.files)
