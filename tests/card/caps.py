@@ -37,6 +37,7 @@ from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
 from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
 from tests.card.ballast import Ballast, open_ballast
+from tests.integration.engine.host.hosting import eventually
 
 GIB = 2**30
 PEOPLE = 50
@@ -157,6 +158,9 @@ class OpenBot:
         return await self.chat.say(f"/sugar {flags} -- {prompt}", user_name=who)
 
 
+TRIALS_S = 300.0  # each new LoRA is tried out before anybody can choose it
+
+
 @contextlib.asynccontextmanager
 async def open_bot(settings: Settings) -> AsyncIterator[OpenBot]:
     """Open the bot and wait until its worker is ready."""
@@ -174,6 +178,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[OpenBot]:
         )
         async with serve_chats(application, [chat]):
             await application.worker
+            await eventually(lambda: not application.desk.parts.shelf.files.checking, TRIALS_S)
             yield OpenBot(application, chat, watches[0], time.perf_counter() - started_s)
 
 

@@ -25,10 +25,6 @@ BAD = {
     "a size of -1": ("/sugar a face --size -1", "not a size"),
     "a size the model cannot": ("/sugar a face --size 7x9999", "7 × 9999"),
     "a shape the model cannot": ("/sugar a face --size 9:1", "Did you mean 192 × 128?"),
-    "LoRAs too strong together": (
-        "/sugar a face --lora sugar 1.5 --lora anime 1.5",
-        "--lora sugar:1 --lora anime:1",
-    ),
     "another bot's option": ("/sugar a face --steps 30", "same number of steps"),
     "a negative prompt": ("/sugar a face --no hat", "support negative prompts"),
     "a shape with nothing in it": ("/sugar a face --size 2:0", "not a size"),

@@ -233,6 +233,7 @@ def test_a_full_or_failed_card_does_not_disable_recording(
 
     monkeypatch.setattr(text_module, "_Graph", fail)
     monkeypatch.setattr(pipeline._text, "_can_record", True)
+    pipeline._text.embed("the first prompt of its length is not captured")
     with pytest.raises(type(fault)):
         pipeline._text.embed("a prompt for a card at fault")
     assert pipeline._text._can_record
