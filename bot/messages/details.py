@@ -105,6 +105,7 @@ _ENGINE_LINES = (
     N_("The file changed while it was read."),
     N_("The file ends within its header."),
     N_("The header is not JSON."),
+    N_("The header is not JSON, or has too long a name."),
     N_("The file is a pickle, not safetensors."),
     N_("The file is a {kind} archive, not safetensors."),
     N_("The file is not safetensors."),

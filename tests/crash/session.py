@@ -35,7 +35,7 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.desk import drawing, results
-from bot.errors import AlreadyEnded, NothingToCancel, PersonError
+from bot.errors import AlreadyEnded, NothingToCancel, PersonError, UnknownLora
 from bot.outcomes import CancelAccepted, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
 from engine.backoff import Backoff
@@ -294,7 +294,8 @@ class _Platform:
         await self._desk.handle(Quota(), a_context("quota", "person-0"))
         await self._desk.handle(LoraList(), a_context("list", "person-0"))
         for scope in Scope:
-            await self._desk.handle(LoraSwitch(LoraWish("sugar"), scope), a_context("switch", HOST))
+            with contextlib.suppress(UnknownLora):  # while it is taken back
+                await self._desk.handle(LoraSwitch(LoraWish("sugar"), scope), a_context("switch", HOST))
 
 
 def _command(number: int, kind: Kind) -> Draw:

@@ -42,7 +42,7 @@ class Text:
         self._device = encoder.device
         self._graphs: dict[int, _Graph] = {}
         self._seen: set[int] = set()  # lengths that were encoded without a graph
-        self._can_record = self._device.type == "cuda" and encoder.is_resident
+        self._is_padded = self._can_record = self._device.type == "cuda" and encoder.is_resident
         self._embeddings: OrderedDict[str, Tensor] = OrderedDict()
 
     @torch.no_grad()
@@ -73,16 +73,15 @@ class Text:
         Attention is causal, so the padding at the end does not change the prompt's embedding. A capture costs
         three passes: a worker that has just started draws its first picture without.
         """
-        device = self._encoder.embedding.device
-        if not self._can_record:
-            return self._encoder(torch.tensor(tokens, device=device))
         length = next(length for length in LENGTHS if length >= len(tokens))
-        if length not in self._seen:
-            self._seen.add(length)
-            padded = [*tokens, *[0] * (length - len(tokens))]
-            return self._encoder(torch.tensor(padded, device=device))[: len(tokens)].clone()
-        graph = self._graph_of(length)
-        return graph(tokens) if graph else self._encode(tokens)
+        if length in self._seen and self._can_record and (graph := self._graph_of(length)):
+            return graph(tokens)
+        self._seen.add(length)
+        # Padded also without a graph, so that the same prompt always has the same embedding.
+        padded = [*tokens, *[0] * (length - len(tokens))] if self._is_padded else tokens
+        return self._encoder(torch.tensor(padded, device=self._encoder.embedding.device))[
+            : len(tokens)
+        ].clone()
 
     def _graph_of(self, length: int) -> "_Graph | None":
         """Return the graph for ``length`` tokens; None if none can be captured, which is logged once."""

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -233,7 +234,9 @@ def test_a_full_or_failed_card_does_not_disable_recording(
 
     monkeypatch.setattr(text_module, "_Graph", fail)
     monkeypatch.setattr(pipeline._text, "_can_record", True)
-    pipeline._text.embed("the first prompt of its length is not captured")
+    monkeypatch.setattr(pipeline._text, "_seen", set())
+    monkeypatch.setattr(pipeline._text, "_embeddings", OrderedDict())
+    pipeline._text.embed("a prompt for a card at work")  # the first one of its length is not captured
     with pytest.raises(type(fault)):
         pipeline._text.embed("a prompt for a card at fault")
     assert pipeline._text._can_record
@@ -250,6 +253,7 @@ def test_prompts_that_cannot_be_recorded_are_encoded_and_logged_once(
         raise fault
 
     expected = text.embed("a face")
+    monkeypatch.setattr(text, "_seen", set(text_module.LENGTHS))  # so that the next one is captured
     monkeypatch.setattr(text_module, "_Graph", fail)
     monkeypatch.setattr(text, "_can_record", True)
     with capture_logs() as logs:
