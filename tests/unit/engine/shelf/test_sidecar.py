@@ -86,6 +86,7 @@ def test_a_weight_that_is_not_stated_is_within_the_limits() -> None:
         ("a = " + "[" * 30_000, "it is not TOML"),
         (b"\xff", "it is not UTF-8"),
         ("#" * 65_537, "it has more than 65536 bytes"),
+        ("a." * 2_001 + "a = 1", "it has more than 2000 dots"),
         ("titel = 'x'", "titel is not a field of a sidecar"),
         ('"a\\u007fb" = 1', "it has an unknown field"),
         ("titles = 'x'", "titles must be a table of texts of at most 80 characters by language"),
