@@ -69,7 +69,7 @@ ROWS = (
     Row(
         "36b",
         "20 people draw while a host switches defaults, and a file is added, replaced, broken and removed",
-        "0 jobs fail, each picture is drawn with the content it was accepted with; neighbours' p99 with and without switches is told (goal: +≤ 5 %)",
+        "0 jobs fail, each picture is of the content it was accepted with; p99 of neighbours (goal: +≤ 5 %)",
         load,
     ),
 )
