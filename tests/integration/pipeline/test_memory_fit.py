@@ -64,6 +64,12 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Plan
         pipeline.close()
 
 
+@pytest.fixture(scope="module")
+def pipeline(planned: Callable[[Plan | None], Pipeline]) -> Pipeline:
+    """All on the device; not the one of all tests, which may remember what they computed otherwise."""
+    return planned(None)
+
+
 @pytest.mark.parametrize(
     "plan",
     [
