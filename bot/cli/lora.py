@@ -120,7 +120,7 @@ async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int
 
 
 async def info(settings: Settings, name: str, *, as_json: bool = False) -> int:
-    """Print what is known of a LoRA of the shelf; return 1 if there is none of this name."""
+    """Print what is known of a LoRA of the shelf; return 1 for an unknown name."""
     locale, out = settings.language, Screen()
     model = await asyncio.to_thread(_model_of, settings)
     shelf = await asyncio.to_thread(_read_shelf, settings, model)

@@ -146,7 +146,7 @@ def subject_of(typed: str, platform: str) -> str:
     """Convert a mention, an id of ``platform``, or ``platform:id`` to ``platform:id``.
 
     Raises:
-        BadSubject: It is none of these.
+        BadSubject: It has no such form.
     """
     found = _SUBJECT.fullmatch(unicodedata.normalize("NFKC", typed).strip())
     if found is None:

@@ -72,7 +72,7 @@ async def retry_while_full(
 def free_and_needed_bytes(folder: Path, reserve_bytes: int) -> tuple[int, int]:
     """Return the free bytes on the disk of ``folder`` (which need not exist), and how many must stay free.
 
-    Pictures leave ``reserve_bytes``, but on a small disk at most a twentieth of it. Blocking.
+    ``reserve_bytes`` stay free, but on a small disk at most a twentieth of it. Blocking.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     usage = shutil.disk_usage(existing)

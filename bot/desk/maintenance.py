@@ -19,8 +19,10 @@ from bot.desk.files import PICTURE_NAMES
 from bot.errors import OperatorError
 from bot.store import Store
 from bot.store.files import backup
+from engine.config import LORA_VERSIONS
 from engine.durable import remove_drafts, restrict_to_owner
 from engine.planner.cost import CostBook
+from engine.shelf.versions import VERSION_NAMES
 
 log = structlog.get_logger("bot.desk.maintenance")
 
@@ -41,7 +43,7 @@ _FOLDERS = {
     "pictures": PICTURE_NAMES,
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
-    "lora-versions": re.compile(r"[0-9a-f]{64}\.safetensors"),
+    LORA_VERSIONS: VERSION_NAMES,
     "previews": re.compile(r"[0-9a-f]{32}\.png"),
     "incoming": _NO_FILES,
     "triton": _NO_FILES,
@@ -75,6 +77,7 @@ def remove_leftovers(data_dir: Path) -> None:
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
+        removed += remove_drafts(data_dir / LORA_VERSIONS, VERSION_NAMES)
         removed += remove_drafts(data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
     except OSError as error:
         log.warning("drafts of a crash not removed", folder=str(data_dir), detail=str(error))

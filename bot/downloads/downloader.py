@@ -79,14 +79,12 @@ class Downloader:
         self,
         wanted: RepositoryFile | CivitaiVersion | SentFile,
         folder: Path,
-        report: Callable[[int, int], None] = lambda read, total: None,
     ) -> Download:
         """Write the file into ``folder`` under its own name, mode 600, and compare its sha256 if known.
 
         Args:
             wanted: A link, or a file of a chat.
             folder: A private, empty folder.
-            report: Called with the bytes read and, if known, of the whole file (else 0).
 
         Raises:
             PersonError: One of ``bot.errors.downloads``; the folder may hold a part of the file.
@@ -96,7 +94,7 @@ class Downloader:
         try:
             async with asyncio.timeout(DOWNLOAD_S), self._session() as session:
                 file = await self._locate(session, wanted)
-                return await self._download(session, file, folder, report)
+                return await self._download(session, file, folder)
         except PrivateAddress as error:
             raise DownloadRedirected(host=str(error).split()[0]) from error
         except (aiohttp.ClientError, TimeoutError) as error:
@@ -171,16 +169,13 @@ class Downloader:
         session: aiohttp.ClientSession,
         file: RemoteFile,
         folder: Path,
-        report: Callable[[int, int], None],
     ) -> Download:
         self._require_size(file.bytes)
         site = self._sites[file.site]
         async with self._open(session, site, file.url) as (answer, sha256_of_site):
-            total = answer.content_length or file.bytes
-            self._require_size(total)
+            self._require_size(answer.content_length or file.bytes)
             path = folder / file.name
-            content = answer.content.iter_chunked(CHUNK_BYTES)
-            found = await self._write(path, content, lambda read: report(read, total))
+            found = await self._write(path, answer.content.iter_chunked(CHUNK_BYTES))
         is_whole = answer.content_length in (None, found.bytes) and file.bytes in (0, found.bytes)
         expected = file.sha256 or sha256_of_site or found.sha256
         if not is_whole or expected != found.sha256:
@@ -198,12 +193,10 @@ class Downloader:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        found = await self._write(folder / name, chunks(), lambda read: None)
+        found = await self._write(folder / name, chunks())
         return Download(folder / name, found.bytes, found.sha256, "")
 
-    async def _write(
-        self, path: Path, chunks: AsyncIterator[bytes], report: Callable[[int], None]
-    ) -> "_Written":
+    async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> "_Written":
         digest, size = hashlib.sha256(), 0
         descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
@@ -211,7 +204,6 @@ class Downloader:
                 size += len(chunk)
                 self._require_size(size)
                 await asyncio.to_thread(_append, descriptor, digest, chunk)
-                report(size)
             await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)

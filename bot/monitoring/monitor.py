@@ -32,7 +32,7 @@ class Snapshot:
 
     Attributes:
         worker: Its state.
-        worker_pid: 0 while there is none.
+        worker_pid: 0 without a worker.
         worker_ends: How often a worker ended, by the state that followed.
         drawn_ago_s: Seconds since the last job or calibration ended with pictures; None before the first.
         read_ago_s: Seconds since the memory was read; None before the first time.

@@ -14,13 +14,11 @@ class LoraState(StrEnum):
     USABLE   people may choose it
     CHECKING its trial picture is not drawn yet
     REFUSED  it cannot be used; hosts learn why
-    RETIRED  its file is gone; waiting jobs still have it
     """
 
     USABLE = "usable"
     CHECKING = "checking"
     REFUSED = "refused"
-    RETIRED = "retired"
 
 
 @dataclass(frozen=True, slots=True)

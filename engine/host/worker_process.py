@@ -38,7 +38,7 @@ MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the
 SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
 LEAST_S = 25.0  # of silence; a kernel that must be built first takes about ten seconds
-USUAL_STEPS = 10  # a step that takes longer than so many usual ones is none
+USUAL_STEPS = 10  # a step that takes longer than so many usual ones counts as hung
 NEWEST = 64  # steps that make the usual one
 OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
 # A worker downloads nothing, so it needs neither tokens nor proxies.

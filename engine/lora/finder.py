@@ -42,4 +42,4 @@ class LoraFinder:
     def refresh(self) -> None:
         """Read the shelf again. Unchanged files are not hashed again."""
         on_shelf = {file.sha256: file.path for file in self._read().values()}
-        self._paths: dict[str, Path] = {**self._kept(), **on_shelf}
+        self._paths: dict[str, Path] = {**on_shelf, **self._kept()}  # nobody rewrites a copy

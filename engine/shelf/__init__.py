@@ -25,7 +25,7 @@ from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf
 from engine.shelf.numbers import check_file_numbers
 from engine.shelf.sidecar import MAX_WEIGHT, Helper, LoraKind, Sidecar
 from engine.shelf.validation import MAX_FILE_BYTES
-from engine.shelf.versions import drop_versions, free_bytes, keep_version, kept_versions
+from engine.shelf.versions import drop_versions, keep_version, kept_versions
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -40,7 +40,6 @@ __all__ = [
     "Sidecar",
     "check_file_numbers",
     "drop_versions",
-    "free_bytes",
     "keep_version",
     "kept_versions",
     "known_sha256",

@@ -4,11 +4,10 @@ Systems report changes of such mounts late or never, so the folders are looked a
 the same in two looks: one that is still being copied waits.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-MOST_FILES = 20_000  # a look at so many takes 0.1 s; the rest is not noticed
+from engine.shelf.names import find_files
 
 _Stamp = tuple[int, int, int, int]
 """Size in bytes, times of the last change of content and of anything (also the rights) in ns, inode."""
@@ -45,17 +44,14 @@ class FolderChanges:
 
 
 def _stamps(folders: Sequence[Path]) -> dict[Path, _Stamp]:
-    """Return the stamp of every file."""
+    """Return the stamp of every LoRA file and sidecar."""
     found: dict[Path, _Stamp] = {}
     for folder in folders:
-        for parent, _, names in os.walk(folder):
-            for name in names:
-                path = Path(parent, name)
-                try:
-                    status = path.lstat()
-                except OSError:
-                    continue  # it has just gone
-                found[path] = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
-                if len(found) == MOST_FILES:
-                    return found
+        candidates, sidecars = find_files(folder)
+        for path in (*(candidate.path for candidate in candidates), *sidecars):
+            try:
+                status = path.lstat()
+            except OSError:
+                continue  # it has just gone
+            found[path] = status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino
     return found

@@ -82,7 +82,7 @@ def is_of_text_encoder(name: str) -> bool:
 
 
 def parse_tensor_name(name: str) -> TensorName | None:
-    """Parse the name of one tensor; None if it is none of a known layout."""
+    """Parse the name of one tensor; return None if no known layout has it."""
     if len(name) > MAX_NAME:
         return None
     if match := _OF_PEFT.fullmatch(name):

@@ -1,7 +1,7 @@
 """Reads what trainers write about a LoRA beside its tensors: how strong it is, and what it is about.
 
-The scale of a layer is alpha / rank, alpha being a tensor of the file; if there is none, what the metadata
-says; if that says nothing, 1. Only one of the three counts. ``lora_adapter_metadata`` is peft's configuration
+The scale of a layer is alpha / rank. Alpha is a tensor of the file, else a value of the metadata; without
+either the scale is 1. Only one of the three counts. ``lora_adapter_metadata`` is peft's configuration
 as JSON, which diffusers writes with the model's part before each key, as ``transformer.lora_alpha``. A module
 has the alpha and the rank of the first pattern that is its name or the end of it, else the common ones;
 ``use_rslora`` divides by the rank's square root instead. A file that contradicts itself has no scale: it is

@@ -5,7 +5,6 @@ They are copies, not links: ``cp`` over a file changes it in place, and a link w
 
 import hashlib
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +12,13 @@ from engine.durable import make_folder, replacing
 from engine.errors import LoraMissing
 from engine.shelf.validation import open_regular_file
 
-_NAME = re.compile(r"([0-9a-f]{64})\.safetensors")
+VERSION_NAMES = re.compile(r"([0-9a-f]{64})\.safetensors")
 _PIECE_BYTES = 2**20
 
 
 def kept_versions(folder: Path) -> dict[str, Path]:
     """Return the copies: sha256 → file. Whoever reads one compares the hash."""
-    return {found[1]: path for path in _files(folder) if (found := _NAME.fullmatch(path.name))}
+    return {found[1]: path for path in _files(folder) if (found := VERSION_NAMES.fullmatch(path.name))}
 
 
 def keep_version(folder: Path, sha256: str, source: Path) -> None:
@@ -57,12 +56,6 @@ def drop_versions(folder: Path, needed: frozenset[str], useful: frozenset[str], 
         if sha256 not in useful or total_bytes > limit_bytes:
             kept[sha256].unlink(missing_ok=True)
             total_bytes -= sizes[sha256].st_size
-
-
-def free_bytes(folder: Path) -> int:
-    """Return what the disk of the copies has free."""
-    make_folder(folder)
-    return shutil.disk_usage(folder).free
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -91,11 +91,25 @@ class UpdateHandler:
         """
         try:
             update = parse_update(json.loads(payload), self._bot.bot)
-            if isinstance(update, TextMessage) and _takes_long(update):
-                if event_id not in self._long:
-                    answering = self._answer_long(event_id, update)
-                    self._long[event_id] = asyncio.create_task(answering, name=f"telegram long {event_id}")
-                return
+        except Exception:
+            # Supervision point: a malformed update must not stop the others, and must not be retried.
+            log.exception("event failed", event_id=event_id)
+            await self._desk.finish_event(Platform.TELEGRAM, event_id)
+            return
+        if not (isinstance(update, TextMessage) and _takes_long(update)):
+            await self._answer_and_finish(event_id, update)
+        elif event_id not in self._long:
+            answering = self._answer_long(event_id, update)
+            self._long[event_id] = asyncio.create_task(answering, name=f"telegram long {event_id}")
+
+    async def _answer_long(self, event_id: str, update: TextMessage) -> None:
+        try:
+            await self._answer_and_finish(event_id, update)
+        finally:
+            del self._long[event_id]  # not before: the event is dispatched again until it is finished
+
+    async def _answer_and_finish(self, event_id: str, update: ParsedUpdate) -> None:
+        try:
             if isinstance(update, IgnoredUpdate):
                 write = log.info if update.kind is UpdateKind.UNKNOWN else log.debug
                 write("update ignored", event_id=event_id, kind=update.kind.name)
@@ -104,23 +118,9 @@ class UpdateHandler:
         except (Undeliverable, BadRequest) as error:
             log.warning("answer cannot be sent", event_id=event_id, reason=str(error))
         except Exception:
-            # Supervision point: a malformed update must not stop the others, and must not be retried.
+            # Supervision point: a fault in one update must not stop the others, and must not be retried.
             log.exception("event failed", event_id=event_id)
         await self._desk.finish_event(Platform.TELEGRAM, event_id)
-
-    async def _answer_long(self, event_id: str, update: TextMessage) -> None:
-        try:
-            try:
-                if not await self._answer(event_id, update):
-                    return
-            except (Undeliverable, BadRequest) as error:
-                log.warning("answer cannot be sent", event_id=event_id, reason=str(error))
-            except Exception:
-                # Supervision point: one command that fails must not stop the others.
-                log.exception("event failed", event_id=event_id)
-            await self._desk.finish_event(Platform.TELEGRAM, event_id)
-        finally:
-            del self._long[event_id]  # not before: the event is dispatched again until it is finished
 
     async def _answer(self, event_id: str, update: ParsedUpdate) -> bool:
         """Make the reply and send it, with retries while the network fails; False if ``close`` came first."""

@@ -190,7 +190,7 @@ class ConsentLedger:
         """Return a LoRA about which this person may decide: its owner, and hosts.
 
         Raises:
-            UnknownLora: There is none that this person may see.
+            UnknownLora: This person may see no LoRA of this name.
             OwnersOnly: This person may use it, and no more.
         """
         people = self._decisions.person(f"{context.platform}:{context.user_id}")

@@ -50,14 +50,22 @@ class LoraShelf:
 
     def __init__(self, files: Shelf) -> None:
         self._known: dict[str, LoraFile] = {}  # by name as compared; also those that have left
+        self._entries: tuple[_Entry, ...] = ()
         self.replace(files)
 
     def replace(self, files: Shelf) -> None:
-        """Offer these files from now on. Call it on the event loop: a search never sees half of a change."""
+        """Offer these files from now on. Call it on the event loop: a search never sees half of a change.
+
+        The entries of unchanged files stay: the pinyin of a thousand titles takes 0.1 s.
+        """
         self.files = files
         self._files = files.files
         self._held_bytes = {each.sha256: each.held_bytes for each in files.files.values()}
-        self._entries = tuple(_entry_of(file) for _, file in sorted(files.files.items()))
+        before = {entry.file.name: entry for entry in self._entries}
+        self._entries = tuple(
+            entry if (entry := before.get(name)) is not None and entry.file == file else _entry_of(file)
+            for name, file in sorted(files.files.items())
+        )
         self._named: defaultdict[str, list[LoraFile]] = defaultdict(list)  # the best first
         for entry in self._entries:
             self._named[entry.keys[0]].append(entry.file)

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import structlog
 
+from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
 from bot.store.rows import JobRow
 from engine.errors import LoraRejected
-from engine.shelf import Shelf, drop_versions, free_bytes, keep_version, kept_versions
+from engine.shelf import Shelf, drop_versions, keep_version, kept_versions
 
 log = structlog.get_logger("bot.desk")
 
@@ -53,7 +54,8 @@ class LoraVersions:
         is_whole = True
         for sha256 in missing:
             try:
-                if free_bytes(self._folder) - paths[sha256].stat().st_size < self._reserve_bytes:
+                free, needed_free = free_and_needed_bytes(self._folder, self._reserve_bytes)
+                if free - paths[sha256].stat().st_size < needed_free:
                     raise OSError("the disk is nearly full")
                 keep_version(self._folder, sha256, paths[sha256])
             except (LoraRejected, OSError) as error:

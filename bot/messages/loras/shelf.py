@@ -46,7 +46,6 @@ _STATES: dict[LoraState, str] = {
     LoraState.USABLE: "",
     LoraState.CHECKING: N_("being checked"),
     LoraState.REFUSED: N_("refused"),
-    LoraState.RETIRED: N_("removed; only for jobs that wait"),
 }
 
 

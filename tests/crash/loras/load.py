@@ -60,7 +60,7 @@ class Load:
         lost: Requests without an answer.
         failed: Jobs that failed or do not end.
         pictures: That people saw.
-        switched: Switches of a default that a host was told to be done.
+        switched: Switches of a default that the answer confirmed.
         not_switched: Other answers to a host than expected.
         changes: Of the file.
     """

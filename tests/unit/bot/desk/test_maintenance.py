@@ -274,6 +274,7 @@ def test_half_written_files_of_a_crash_are_removed_at_the_start(tmp_path: Path) 
         "discord-starts.json.part",
         "pictures/1m3250v00shy4w7c-0.png.part",
         "pictures/1m3250v00shy4w7c-1.png.abcd1234.part",
+        f"lora-versions/{'a' * 64}.safetensors.abcd1234.part",
         "backups/sugarbot-20260101-000000.part",
         "backups/sugarbot-20260101-000000.db.abcd1234.part",
     ]

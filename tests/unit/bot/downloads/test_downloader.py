@@ -251,11 +251,3 @@ async def test_a_sent_file_is_read_from_its_platform(tmp_path: Path) -> None:
         await fetch(whole, tmp_path, SentFile("B.safetensors", 10, read=read), limit=100)
     with pytest.raises(NotSafetensors):
         await fetch(whole, tmp_path, SentFile("a.pt", 10, read=read))
-
-
-async def test_progress_counts_the_bytes(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    async with FakeSite(whole).open() as site:
-        made = Downloader(sites_at(site.port), limit_bytes=10**6, resolver=Loopback)
-        await made.fetch(LINK, tmp_path, lambda *figures: seen.append(figures))  # type: ignore[arg-type]
-    assert seen[-1] == (len(CONTENT), len(CONTENT))

@@ -1,6 +1,5 @@
-"""Who may use a LoRA, for every way to choose it, and what a revocation ends."""
+"""Who may use a LoRA, for every way to choose it."""
 
-import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.errors import BadSubject, OwnersOnly, PersonError, UnknownLora
+from bot.errors import BadSubject, OwnersOnly, UnknownLora
 from bot.outcomes import (
     JobState,
     LinkCode,
@@ -31,66 +30,25 @@ from bot.outcomes import (
     Platform,
     Receipt,
 )
-from bot.policy.rules import Rules
-from bot.store.rows import UseCount
 from engine.request import FailReason
-from engine.shelf import Helper, LoraFile, LoraKind, Shelf, Sidecar
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
-from tests.fakes.renderer import Act, FakeRenderer
-
-OWNER, MEMBER, STRANGER, HOST = "olga", "mia", "stan", "hera"
-
-
-def a_lora(name: str, **stated: Any) -> LoraFile:
-    return LoraFile(name, Path(name), name[0] * 64, 1, 8, sidecar=Sidecar(**stated))
-
-
-FILES = {
-    "face": a_lora(
-        "face",
-        kind=LoraKind.FACE,
-        depicts_person=True,
-        owner=f"console:{OWNER}",
-        people=frozenset({f"console:{MEMBER}"}),
-        chats=frozenset({"console:club"}),
-    ),
-    "open": a_lora("open", owner=f"console:{OWNER}"),
-    "helped": a_lora("helped", helpers=(Helper("face"),)),
-}
-NAMED = (LoraWish("face"),)
+from engine.shelf import Shelf, Sidecar
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.unit.bot.desk.loras.consenting import (
+    FILES,
+    MEMBER,
+    NAMED,
+    OWNER,
+    STRANGER,
+    Speaker,
+    a_lora,
+    opened,
+)
 
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[DeskHarness]:
     async with opened(tmp_path) as harness:
         yield harness
-
-
-def opened(folder: Path, **others: Any) -> Any:
-    rules = Rules(hosts=frozenset({f"discord:{HOST}"}), allow=frozenset({"discord:*"}), max_waiting=99)
-    return open_harness(folder, shelf=Shelf(FILES), rules=rules, **others)
-
-
-class Speaker:
-    """Sends commands, each with a new event id."""
-
-    def __init__(self, harness: DeskHarness) -> None:
-        self.harness = harness
-        self.said = 0
-
-    async def __call__(
-        self, user_id: str, command: Any, chat_id: str = "here", platform: Platform = Platform.CONSOLE
-    ) -> Any:
-        self.said += 1
-        context = a_context(f"event {self.said}", user_id, chat_id=chat_id, platform=platform)
-        return await self.harness.desk.handle(command, context)
-
-    async def may(self, user_id: str, chat_id: str = "here", command: Draw | Reroll | None = None) -> bool:
-        try:
-            await self(user_id, command or Draw(prompt="a", loras=NAMED), chat_id)
-        except UnknownLora:
-            return False
-        return True
 
 
 @pytest.fixture
@@ -215,30 +173,6 @@ async def test_a_subject_is_a_mention_an_id_or_names_its_platform(
     assert (await say(OWNER, LoraAllow("face", person=typed))).subject == subject
 
 
-async def test_a_withdrawn_lora_is_for_nobody_under_any_name_until_it_is_allowed_again(
-    harness: DeskHarness, say: Speaker, tmp_path: Path
-) -> None:
-    revoked = await say(OWNER, LoraRevoke("face"))
-    assert revoked == LoraRevoked("face", "", 0)
-    assert harness.renderer.withdrawn == {"f" * 64}
-    assert not await say.may(OWNER)
-    assert not await say.may(MEMBER)
-    await harness.store.close()
-    renamed = {"other": replace(FILES["face"], name="other")}
-    async with open_harness(tmp_path, shelf=Shelf(renamed)) as later, later.running():
-        await until(lambda: bool(later.renderer.withdrawn))
-        assert not await Speaker(later).may(OWNER, command=Draw(prompt="a", loras=(LoraWish("other"),)))
-    async with opened(tmp_path) as later, later.running():
-        again = Speaker(later)
-        again.said = 100
-        await until(lambda: bool(later.renderer.withdrawn))
-        with pytest.raises(UnknownLora):
-            await again(MEMBER, LoraAllow("face"))
-        assert await again(OWNER, LoraAllow("face")) == LoraAllowed("face", "")
-        assert await again.may(MEMBER)
-        assert later.renderer.withdrawn == frozenset()
-
-
 async def test_after_its_time_nobody_may_use_it(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as probe:
         expires_ms = probe.clock() + 10_000
@@ -254,76 +188,6 @@ async def test_after_its_time_nobody_may_use_it(tmp_path: Path) -> None:
             JobState.FAILED, FailReason.LORA_WITHDRAWN, receipt.price,
         )  # fmt: skip
         assert harness.renderer.received == []
-
-
-async def test_a_revocation_ends_and_refunds_what_waits_and_stops_what_runs(tmp_path: Path) -> None:
-    renderer = FakeRenderer([Act.HANG], step_s=0.001)
-    async with opened(tmp_path, renderer=renderer) as harness, harness.running():
-        say = Speaker(harness)
-        running = await say(MEMBER, Draw(prompt="a", loras=NAMED, count=2))
-        await until(lambda: bool(renderer.running))
-        waiting = [await say(MEMBER, Draw(prompt="a", loras=NAMED)) for _ in range(5)]
-        other = await say(STRANGER, Draw(prompt="a"))
-        revoked = await say(OWNER, LoraRevoke("face"))
-        assert revoked == LoraRevoked("face", "", 6)
-        # At once, and not after the next step: the jobs have ended.
-        for receipt in (running, *waiting):
-            job = await harness.job(receipt.job_id)
-            assert (job.state, job.fail) == (JobState.FAILED, FailReason.LORA_WITHDRAWN)
-        results = {each.job_id: each for each in await harness.chat.wait_for_results(7)}
-        assert all(results[each.job_id].refund == each.price for each in (running, *waiting))
-        assert results[other.job_id].state is JobState.DONE
-        assert running.job_id not in renderer.running
-        caption = messages.format_caption(results[running.job_id], "en")
-        assert "may not be used any more" in caption
-        assert "Credits refunded: 2." in caption
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == [f"{other.job_id}-0.png"]
-
-
-async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_kept(tmp_path: Path) -> None:
-    class Late(FakeRenderer):
-        """Pays no attention to a stop."""
-
-        def cancel(self, job_id: str) -> None:
-            pass
-
-    renderer = Late(step_s=0.01)
-    async with opened(tmp_path, renderer=renderer) as harness, harness.running():
-        say = Speaker(harness)
-        receipt = await say(OWNER, Draw(prompt="a", loras=NAMED))
-        await until(lambda: bool(renderer.running))
-        await say(OWNER, LoraRevoke("face"))
-        [result] = await harness.chat.wait_for_results(1)
-        await until(lambda: renderer.drawn == 1 and not renderer.running)
-        assert (result.pictures, result.refund) == ((), receipt.price)
-        await until(lambda: not harness.desk.parts.drawing.running[0])
-    folder = tmp_path / "pictures"
-    assert not folder.exists() or list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize("is_checking", [False, True])
-async def test_a_lora_that_is_not_offered_now_can_be_revoked(
-    harness: DeskHarness, say: Speaker, is_checking: bool
-) -> None:
-    await say(MEMBER, Draw(prompt="a", loras=NAMED))
-    checking = {"face": FILES["face"]} if is_checking else {}
-    harness.desk.parts.shelf.replace(Shelf({}, checking=checking))  # its waiting job keeps a copy
-    with pytest.raises(PersonError):
-        await say(STRANGER, LoraRevoke("face"))
-    assert await say(OWNER, LoraRevoke("face")) == LoraRevoked("face", "", 1)
-    harness.desk.parts.shelf.replace(Shelf(FILES))
-    assert not await say.may(MEMBER)
-
-
-async def test_a_revoked_grant_ends_only_the_jobs_that_needed_it(harness: DeskHarness, say: Speaker) -> None:
-    await say(OWNER, LoraAllow("face", person=f"console:{STRANGER}"))
-    by_grant = await say(STRANGER, Draw(prompt="a", loras=NAMED))
-    by_chat = await say("nina", Draw(prompt="a", loras=NAMED), chat_id="club")
-    own = await say(OWNER, Draw(prompt="a", loras=NAMED))
-    revoked = await say(OWNER, LoraRevoke("face", person=f"console:{STRANGER}"))
-    assert revoked.ended == 1
-    states = [(await harness.job(each.job_id)).state for each in (by_grant, by_chat, own)]
-    assert states == [JobState.FAILED, JobState.QUEUED, JobState.QUEUED]
 
 
 async def test_a_removed_file_does_not_open_what_its_sidecar_has_closed(
@@ -354,16 +218,6 @@ async def test_a_copy_or_a_renamed_file_without_statements_is_for_the_same_peopl
     harness.desk.parts.shelf.replace(Shelf({"copy": own}))
     assert await say.may(STRANGER, command=wanted)  # its own statements count
     assert not await harness.desk.parts.consents.may_draw(job)
-
-
-async def test_a_job_is_checked_again_after_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path) as harness:
-        await Speaker(harness)(MEMBER, Draw(prompt="a", loras=NAMED))
-    files = {"face": replace(FILES["face"], sidecar=replace(FILES["face"].sidecar, people=frozenset()))}
-    async with open_harness(tmp_path, shelf=Shelf(files)) as harness, harness.running():
-        [result] = await harness.chat.wait_for_results(1)
-        assert result.fail is FailReason.LORA_WITHDRAWN
-        assert harness.renderer.received == []
 
 
 async def test_two_linked_people_are_one_and_after_unlinking_two(harness: DeskHarness, say: Speaker) -> None:
@@ -397,32 +251,6 @@ async def test_a_chat_s_rights_move_to_its_new_id(harness: DeskHarness, say: Spe
     assert await say.may(STRANGER, "new")
     await harness.desk.migrate_chat(Platform.CONSOLE, "club", "club2")
     assert await say.may(STRANGER, "club2")
-
-
-async def test_each_use_is_recorded_once_with_its_job_person_content_and_time(tmp_path: Path) -> None:
-    async with opened(tmp_path) as harness, harness.running():
-        say = Speaker(harness)
-        receipt = await say(MEMBER, Draw(prompt="a", loras=(LoraWish("face"), LoraWish("open")), count=2))
-        await say(MEMBER, Draw(prompt="a"))
-        await harness.chat.wait_for_results(2)
-        now_ms = harness.clock()
-        uses = await harness.store.consents.uses_between(["face", "open"], now_ms, now_ms + 1)
-        assert uses == (UseCount("face", 1, 2, 1), UseCount("open", 1, 2, 1))
-        assert await harness.store.consents.uses_between(["face"], now_ms + 1, now_ms + 9) == ()
-    database = sqlite3.connect(tmp_path / "sugarbot.db")
-    rows = database.execute(
-        "SELECT job, lora, sha256, pictures, at_ms FROM lora_use ORDER BY lora"
-    ).fetchall()
-    database.close()
-    assert rows == [(receipt.job_id, name, name[0] * 64, 2, now_ms) for name in ("face", "open")]
-
-
-async def test_a_repeated_event_revokes_once_and_gets_the_same_answer(harness: DeskHarness) -> None:
-    context = a_context("once", OWNER)
-    await harness.desk.store_events(Platform.CONSOLE, [("once", "{}")])
-    await Speaker(harness)(MEMBER, Draw(prompt="a", loras=NAMED))
-    first = await harness.desk.handle(LoraRevoke("face"), context)
-    assert await harness.desk.handle(LoraRevoke("face"), context) == first == LoraRevoked("face", "", 1)
 
 
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])

@@ -1,11 +1,13 @@
 """Choosing a LoRA by what people type, and switching the default."""
 
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
+from bot.desk.loras import shelf as shelf_module
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.queue import JobQueue
 from bot.errors import HostsOnly, UnknownLora
@@ -275,3 +277,19 @@ def test_a_number_behind_a_name_belongs_to_it_or_is_its_strength(
 ) -> None:
     meant = shelf_of("Style 2", "My LoRA v1.2").find_wish(wish, lambda _: True)
     assert (meant and (meant[0].name, meant[1])) == found
+
+
+def test_only_new_and_changed_files_are_looked_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    make = shelf_module._entry_of
+    monkeypatch.setattr(shelf_module, "_entry_of", lambda file: (made.append(file.name), make(file))[1])
+    sugar, anime = (LoraFile(name, Path(name), name[0] * 64, 1, 4) for name in ("sugar", "anime"))
+    shelf = LoraShelf(engine_shelf.Shelf({"sugar": sugar, "anime": anime}))
+    made.clear()
+    titled = replace(anime, sidecar=replace(anime.sidecar, titles={"en": "Flat colour"}))
+    shelf.replace(engine_shelf.Shelf({"sugar": replace(sugar), "anime": titled}))
+    assert made == ["anime"]
+    assert shelf.find("flat colour") == titled
+    shelf.replace(engine_shelf.Shelf({"anime": titled}))
+    assert made == ["anime"]
+    assert shelf.find("sugar") is None

@@ -95,9 +95,14 @@ async def test_a_file_that_changed_before_its_copy_is_tried_again(world: World) 
     await run_until(world, lambda: world.kept == {sugar.sha256})
 
 
-async def test_a_disk_without_room_gets_no_copy(world: World) -> None:
+async def test_a_disk_without_room_gets_no_copy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sugar = world.put("sugar", b"1")
     world.ask(sugar)
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes=2**62)
-    assert versions._settle(frozenset({sugar.sha256}), {sugar.sha256: sugar.path}) is False
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes=5)
+    needed, paths = frozenset({sugar.sha256}), {sugar.sha256: sugar.path}
+    monkeypatch.setattr(module, "free_and_needed_bytes", lambda folder, reserve_bytes: (5, reserve_bytes))
+    assert versions._settle(needed, paths) is False
     assert world.kept == set()
+    monkeypatch.setattr(module, "free_and_needed_bytes", lambda folder, reserve_bytes: (6, reserve_bytes))
+    assert versions._settle(needed, paths) is True
+    assert world.kept == {sugar.sha256}
