@@ -95,20 +95,18 @@ CREATE TABLE lora_use (
 CREATE INDEX lora_use_by_time ON lora_use (at_ms);
 CREATE INDEX lora_use_of_person ON lora_use (person);
 
--- Messages to people that answer no request, until they are delivered; one of each kind and period.
-CREATE TABLE letter (
+-- Monthly reports to the owners of LoRAs, until they are delivered; one for each owner and month.
+CREATE TABLE owner_report (
     id            INTEGER PRIMARY KEY,
     platform      TEXT NOT NULL,
     user_id       TEXT NOT NULL,
-    kind          TEXT NOT NULL,
     period        TEXT NOT NULL,       -- a month, as 2026-11
     content       TEXT NOT NULL,       -- JSON
     state         TEXT NOT NULL DEFAULT 'ready',
     attempts      INTEGER NOT NULL DEFAULT 0,
     not_before_ms INTEGER NOT NULL DEFAULT 0,
-    CONSTRAINT one_of_each UNIQUE (platform, user_id, kind, period),
+    CONSTRAINT one_of_each UNIQUE (platform, user_id, period),
     CONSTRAINT platform_known CHECK (platform IN ('console', 'web', 'discord', 'telegram')),
-    CONSTRAINT kind_known CHECK (kind IN ('lora_report')),
     CONSTRAINT state_known CHECK (state IN ('ready', 'sending', 'maybe', 'sent', 'kept')),
     CONSTRAINT content_is_json CHECK (json_valid(content))
 ) STRICT;

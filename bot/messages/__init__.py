@@ -29,7 +29,7 @@ from bot.messages.jobs import (
     pictures_not_allowed,
     sent_as_direct_message,
 )
-from bot.messages.loras.consent import format_letter, letter_buttons
+from bot.messages.loras.consent import format_owner_report, owner_report_buttons
 from bot.messages.loras.shelf import working_on_it
 from bot.messages.refusals import format_error
 
@@ -47,14 +47,14 @@ __all__ = [
     "format_caption",
     "format_error",
     "format_history_entry",
-    "format_letter",
     "format_outcome",
+    "format_owner_report",
     "format_status",
     "format_time",
     "greeting",
     "help_text",
-    "letter_buttons",
     "locale_of",
+    "owner_report_buttons",
     "picture_of",
     "pictures_coming",
     "pictures_not_allowed",

@@ -265,11 +265,11 @@ class LoraUse:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OwnerReport:
     """A report to the owner of LoRAs, for their private chat.
 
     Attributes:
-        id: The same letter has the same id, so that a chat can recognise a repetition.
+        id: The same report has the same id, so that a chat can recognise a repetition.
         month: As ``2026-10``.
     """
 

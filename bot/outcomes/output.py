@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from bot.outcomes.jobs import JobResult, Status
-from bot.outcomes.loras import Letter
+from bot.outcomes.loras import OwnerReport
 
 
 class RetryLater(Exception):
@@ -33,5 +33,5 @@ class ChatOutput(Protocol):
                 off.
         """
 
-    async def tell(self, letter: Letter) -> None:
-        """Send a letter to a person's private chat. Raises as ``deliver``."""
+    async def send_report(self, report: OwnerReport) -> None:
+        """Send a report to a person's private chat. Raises as ``deliver``."""

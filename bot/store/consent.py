@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.rows import GrantKind, GrantRow, LetterRow, OutboxState, UseCount
+from bot.store.rows import GrantKind, GrantRow, OutboxState, OwnerReportRow, UseCount
 from engine.request import LoraChoice
 
 
@@ -75,25 +75,27 @@ class Consents:
         return tuple(UseCount(**dict(row)) for row in rows)
 
 
-class Letters:
-    """Queries on letter."""
+class OwnerReportQueue:
+    """Queries on owner_report."""
 
     def __init__(self, database: Database) -> None:
-        self._query = partial(database.query, "letters.sql")
+        self._query = partial(database.query, "owner_reports.sql")
 
     async def add(self, platform: str, user_id: str, period: str, content: str) -> None:
         """Queue a report of a month for a person, unless they have it."""
-        await self._query("add_letter", platform=platform, user_id=user_id, period=period, content=content)
+        await self._query(
+            "add_owner_report", platform=platform, user_id=user_id, period=period, content=content
+        )
 
-    async def claim(self, platform: str, now_ms: int) -> LetterRow | None:
-        """Claim the platform's oldest letter that is due; it counts as sending until marked."""
-        rows = await self._query("claim_letter", platform=platform, now_ms=now_ms)
-        return LetterRow(**dict(rows[0])) if rows else None
+    async def claim(self, platform: str, now_ms: int) -> OwnerReportRow | None:
+        """Claim the platform's oldest report that is due; it counts as sending until marked."""
+        rows = await self._query("claim_owner_report", platform=platform, now_ms=now_ms)
+        return OwnerReportRow(**dict(rows[0])) if rows else None
 
-    async def mark(self, letter_id: int, state: OutboxState, not_before_ms: int) -> None:
+    async def mark(self, report_id: int, state: OutboxState, not_before_ms: int) -> None:
         """Store how a delivery ended."""
-        await self._query("mark_letter", id=letter_id, state=state, not_before_ms=not_before_ms)
+        await self._query("mark_owner_report", id=report_id, state=state, not_before_ms=not_before_ms)
 
     async def recover(self) -> None:
         """After a stop, mark what was being sent as possibly delivered."""
-        await self._query("recover_letters")
+        await self._query("recover_owner_reports")

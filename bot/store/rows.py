@@ -146,8 +146,8 @@ class ClaimedRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterRow:
-    """A letter that this process delivers now; ``attempts`` counts this delivery too."""
+class OwnerReportRow:
+    """A report that this process delivers now; ``attempts`` counts this delivery too."""
 
     id: int
     user_id: str

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
-from bot.store.consent import Consents, Letters
+from bot.store.consent import Consents, OwnerReportQueue
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
@@ -35,7 +35,7 @@ class Store(Database):
         outbox: Results to deliver.
         defaults: Default LoRAs.
         consents: Who may use which LoRA, and who has used it.
-        letters: Reports to the owners of LoRAs, until they are delivered.
+        owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
         verdicts: What trial pictures said about LoRA files.
     """
@@ -51,7 +51,7 @@ class Store(Database):
         self.outbox = Outbox(self)
         self.defaults = DefaultLoras(self)
         self.consents = Consents(self)
-        self.letters = Letters(self)
+        self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)
         self.verdicts = LoraVerdicts(self)
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from bot.outcomes import JobResult, Letter, Platform, Status
+from bot.outcomes import JobResult, OwnerReport, Platform, Status
 
 
 class FakeChat:
@@ -23,7 +23,7 @@ class FakeChat:
         self.errors: deque[Exception] = deque()
         self.shown: list[Status] = []
         self.results: list[JobResult] = []
-        self.letters: list[Letter] = []
+        self.owner_reports: list[OwnerReport] = []
         self.log: list[tuple[str, str]] = []
         self._arrived = asyncio.Condition()
 
@@ -50,10 +50,10 @@ class FakeChat:
             self.log.append(("deliver", result.job_id))
             self._arrived.notify_all()
 
-    async def tell(self, letter: Letter) -> None:
+    async def send_report(self, report: OwnerReport) -> None:
         if self.errors:
             raise self.errors.popleft()
-        self.letters.append(letter)
+        self.owner_reports.append(report)
 
     async def wait_for_results(self, count: int, timeout_s: float = 5.0) -> list[JobResult]:
         """Return once ``count`` results arrived in all; TimeoutError if they do not."""

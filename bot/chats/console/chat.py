@@ -22,7 +22,7 @@ from bot.outcomes import (
     CommandContext,
     JobResult,
     JobState,
-    Letter,
+    OwnerReport,
     Platform,
     Receipt,
     Status,
@@ -131,9 +131,9 @@ class ConsoleChat:
         elif not waiting.done():
             waiting.set_result((result, paths))
 
-    async def tell(self, letter: Letter) -> None:
-        """Print a letter on standard error."""
-        for line in messages.format_letter(letter, self._locale).splitlines():
+    async def send_report(self, report: OwnerReport) -> None:
+        """Print a report on standard error."""
+        for line in messages.format_owner_report(report, self._locale).splitlines():
             self._progress.print_line(line)
 
     async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:

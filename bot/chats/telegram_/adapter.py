@@ -24,7 +24,7 @@ from bot.chats.telegram_.poller import UpdatePoller
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.chats.telegram_.sender import Sender
 from bot.errors import PlatformUnreachable, TokenRefused
-from bot.outcomes import JobResult, Letter, Platform, Status
+from bot.outcomes import JobResult, OwnerReport, Platform, Status
 
 OPEN_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 10.0
@@ -125,9 +125,9 @@ class TelegramChat:
         """Deliver an ended job; raises the errors of ``TelegramDelivery.deliver``."""
         await self._delivery.deliver(result)
 
-    async def tell(self, letter: Letter) -> None:
-        """Send a letter to a private chat; raises the errors of ``TelegramDelivery.deliver``."""
-        await self._delivery.tell(letter)
+    async def send_report(self, report: OwnerReport) -> None:
+        """Send a report to a private chat; raises the errors of ``TelegramDelivery.deliver``."""
+        await self._delivery.send_report(report)
 
 
 def _make_client(config: TelegramConfig, **limits: Any) -> HTTPXRequest:

@@ -29,7 +29,7 @@ from bot.chats.telegram_.sender import Sender, truncate
 from bot.commands.buttons import data_of
 from bot.commands.table import telegram_menu
 from bot.commands.values import Cancel, Original, Reroll
-from bot.outcomes import HistoryEntry, Letter
+from bot.outcomes import HistoryEntry, OwnerReport
 
 DECLARE_TIMEOUT_S = 20.0
 MENU_LOCALES = {"": "en", "zh": "zh-CN"}
@@ -101,12 +101,12 @@ def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKe
     return InlineKeyboardMarkup.from_column(buttons) if buttons else None
 
 
-def letter_keyboard(letter: Letter) -> InlineKeyboardMarkup:
+def owner_report_keyboard(report: OwnerReport) -> InlineKeyboardMarkup:
     """Make one button per LoRA of a report that takes it back."""
     return InlineKeyboardMarkup.from_column(
         [
             InlineKeyboardButton(label, callback_data=data_of(command))
-            for label, command in messages.letter_buttons(letter)
+            for label, command in messages.owner_report_buttons(report)
         ]
     )
 

@@ -25,7 +25,7 @@ from telegram.error import BadRequest, TelegramError
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.controls import letter_keyboard, originals_keyboard, picture_keyboard
+from bot.chats.telegram_.controls import originals_keyboard, owner_report_keyboard, picture_keyboard
 from bot.chats.telegram_.placeholders import PlaceholderEditor, PlaceholderRegistry
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.chats.telegram_.sender import (
@@ -39,7 +39,16 @@ from bot.chats.telegram_.sender import (
     may_have_arrived,
 )
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import History, JobResult, JobState, Letter, Originals, PictureFile, Platform, Undeliverable
+from bot.outcomes import (
+    History,
+    JobResult,
+    JobState,
+    Originals,
+    OwnerReport,
+    PictureFile,
+    Platform,
+    Undeliverable,
+)
 
 MAX_ORIGINAL_BUTTONS = 8
 
@@ -84,12 +93,12 @@ class TelegramDelivery:
         async with contextlib.nullcontext() if has_placeholder else self._registry.sending(result.job_id):
             await self._show_result(result, address)
 
-    async def tell(self, letter: Letter) -> None:
-        """Send a letter to a person's private chat, which has the person's id. Raises as ``deliver``."""
-        address = ChatAddress(int(letter.user_id))
+    async def send_report(self, report: OwnerReport) -> None:
+        """Send a report to a person's private chat, which has the person's id. Raises as ``deliver``."""
+        address = ChatAddress(int(report.user_id))
         self._rate_limiter.require_capacity(address.chat_id, messages=1)
-        text = messages.format_letter(letter, letter.locale)
-        await self._sender.show_text(address, text, letter_keyboard(letter))
+        text = messages.format_owner_report(report, report.locale)
+        await self._sender.show_text(address, text, owner_report_keyboard(report))
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)

@@ -12,7 +12,7 @@ from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
 from bot.errors import PackageMissing, PortTaken
 from bot.monitoring.monitor import Monitor
-from bot.outcomes import JobResult, Letter, Platform, Status, Undeliverable
+from bot.outcomes import JobResult, OwnerReport, Platform, Status, Undeliverable
 
 if TYPE_CHECKING:
     from bot.chats.web.server import PageServer
@@ -101,13 +101,13 @@ class WebChat:
         if conversation := self._sessions.find(result.address.chat_id):
             conversation.deliver(result)
 
-    async def tell(self, letter: Letter) -> None:
+    async def send_report(self, report: OwnerReport) -> None:
         """Refuse: the page has no place of a person.
 
         Raises:
             Undeliverable: Always.
         """
-        raise Undeliverable("the page shows no letters")
+        raise Undeliverable("the page shows no reports")
 
     def _build(self, listener: socket.socket) -> "PageServer":
         """Import the page's packages and build the page; it blocks, so it runs in a thread."""

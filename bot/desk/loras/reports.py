@@ -1,6 +1,6 @@
 """Monthly reports to the owners of LoRAs, delivered to their private chats.
 
-A month's report is made once, when the month is over: a letter is unique by person and month. Letters wait in
+A month's report is made once, when the month is over: a report is unique by person and month. Reports wait in
 the store until they are delivered, also over restarts. As with results, one that was being sent at a crash is
 sent again; a chat that will never take it ends its tries.
 """
@@ -18,9 +18,9 @@ from pydantic import TypeAdapter
 from bot.desk.files import retry_while_full
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import CannotSave
-from bot.outcomes import ChatOutput, Letter, LoraUse, Platform, RetryLater, Undeliverable
+from bot.outcomes import ChatOutput, LoraUse, OwnerReport, Platform, RetryLater, Undeliverable
 from bot.store import Store
-from bot.store.rows import LetterRow, OutboxState
+from bot.store.rows import OutboxState, OwnerReportRow
 from engine.backoff import Backoff
 
 log = structlog.get_logger("bot.desk")
@@ -50,7 +50,7 @@ class OwnerReports:
 
     async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
         """Make the reports of each month that is over and deliver them, until cancelled."""
-        await retry_while_full(self._store.letters.recover)
+        await retry_while_full(self._store.owner_reports.recover)
         while True:
             try:
                 await self.make()
@@ -62,7 +62,7 @@ class OwnerReports:
             await asyncio.sleep(self._every_s)
 
     async def make(self) -> None:
-        """Store the letters about the last complete month, unless they exist."""
+        """Store the reports about the last complete month, unless they exist."""
         month, from_ms, to_ms = last_month(self._clock())
         owned: defaultdict[str, dict[str, str]] = defaultdict(dict)  # owner → name → sha256
         for file in self._shelf.all_files:
@@ -78,16 +78,16 @@ class OwnerReports:
                         for each in counts
                     ]
                     content = json.dumps([asdict(use) for use in uses], ensure_ascii=False)
-                    await self._store.letters.add(platform, user_id, month, content)
+                    await self._store.owner_reports.add(platform, user_id, month, content)
 
     async def deliver(self, chats: Mapping[Platform, ChatOutput]) -> None:
-        """Deliver the letters that are due."""
+        """Deliver the reports that are due."""
         for platform, chat in chats.items():
-            while (claimed := await self._store.letters.claim(platform, self._clock())) is not None:
+            while (claimed := await self._store.owner_reports.claim(platform, self._clock())) is not None:
                 await self._deliver(claimed, platform, chat)
 
-    async def _deliver(self, row: LetterRow, platform: Platform, chat: ChatOutput) -> None:
-        letter = Letter(
+    async def _deliver(self, row: OwnerReportRow, platform: Platform, chat: ChatOutput) -> None:
+        report = OwnerReport(
             id=row.id,
             platform=platform,
             user_id=row.user_id,
@@ -98,19 +98,19 @@ class OwnerReports:
         state, wait_s = OutboxState.MAYBE, BACK_OFF.pause_s(row.attempts)
         try:
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
-                await chat.tell(letter)
+                await chat.send_report(report)
         except Undeliverable as reason:
-            log.warning("report not deliverable", letter=row.id, reason=str(reason))
+            log.warning("report not deliverable", report=row.id, reason=str(reason))
             state = OutboxState.KEPT
         except RetryLater as reason:
             wait_s = reason.after_s
-        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the letter is retried
-            log.warning("report not delivered", letter=row.id, error=type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the report is retried
+            log.warning("report not delivered", report=row.id, error=type(error).__name__)
             state = OutboxState.KEPT if row.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
         else:
             state = OutboxState.SENT
-            log.info("report delivered", letter=row.id, month=row.period)
-        await self._store.letters.mark(row.id, state, self._clock() + int(1_000 * wait_s))
+            log.info("report delivered", report=row.id, month=row.period)
+        await self._store.owner_reports.mark(row.id, state, self._clock() + int(1_000 * wait_s))
 
 
 def last_month(now_ms: int) -> tuple[str, int, int]:

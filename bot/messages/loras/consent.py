@@ -2,7 +2,7 @@
 
 from bot.commands.values import LoraRevoke
 from bot.messages.catalogue import N_, shorten, text
-from bot.outcomes import Letter, LoraAllowed, LoraRevoked
+from bot.outcomes import LoraAllowed, LoraRevoked, OwnerReport
 
 LABEL_CHARS = 60  # Discord allows 80, phones show fewer
 MOST_BUTTONS = 20
@@ -28,10 +28,10 @@ def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
     return revoked + ("" if locale == "zh-CN" else " ") + ended
 
 
-def format_letter(letter: Letter, locale: str) -> str:
+def format_owner_report(report: OwnerReport, locale: str) -> str:
     """Return the report of a month to the owner of LoRAs."""
-    lines = [text(N_("How your LoRAs were used in {month}:"), locale, month=letter.month)]
-    for use in letter.uses:
+    lines = [text(N_("How your LoRAs were used in {month}:"), locale, month=report.month)]
+    for use in report.uses:
         counts = {"pictures": use.pictures, "jobs": use.jobs, "people": use.people}
         sentence = N_("{lora}: {pictures} pictures in {jobs} jobs of {people} people")
         lines.append(text(sentence, locale, lora=use.lora, **counts))
@@ -39,10 +39,10 @@ def format_letter(letter: Letter, locale: str) -> str:
     return "\n".join(lines)
 
 
-def letter_buttons(letter: Letter) -> tuple[tuple[str, LoraRevoke], ...]:
+def owner_report_buttons(report: OwnerReport) -> tuple[tuple[str, LoraRevoke], ...]:
     """Return a label and a command for each LoRA of a report: one press takes it back."""
     label = N_("Take back {lora}")
     return tuple(
-        (shorten(text(label, letter.locale, lora=use.lora), LABEL_CHARS), LoraRevoke(f"#{use.sha256}"))
-        for use in letter.uses[:MOST_BUTTONS]
+        (shorten(text(label, report.locale, lora=use.lora), LABEL_CHARS), LoraRevoke(f"#{use.sha256}"))
+        for use in report.uses[:MOST_BUTTONS]
     )

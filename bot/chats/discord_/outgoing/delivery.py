@@ -33,7 +33,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
 from bot.commands.values import Reroll
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import History, JobResult, Letter, Outcome, Undeliverable
+from bot.outcomes import History, JobResult, Outcome, OwnerReport, Undeliverable
 
 log = structlog.get_logger()
 
@@ -131,18 +131,18 @@ class AnswerDelivery:
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
 
-    async def tell(self, letter: Letter) -> None:
-        """Send a letter as a direct message; Discord shows a repetition within some minutes once.
+    async def send_report(self, report: OwnerReport) -> None:
+        """Send a report as a direct message; Discord shows a repetition within some minutes once.
 
         Raises:
             Undeliverable: The person takes no direct messages.
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
         """
         self._refusals.check()
-        address = AnswerAddress(NO_RESPONSE, int(letter.user_id), 0, is_private=True)
-        text = as_plain_text(messages.format_letter(letter, letter.locale))
-        message = OutgoingMessage(text, others=messages.letter_buttons(letter))
-        if not await self._sender.send_direct_message(address, message, f"letter {letter.id}"):
+        address = AnswerAddress(NO_RESPONSE, int(report.user_id), 0, is_private=True)
+        text = as_plain_text(messages.format_owner_report(report, report.locale))
+        message = OutgoingMessage(text, others=messages.owner_report_buttons(report))
+        if not await self._sender.send_direct_message(address, message, f"report {report.id}"):
             raise Undeliverable("its person takes no direct messages")
 
     async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:

@@ -51,8 +51,8 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("ledger", "kind", LedgerKind),
         ("outbox", "state", OutboxState),
         ("lora_grant", "kind", GrantKind),
-        ("letter", "platform", Platform),
-        ("letter", "state", OutboxState),
+        ("owner_report", "platform", Platform),
+        ("owner_report", "state", OutboxState),
     ],
 )
 def test_the_lists_in_the_checks_equal_the_enums(

@@ -13,7 +13,7 @@ PACKAGE = Path(statements.__file__).parent
 
 def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in PACKAGE.glob("sql/*.sql"))
-    assert files == ["consent.sql", "jobs.sql", "letters.sql", "loras.sql", "people.sql", "survey.sql"]
+    assert files == ["consent.sql", "jobs.sql", "loras.sql", "owner_reports.sql", "people.sql", "survey.sql"]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_statements(name).values())
 

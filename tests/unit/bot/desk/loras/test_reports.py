@@ -13,7 +13,7 @@ from bot.commands.buttons import data_of, press_of
 from bot.commands.values import LoraWish
 from bot.desk.loras.reports import MAX_DELIVERIES, OwnerReports, last_month
 from bot.errors import OwnersOnly
-from bot.outcomes import Letter, LoraRevoked, LoraUse, Platform, RetryLater, Undeliverable
+from bot.outcomes import LoraRevoked, LoraUse, OwnerReport, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
 from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.clock import FakeClock
@@ -51,9 +51,9 @@ async def a_month_of_use_again(harness: DeskHarness, number: int) -> None:
     harness.clock.advance(seconds=31 * DAY_S)
 
 
-def expected(harness: DeskHarness) -> Letter:
+def expected(harness: DeskHarness) -> OwnerReport:
     month = last_month(harness.clock())[0]
-    return Letter(1, Platform.CONSOLE, "olga", "en", month, (LoraUse("face", "f" * 64, 3, 4, 2),))
+    return OwnerReport(1, Platform.CONSOLE, "olga", "en", month, (LoraUse("face", "f" * 64, 3, 4, 2),))
 
 
 def reports_of(harness: DeskHarness) -> OwnerReports:
@@ -78,12 +78,12 @@ async def test_an_owner_gets_one_report_of_what_was_drawn(tmp_path: Path) -> Non
         await a_month_of_use(harness)
     async with opened(tmp_path, clock) as harness:
         async with harness.running():
-            await until(lambda: bool(harness.chat.letters))
-        assert harness.chat.letters == [expected(harness)]
+            await until(lambda: bool(harness.chat.owner_reports))
+        assert harness.chat.owner_reports == [expected(harness)]
         for _ in range(2):
             await reports_of(harness).make()
             await reports_of(harness).deliver({Platform.CONSOLE: harness.chat})
-        assert len(harness.chat.letters) == 1
+        assert len(harness.chat.owner_reports) == 1
 
 
 async def test_a_month_without_use_has_no_report_and_each_month_its_own(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ async def test_a_month_without_use_has_no_report_and_each_month_its_own(tmp_path
         async with opened(tmp_path, clock) as harness:
             await reports_of(harness).make()
             await reports_of(harness).deliver({Platform.CONSOLE: harness.chat})
-            assert len(harness.chat.letters) == count
-            months += [letter.month for letter in harness.chat.letters]
+            assert len(harness.chat.owner_reports) == count
+            months += [report.month for report in harness.chat.owner_reports]
             await a_month_of_use_again(harness, len(months))
     assert len(set(months)) == 2
 
@@ -102,14 +102,14 @@ async def test_a_report_survives_restarts_until_it_arrives(tmp_path: Path) -> No
     clock = FakeClock()
     async with opened(tmp_path, clock) as harness:
         await a_month_of_use(harness)
-        letter = expected(harness)
+        report = expected(harness)
         await reports_of(harness).make()
         # The process ends while the chat has it.
-        claimed = await harness.store.letters.claim("console", clock())
+        claimed = await harness.store.owner_reports.claim("console", clock())
         assert claimed is not None
     async with opened(tmp_path, clock) as harness, harness.running():
-        await until(lambda: bool(harness.chat.letters))
-        assert harness.chat.letters == [letter]
+        await until(lambda: bool(harness.chat.owner_reports))
+        assert harness.chat.owner_reports == [report]
 
 
 @pytest.mark.parametrize("error", [RuntimeError(), RetryLater("slow", 90.0)])
@@ -121,10 +121,10 @@ async def test_a_chat_in_trouble_gets_it_later(tmp_path: Path, error: Exception)
         await reports_of(harness).make()
         await reports_of(harness).deliver(chats)
         await reports_of(harness).deliver(chats)
-        assert harness.chat.letters == []
+        assert harness.chat.owner_reports == []
         harness.clock.advance(seconds=90)
         await reports_of(harness).deliver(chats)
-        assert len(harness.chat.letters) == 1
+        assert len(harness.chat.owner_reports) == 1
 
 
 @pytest.mark.parametrize("tries", [1, MAX_DELIVERIES])
@@ -137,7 +137,7 @@ async def test_a_chat_that_never_takes_it_ends_the_tries(tmp_path: Path, tries: 
         for _ in range(tries + 1):
             await reports_of(harness).deliver(chats)
             harness.clock.advance(seconds=DAY_S)
-        assert (harness.chat.letters, list(harness.chat.errors)) == ([], [])
+        assert (harness.chat.owner_reports, list(harness.chat.errors)) == ([], [])
 
 
 async def test_an_owner_on_no_platform_gets_no_report_and_breaks_nothing(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ async def test_an_owner_on_no_platform_gets_no_report_and_breaks_nothing(tmp_pat
     async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
         await a_month_of_use_again(harness, 1)
         await reports_of(harness).make()
-        assert await harness.store.letters.claim("console", harness.clock()) is None
+        assert await harness.store.owner_reports.claim("console", harness.clock()) is None
 
 
 async def test_a_failed_report_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,18 +171,20 @@ async def test_a_failed_report_ends_nothing(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
-def test_a_letter_names_month_and_counts(locale: str) -> None:
-    letter = Letter(1, Platform.CONSOLE, "olga", locale, "2026-10", (LoraUse("face", "f" * 64, 3, 4, 2),))
-    shown = messages.format_letter(letter, locale)
+def test_a_report_names_month_and_counts(locale: str) -> None:
+    report = OwnerReport(
+        1, Platform.CONSOLE, "olga", locale, "2026-10", (LoraUse("face", "f" * 64, 3, 4, 2),)
+    )
+    shown = messages.format_owner_report(report, locale)
     for part in ("2026-10", "face", "3", "4", "2", "/lora revoke"):
         assert part in shown
     assert "{" not in shown
 
 
-async def test_a_button_of_the_letter_takes_the_lora_back_at_once(tmp_path: Path) -> None:
+async def test_a_button_of_the_report_takes_the_lora_back_at_once(tmp_path: Path) -> None:
     async with opened(tmp_path, FakeClock()) as harness:
         waiting = await harness.accept("1", "mia", loras=(LoraWish("face"),))
-        [(label, command)] = messages.letter_buttons(expected(harness))
+        [(label, command)] = messages.owner_report_buttons(expected(harness))
         assert label == "Take back face"
         pressed = press_of(data_of(command))
         with pytest.raises(OwnersOnly):
