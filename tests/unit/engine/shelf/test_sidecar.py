@@ -112,7 +112,7 @@ def test_a_weight_that_is_not_stated_is_within_the_limits() -> None:
         ("depicts_person = 1", "depicts_person must be true or false"),
         ("owner = 'discord:*'", "owner must be platform:id"),
         ("owner = 'discord:1\\n'", "owner must be platform:id"),
-        ("people = ['bob']", "people must be a list of at most 1000 times platform:id or platform:*"),
+        ("people = ['a-member']", "people must be a list of at most 1000 times platform:id or platform:*"),
         ("chats = 'discord:1'", "chats must be a list of at most 1000 times platform:id or platform:*"),
         ("expires = 'soon'", "expires must be a date, or a time with its offset"),
         ("expires = 2027-01-01T00:00:00", "expires must be a date, or a time with its offset"),

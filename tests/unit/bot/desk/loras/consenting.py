@@ -16,7 +16,7 @@ from bot.policy.rules import Rules
 from engine.shelf import Helper, LoraFile, LoraKind, Shelf, Sidecar
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
-OWNER, MEMBER, STRANGER, HOST = "olga", "mia", "stan", "hera"
+OWNER, MEMBER, STRANGER, HOST = "the-owner", "a-member", "a-stranger", "a-host"
 
 
 def a_lora(name: str, **stated: Any) -> LoraFile:

@@ -73,7 +73,7 @@ async def test_a_face_is_for_its_owner_and_those_whom_the_sidecar_names(
 
 
 async def test_a_face_without_a_list_is_for_its_owner_alone(tmp_path: Path) -> None:
-    files = {"face": a_lora("face", depicts_person=True, owner="console:olga")}
+    files = {"face": a_lora("face", depicts_person=True, owner="console:the-owner")}
     async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
         say = Speaker(harness)
         assert await say.may(OWNER)

@@ -19,7 +19,7 @@ from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 
-OWNED = Sidecar(owner="console:olga")
+OWNED = Sidecar(owner="console:the-owner")
 FILES = {
     name: LoraFile(name, Path(name), name[0] * 64, 1, 8, sidecar=sidecar)
     for name, sidecar in {"face": OWNED, "style": OWNED, "free": Sidecar()}.items()
@@ -37,7 +37,7 @@ def opened(folder: Path, clock: FakeClock) -> Any:
 
 async def a_month_of_use(harness: DeskHarness) -> None:
     async with harness.running():
-        await harness.accept("1", "mia", loras=(LoraWish("face"),), count=2)
+        await harness.accept("1", "a-member", loras=(LoraWish("face"),), count=2)
         await harness.accept("2", "ben", loras=(LoraWish("face"), LoraWish("free")))
         await harness.accept("3", "ben", loras=(LoraWish("face"),))
         await harness.chat.wait_for_results(3)
@@ -53,7 +53,7 @@ async def a_month_of_use_again(harness: DeskHarness, number: int) -> None:
 
 def expected(harness: DeskHarness) -> OwnerReport:
     month = last_month(harness.clock())[0]
-    return OwnerReport(1, Platform.CONSOLE, "olga", "en", month, (LoraUse("face", "f" * 64, 3, 4, 2),))
+    return OwnerReport(1, Platform.CONSOLE, "the-owner", "en", month, (LoraUse("face", "f" * 64, 3, 4, 2),))
 
 
 def reports_of(harness: DeskHarness) -> OwnerReports:
@@ -173,7 +173,7 @@ async def test_a_failed_report_ends_nothing(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
 def test_a_report_names_month_and_counts(locale: str) -> None:
     report = OwnerReport(
-        1, Platform.CONSOLE, "olga", locale, "2026-10", (LoraUse("face", "f" * 64, 3, 4, 2),)
+        1, Platform.CONSOLE, "the-owner", locale, "2026-10", (LoraUse("face", "f" * 64, 3, 4, 2),)
     )
     shown = messages.format_owner_report(report, locale)
     for part in ("2026-10", "face", "3", "4", "2", "/lora revoke"):
@@ -183,11 +183,11 @@ def test_a_report_names_month_and_counts(locale: str) -> None:
 
 async def test_a_button_of_the_report_takes_the_lora_back_at_once(tmp_path: Path) -> None:
     async with opened(tmp_path, FakeClock()) as harness:
-        waiting = await harness.accept("1", "mia", loras=(LoraWish("face"),))
+        waiting = await harness.accept("1", "a-member", loras=(LoraWish("face"),))
         [(label, command)] = messages.owner_report_buttons(expected(harness))
         assert label == "Take back face"
         pressed = press_of(data_of(command))
         with pytest.raises(OwnersOnly):
-            await harness.desk.handle(pressed, a_context("2", "mia"))
-        assert await harness.desk.handle(pressed, a_context("3", "olga")) == LoraRevoked("face", "", 1)
+            await harness.desk.handle(pressed, a_context("2", "a-member"))
+        assert await harness.desk.handle(pressed, a_context("3", "the-owner")) == LoraRevoked("face", "", 1)
         assert (await harness.job(waiting.job_id)).fail == FailReason.LORA_WITHDRAWN
