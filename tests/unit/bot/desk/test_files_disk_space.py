@@ -186,12 +186,13 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
     renderer = FakeRenderer([Act.DRAW], step_s=0.01)
     async with open_harness(tmp_path, renderer=renderer) as harness:
         await harness.store._run("PRAGMA busy_timeout = 5")
-        host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None)
+        host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None, check_same_thread=False)
         try:
             async with harness.running():
                 first = await accept(harness)
                 await until(lambda: bool(renderer.running))
-                host.execute("BEGIN IMMEDIATE")
+                # In a thread: the desk may be inside a transaction, which needs the loop to end.
+                await asyncio.to_thread(host.execute, "BEGIN IMMEDIATE")
                 with pytest.raises(CannotSave) as refused:
                     await accept(harness, "2", "bob")
                 assert "another program" in format_error(refused.value, "en")
