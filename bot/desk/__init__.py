@@ -4,6 +4,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 ``Renderer`` draws. It answers with the values of ``bot.outcomes``.
 
 * ``desk``         the ``Desk``: handles commands, and runs the loops
+* ``dispatch``     the parts of a desk, and which one carries out each command
 * ``build``        makes the parts of a desk and connects them
 * ``acceptance``   from a request to a recipe; stores and charges the job
 * ``cancellation`` cancels a waiting or a running job

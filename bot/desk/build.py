@@ -8,7 +8,8 @@ from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance, Recipes
 from bot.desk.cancellation import JobCancellation
-from bot.desk.desk import Desk, DeskParts, ReportCard
+from bot.desk.desk import Desk
+from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
 from bot.desk.loras.consent import ConsentLedger

@@ -6,62 +6,28 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import assert_never
 
 import structlog
 
 from bot.commands.values import (
-    Cancel,
     Command,
-    Draw,
     Help,
-    Link,
-    LoraAdd,
-    LoraAllow,
-    LoraCheck,
-    LoraInfo,
-    LoraList,
     LoraOffer,
-    LoraReload,
-    LoraRemove,
-    LoraRevoke,
-    LoraSwitch,
-    Mine,
-    Original,
-    Quota,
-    Reroll,
-    ShowCard,
-    Unlink,
 )
-from bot.desk.acceptance import JobAcceptance
 from bot.desk.answers import decode, encode
-from bot.desk.cancellation import JobCancellation
-from bot.desk.drawing import Drawing
-from bot.desk.files import PictureSpace, retry_while_full
-from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.defaults import LoraDefaults
-from bot.desk.loras.habits import LoraHabits
-from bot.desk.loras.reports import OwnerReports
-from bot.desk.loras.shelf import LoraShelf, Rule
-from bot.desk.people.history import HistoryQueries
-from bot.desk.people.ledger import TierMembership
-from bot.desk.people.linking import AccountLinking
-from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
-from bot.desk.results import JobCompletion, OutboxDelivery
-from bot.desk.shelf.management import LoraFolder, Prepared, ShelfManagement
-from bot.desk.shelf.versions import LoraVersions
-from bot.desk.shelf.view import ShelfView
+from bot.desk.dispatch import DRAWS, MANAGEMENT, READ_ONLY, DeskParts, actions
+from bot.desk.files import retry_while_full
+from bot.desk.loras.shelf import Rule
+from bot.desk.shelf.management import Prepared
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
 from bot.monitoring.figures import REFUSALS
 from bot.outcomes import (
     Address,
     ChatOutput,
     CommandContext,
-    HelpWithVocabulary,
-    LoraFileOffered,
     LoraSummary,
     Outcome,
     PictureFile,
@@ -69,58 +35,9 @@ from bot.outcomes import (
     QueueStatus,
     Receipt,
 )
-from bot.policy.rules import Rules, is_host, require_permission
-from bot.store import Store
-from engine.checkpoint.model import ModelInfo
-from engine.demo.vocabulary import vocabulary
-from engine.host.report import CardReport
-
-_READ_ONLY = (Mine, Original, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)  # may be handled twice
-_MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
+from bot.policy.rules import is_host, require_permission
 
 log = structlog.get_logger("bot.desk")
-
-
-ReportCard = Callable[[str, int], Awaitable[CardReport]]
-"""Returns the state of the card, for a locale and a number of waiting jobs."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeskParts:
-    """What the desk consists of; ``bot.desk.build`` makes them.
-
-    Attributes:
-        clock: UTC milliseconds.
-        result_ready: By platform, set when the outbox has a new result or one may have become due.
-    """
-
-    store: Store
-    rules: Rules
-    model: ModelInfo
-    clock: Callable[[], int]
-    shelf: LoraShelf
-    defaults: LoraDefaults
-    consents: ConsentLedger
-    habits: LoraHabits
-    reports: OwnerReports
-    tiers: TierMembership
-    queue: JobQueue
-    waits: PromisedWaits
-    result_ready: Mapping[Platform, asyncio.Event]
-    space: PictureSpace
-    acceptance: JobAcceptance
-    cancellation: JobCancellation
-    completion: JobCompletion
-    drawing: Drawing
-    progress: ProgressPublisher
-    delivery: OutboxDelivery
-    files: LoraFolder
-    versions: LoraVersions
-    shelf_view: ShelfView
-    management: ShelfManagement
-    history: HistoryQueries
-    linking: AccountLinking
-    report_card: ReportCard
 
 
 class Desk:
@@ -133,6 +50,7 @@ class Desk:
     def __init__(self, parts: DeskParts) -> None:
         self.parts = parts
         self._store = parts.store
+        self._actions = actions(parts)
         self.is_closing = False
         self._loops: tuple[asyncio.Task[None], ...] = ()
 
@@ -146,21 +64,21 @@ class Desk:
             PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
-        if isinstance(command, _READ_ONLY):
+        if isinstance(command, READ_ONLY):
             return await self._execute(command, context)
         prepared: Prepared | None = None
-        if isinstance(command, _MANAGEMENT) and not await self._is_answered(event):
+        if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
             await self._require_permission(command, context)
             prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
-        space_bytes = await self.parts.space.available_bytes() if isinstance(command, Draw | Reroll) else 0
+        space_bytes = await self.parts.space.available_bytes() if isinstance(command, DRAWS) else 0
         answer: Outcome | PersonError
         async with self._store.atomic():
             stored = await inbox.find(*event)
             if stored is not None and stored.answer is not None:
                 log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
-            elif isinstance(command, _MANAGEMENT):
+            elif isinstance(command, MANAGEMENT):
                 assert prepared is not None  # noqa: S101 - the event had no answer, and one task handles it
                 answer = await self.parts.management.finish(
                     command, context, prepared, self._may_use(context)
@@ -188,60 +106,15 @@ class Desk:
         return replace(answer, position=position, wait=wait)
 
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
-        """Carry out the command, in the transaction of ``handle`` unless it is read-only.
-
-        It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
-        """
-        parts = self.parts
+        """Carry out the command if the person may give it here; count a refusal."""
         try:
             await self._require_permission(command, context)
-            match command:
-                case Draw() | Reroll():
-                    return await parts.acceptance.accept(command, context, space_bytes)
-                case Cancel():
-                    return await parts.cancellation.cancel(command, context)
-                case Mine():
-                    return await parts.history.list_jobs(command, context)
-                case Original():
-                    return await parts.history.find_originals(command, context)
-                case Quota():
-                    return await parts.history.read_balance(context)
-                case Link():
-                    linking = await parts.linking.link(command, context)
-                    await self._reload_people()
-                    return linking
-                case Unlink():
-                    unlinked = await parts.linking.unlink(command, context)
-                    await self._reload_people()
-                    return unlinked
-                case LoraList():
-                    return await parts.shelf_view.list_page(command, context, self._may_use(context))
-                case LoraInfo():
-                    return await parts.shelf_view.describe(command, context, self._may_use(context))
-                case LoraOffer(name=name):
-                    return LoraFileOffered(name)
-                case LoraAllow():
-                    return await parts.consents.allow(command, context)
-                case LoraRevoke():
-                    return await parts.consents.revoke(command, context)
-                case LoraSwitch() | LoraAdd() | LoraRemove() | LoraCheck() | LoraReload():
-                    raise AssertionError  # ``handle`` carries them out
-                case ShowCard():
-                    report = await parts.report_card(context.locale, parts.queue.scheduler.waiting)
-                    default = await parts.defaults.of_chat(context, self._may_use(context))
-                    return replace(report, default_lora=default)
-                case Help():
-                    is_built_in = parts.model.is_built_in
-                    return HelpWithVocabulary(vocabulary(context.locale)) if is_built_in else command
+            if isinstance(command, DRAWS):
+                return await self.parts.acceptance.accept(command, context, space_bytes)
+            return await self._actions[type(command)](command, context)
         except PersonError as refusal:
             REFUSALS.labels(type(refusal).__name__).inc()
             raise
-        assert_never(command)
-
-    async def _reload_people(self) -> None:
-        """Read again what is remembered by person: identities were linked or unlinked."""
-        await self.parts.consents.load()
-        await self.parts.habits.load()
 
     def _may_use(self, context: CommandContext) -> Rule:
         return partial(self.parts.consents.may_use, context)

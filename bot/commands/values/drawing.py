@@ -1,0 +1,73 @@
+"""What a person asks to be drawn."""
+
+from dataclasses import dataclass, field
+
+MAX_COUNT = 4
+
+
+MAX_WEIGHT = 2.0
+
+
+MAX_TOTAL_WEIGHT = 2.0  # of all LoRAs of a picture: more damages the pictures of a distilled model
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A shape, such as ``2:3``; the model's native area gives the pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSize:
+    """An exact size, such as ``512x768``."""
+
+    width_px: int
+    height_px: int
+
+
+Size = Ratio | PixelSize
+
+
+@dataclass(frozen=True, slots=True)
+class LoraWish:
+    """A LoRA as a person names it; ``weight`` None means the strength that the LoRA recommends.
+
+    The name ``none`` means no LoRA, even if the chat has a default. An empty name means the chat's default
+    LoRA at this weight, or no LoRA without a default.
+    """
+
+    name: str
+    weight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """The five face slots of ``/sugar``, as the person wrote them; empty means not given."""
+
+    skin: str = ""
+    blush: str = ""
+    lips: str = ""
+    eyes: str = ""
+    lashes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Draw ``count`` pictures of this prompt.
+
+    Attributes:
+        loras: Empty for the chat's default.
+        size: None for the model's native size.
+        seed: None for a new one, which the answer names.
+        private: Only the person sees the answer, if the platform supports that.
+    """
+
+    prompt: str = field(default="", repr=False)
+    face: Face = field(default=Face(), repr=False)
+    loras: tuple[LoraWish, ...] = ()
+    size: Size | None = None
+    seed: int | None = None
+    count: int = 1
+    private: bool = False

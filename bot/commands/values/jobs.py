@@ -1,0 +1,31 @@
+"""Commands about a job that exists."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reroll:
+    """Draw an earlier job again with a new seed."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Stop a job; without ``job_id``, the person's newest unfinished job."""
+
+    job_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mine:
+    """Show the person's newest jobs, and deliver kept results again."""
+
+    limit: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """Send a job's pictures as uncompressed files that contain their settings."""
+
+    job_id: str

@@ -1,0 +1,30 @@
+"""Commands about the person: credits, linked chats, help."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """Show how many credits are left and when they renew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Link two chats to one person; without ``code``, issue a code to type in the other chat."""
+
+    code: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Become a separate person in this chat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """Show what the bot can do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShowCard:
+    """Show the card: its last hour, the plan and recent errors; hosts only."""

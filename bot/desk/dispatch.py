@@ -1,0 +1,174 @@
+"""What the desk consists of, and which part carries out each command."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    Help,
+    Link,
+    LoraAdd,
+    LoraAllow,
+    LoraCheck,
+    LoraInfo,
+    LoraList,
+    LoraOffer,
+    LoraReload,
+    LoraRemove,
+    LoraRevoke,
+    LoraSwitch,
+    Mine,
+    Original,
+    Quota,
+    Reroll,
+    ShowCard,
+    Unlink,
+)
+from bot.desk.acceptance import JobAcceptance
+from bot.desk.cancellation import JobCancellation
+from bot.desk.drawing import Drawing
+from bot.desk.files import PictureSpace
+from bot.desk.loras.consent import ConsentLedger
+from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.habits import LoraHabits
+from bot.desk.loras.reports import OwnerReports
+from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.people.history import HistoryQueries
+from bot.desk.people.ledger import TierMembership
+from bot.desk.people.linking import AccountLinking
+from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
+from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.desk.shelf.management import LoraFolder, ShelfManagement
+from bot.desk.shelf.versions import LoraVersions
+from bot.desk.shelf.view import ShelfView
+from bot.outcomes import (
+    CommandContext,
+    HelpWithVocabulary,
+    LoraFileOffered,
+    Outcome,
+    Platform,
+)
+from bot.policy.rules import Rules
+from bot.store import Store
+from engine.checkpoint.model import ModelInfo
+from engine.demo.vocabulary import vocabulary
+from engine.host.report import CardReport
+
+READ_ONLY = (Mine, Original, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
+"""Commands that change nothing, so that an event may be handled twice."""
+
+MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
+"""Commands of ``ShelfManagement``: what takes long runs before the transaction."""
+
+DRAWS = (Draw, Reroll)
+"""Commands that make a job, all through ``JobAcceptance``."""
+
+Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
+"""Carries out one class of command, in the transaction of ``Desk.handle`` unless it is ``READ_ONLY``.
+
+It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
+"""
+
+ReportCard = Callable[[str, int], Awaitable[CardReport]]
+"""Returns the state of the card, for a locale and a number of waiting jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskParts:
+    """What the desk consists of; ``bot.desk.build`` makes them.
+
+    Attributes:
+        clock: UTC milliseconds.
+        result_ready: By platform, set when the outbox has a new result or one may have become due.
+    """
+
+    store: Store
+    rules: Rules
+    model: ModelInfo
+    clock: Callable[[], int]
+    shelf: LoraShelf
+    defaults: LoraDefaults
+    consents: ConsentLedger
+    habits: LoraHabits
+    reports: OwnerReports
+    tiers: TierMembership
+    queue: JobQueue
+    waits: PromisedWaits
+    result_ready: Mapping[Platform, asyncio.Event]
+    space: PictureSpace
+    acceptance: JobAcceptance
+    cancellation: JobCancellation
+    completion: JobCompletion
+    drawing: Drawing
+    progress: ProgressPublisher
+    delivery: OutboxDelivery
+    files: LoraFolder
+    versions: LoraVersions
+    shelf_view: ShelfView
+    management: ShelfManagement
+    history: HistoryQueries
+    linking: AccountLinking
+    report_card: ReportCard
+
+
+def actions(parts: DeskParts) -> dict[type[Command], Action]:
+    """Return the action of each command that is neither in ``DRAWS`` nor in ``MANAGEMENT``."""
+
+    def may_use(context: CommandContext) -> Rule:
+        return partial(parts.consents.may_use, context)
+
+    async def reload_people() -> None:
+        """Read again what is remembered by person: identities were linked or unlinked."""
+        await parts.consents.load()
+        await parts.habits.load()
+
+    async def link(command: Link, context: CommandContext) -> Outcome:
+        linking = await parts.linking.link(command, context)
+        await reload_people()
+        return linking
+
+    async def unlink(command: Unlink, context: CommandContext) -> Outcome:
+        unlinked = await parts.linking.unlink(command, context)
+        await reload_people()
+        return unlinked
+
+    async def read_balance(_: Quota, context: CommandContext) -> Outcome:
+        return await parts.history.read_balance(context)
+
+    async def list_loras(command: LoraList, context: CommandContext) -> Outcome:
+        return await parts.shelf_view.list_page(command, context, may_use(context))
+
+    async def describe_lora(command: LoraInfo, context: CommandContext) -> Outcome:
+        return await parts.shelf_view.describe(command, context, may_use(context))
+
+    async def offer_lora(command: LoraOffer, _: CommandContext) -> Outcome:
+        return LoraFileOffered(command.name)
+
+    async def show_card(_: ShowCard, context: CommandContext) -> Outcome:
+        report = await parts.report_card(context.locale, parts.queue.scheduler.waiting)
+        default = await parts.defaults.of_chat(context, may_use(context))
+        return replace(report, default_lora=default)
+
+    async def show_help(command: Help, context: CommandContext) -> Outcome:
+        return HelpWithVocabulary(vocabulary(context.locale)) if parts.model.is_built_in else command
+
+    return {
+        Cancel: parts.cancellation.cancel,
+        Mine: parts.history.list_jobs,
+        Original: parts.history.find_originals,
+        Quota: read_balance,
+        Link: link,
+        Unlink: unlink,
+        LoraList: list_loras,
+        LoraInfo: describe_lora,
+        LoraOffer: offer_lora,
+        LoraAllow: parts.consents.allow,
+        LoraRevoke: parts.consents.revoke,
+        ShowCard: show_card,
+        Help: show_help,
+    }
