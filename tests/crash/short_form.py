@@ -13,7 +13,7 @@ from tests.crash.rows import Row, Scale
 
 ROW_S = 180
 RETRIES_S = 600
-SLOW = ("2", "5", "39")  # 2 repeats rare points; 5 may need four times as many kills; 39 reads 20,000 files
+SLOW = ("2", "5")  # 2 repeats rare points; 5 may need four times as many kills
 
 
 def parameters(*modules: ModuleType) -> list[Any]:

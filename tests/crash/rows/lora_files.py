@@ -24,7 +24,7 @@ def mutated_files(scale: Scale) -> Measured:
     """Examine mutated files as shelf and worker do, in two processes; time counts in the long form only."""
     from tests.crash.loras import fuzz
 
-    files, whole = scale.of(20_000, 1_000_000), fuzz.Tally()
+    files, whole = scale.of(2_000, 1_000_000), fuzz.Tally()
     with ProcessPoolExecutor(IN_PARALLEL, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(work) for work in fuzz.attacks(scale.folder, files)]
         for part in running:
@@ -89,7 +89,7 @@ def path_attacks(scale: Scale) -> Measured:
     from tests.crash.loras.paths import PathAttack
     from tests.unit.engine.folders import write_model
 
-    names, swaps = scale.of(5_000, 50_000), scale.of(200, 5_000)
+    names, swaps = scale.of(2_000, 50_000), scale.of(100, 5_000)
     attack = PathAttack(scale.folder / "paths", read_model(write_model(scale.folder / "model")), Random(41))
     tried = outside = offered = 0
     while tried < names:
@@ -110,7 +110,7 @@ def changed_bytes(scale: Scale) -> Measured:
     """Flip one bit of an admitted file, and exchange its content while the worker reads it."""
     from tests.crash.loras.contents import flip_bits, swap_content
 
-    flips, reads = 10_000, scale.of(2_000, 100_000)
+    flips, reads = scale.of(1_000, 10_000), scale.of(500, 100_000)
     refused, by_hash = flip_bits(scale.folder, flips)
     right, wrong = swap_content(scale.folder, reads)
     figures = (

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -73,8 +73,10 @@ async def sugarbot(*words: str, environ: dict[str, str]) -> AsyncIterator[asynci
     try:
         yield process
     finally:
+        # Not ``process.send_signal``, which polls: it could take the exit code from asyncio's own watcher.
         if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
         try:
             await asyncio.wait_for(process.wait(), END_S)
         except TimeoutError:
