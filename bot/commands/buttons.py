@@ -1,36 +1,58 @@
 """The data of a button: version, action and what it is about, so that buttons work after a restart.
 
-At most 64 bytes, which is Telegram's limit for ``callback_data`` (Discord's ``custom_id`` takes 100).
+``v2:<action>:<job>`` or, for one picture of a job, ``v2:<action>:<job>:<index>``: at most 64 bytes, which is
+Telegram's limit for ``callback_data`` (Discord's ``custom_id`` takes 100). Buttons of version 1 are in old
+messages and are read for ever; they are not made any more.
 """
 
 import re
+from dataclasses import fields
+from typing import Any
 
-from bot.commands.values import Cancel, Command, LoraRevoke, Original, Reroll
+from bot.commands.values import Cancel, Command, Edit, LoraRevoke, Original, Pick, Repeat, Reroll
 from bot.errors import OldButton
 
 MAX_DATA_BYTES = 64
-PRESS = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
-"""Public: discord.py finds a button's class by a pattern of its ``custom_id``."""
+HASH_CHARS = 40
 
-ButtonCommand = Cancel | Reroll | Original | LoraRevoke
+ButtonCommand = Cancel | Reroll | Repeat | Pick | Edit | Original | LoraRevoke
 """The commands that buttons give; a LoRA is named by ``#`` and the start of its file's sha256."""
 
-HASH_CHARS = 40
-_ACTIONS: dict[str, type[Cancel | Reroll | Original]] = {"c": Cancel, "r": Reroll, "o": Original}
-_LETTERS = {kind: letter for letter, kind in _ACTIONS.items()}
+_V1 = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
+_V1_ACTIONS = {"c": "cancel", "r": "reroll", "o": "original", "w": "revoke"}
+_V2 = re.compile(
+    r"v2:(?P<action>[a-z-]{1,16}):(?P<about>[A-Za-z0-9_-]{1,40})(?::(?P<index>0|[1-9]\d?))?", re.A
+)
+
+_ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
+    "cancel": (Cancel, {}),
+    "reroll": (Reroll, {}),
+    "repeat": (Repeat, {}),
+    "pick": (Pick, {}),
+    "edit": (Edit, {}),
+    "original": (Original, {}),
+    "revoke": (LoraRevoke, {}),
+}
+"""Action → the class of its command, and the fields that the action means. The others are the job and, if the
+class has one, the index."""
 
 
 def data_of(command: ButtonCommand) -> str:
-    """Return the data of a button that gives this command, such as ``v1:c:<job_id>``.
+    """Return the data of a button that gives this command, such as ``v2:cancel:<job_id>``.
 
     Raises:
         ValueError: The job id has a length or characters that a button cannot hold: a bug.
     """
-    if isinstance(command, LoraRevoke):
-        data = f"v1:w:{command.lora.removeprefix('#')[:HASH_CHARS]}"
-    else:
-        data = f"v1:{_LETTERS[type(command)]}:{command.job_id}"
-    if not PRESS.fullmatch(data):
+    about = command.lora.removeprefix("#")[:HASH_CHARS] if isinstance(command, LoraRevoke) else command.job_id
+    action = next(
+        name
+        for name, (kind, fixed) in _ACTIONS.items()
+        if type(command) is kind and all(getattr(command, key) == value for key, value in fixed.items())
+    )
+    index = getattr(command, "index", None)
+    data = f"v2:{action}:{about}" + ("" if index is None else f":{index}")
+    found = _V2.fullmatch(data)
+    if found is None or found["about"] != about:
         raise ValueError(f"a button cannot hold {data!r}")
     return data
 
@@ -41,9 +63,19 @@ def press_of(data: str) -> Command:
     Raises:
         OldButton: The data is from another version, or not ours.
     """
-    press = PRESS.fullmatch(data)
-    if press is None:
+    if (first := _V1.fullmatch(data)) is not None:
+        action, about, index = _V1_ACTIONS[first["action"]], first["about"], None
+    elif (press := _V2.fullmatch(data)) is not None and press["action"] in _ACTIONS:
+        action, about, index = press["action"], press["about"], press["index"]
+    else:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
-    if press["action"] == "w":
-        return LoraRevoke(f"#{press['about']}")
-    return _ACTIONS[press["action"]](press["about"])
+    kind, fixed = _ACTIONS[action]
+    if _has_index(kind) != (index is not None):
+        raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
+    values = {} if index is None else {"index": int(index)}
+    command: Command = kind(f"#{about}" if kind is LoraRevoke else about, **values, **fixed)
+    return command
+
+
+def _has_index(kind: type[Any]) -> bool:
+    return any(each.name == "index" for each in fields(kind))

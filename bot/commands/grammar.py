@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from bot.commands import marks
 from bot.commands.flags import Scan, nearest, scan
+from bot.commands.job_commands import JOB_MAKERS
 from bot.commands.reading import (
     DEFAULT_LORA,
     NO_LORA,
@@ -370,11 +371,6 @@ def _lora_name(rest: str, command_type: type[Command]) -> str:
     return name[:MAX_NAME_CHARS]
 
 
-def _cancel(rest: str) -> Cancel:
-    job_id = rest.split()[0].lstrip("#＃")[:MAX_WORD_CHARS] if rest else ""
-    return Cancel(job_id)
-
-
 _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Draw: lambda rest: _draw(scan(rest)),
     LoraList: _lora_list,
@@ -388,7 +384,7 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     LoraReload: lambda rest: LoraReload(),
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),
-    Cancel: _cancel,
+    **JOB_MAKERS,
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
     ShowCard: lambda rest: ShowCard(),

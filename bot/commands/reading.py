@@ -6,7 +6,7 @@ from random import Random
 
 from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
-from bot.errors import BadCount, BadPage, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
+from bot.errors import BadCount, BadPage, BadPicture, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
 from engine.request import MAX_SEED
 
 NO_LORA = "none"
@@ -61,6 +61,14 @@ def count_of(text: str) -> int:
     if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_COUNT:
         raise BadCount(text=text, limit=MAX_COUNT)
     return int(number)
+
+
+def index_of(text: str) -> int:
+    """Convert the number of a picture, from 1, to its index, or raise BadPicture."""
+    number = _number(normalize(text))
+    if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_COUNT:
+        raise BadPicture(text=text, limit=MAX_COUNT)
+    return int(number) - 1
 
 
 def weight_of(text: str) -> float:

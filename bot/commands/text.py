@@ -15,8 +15,8 @@ _CLEANED = str.maketrans(_DROPPED | {"\n": " ", "\r": " ", "\t": " "})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
 # The characters of ``table`` in the form that Taiwan uses, one for one.
-_SIMPLIFIED = "种张数权强随机肤红妆仅画图额余务关联绑账号帮么换这里风无质显许详检读删链页"
-_TRADITIONAL = "種張數權強隨機膚紅妝僅畫圖額餘務關聯綁帳號幫麼換這裡風無質顯許詳檢讀刪鏈頁"
+_SIMPLIFIED = "种张数权强随机肤红妆仅画图额余务关联绑账号帮么换这里风无质显许详检读删链页选编辑变举报开"
+_TRADITIONAL = "種張數權強隨機膚紅妝僅畫圖額餘務關聯綁帳號幫麼換這裡風無質顯許詳檢讀刪鏈頁選編輯變舉報開"
 _TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
 _TO_SIMPLIFIED = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
 

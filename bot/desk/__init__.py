@@ -15,6 +15,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``files``        pictures on the disk, the space for them, and retries while it is full
 * ``answers``      outcomes and refusals as JSON, from a closed set of classes
 * ``shelf``        the LoRA folder in chats: list, info, switch, add, remove
+* ``iterating``    what continues from a job: one picture of it, its text
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 

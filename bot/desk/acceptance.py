@@ -16,13 +16,13 @@ import structlog
 from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
-from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Reroll, Size
+from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Repeat, Reroll, Size
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
 from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
-from bot.desk.people.history import is_open_here
+from bot.desk.people.access import JobAccess
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import (
@@ -30,8 +30,6 @@ from bot.errors import (
     EmptyPrompt,
     NoDiskSpace,
     NoPrivateChat,
-    NoSuchJob,
-    NotYours,
     PromptTooLong,
     ShapeNotAllowed,
     SizeNotAllowed,
@@ -49,7 +47,7 @@ from bot.outcomes import (
     SizeChanged,
     UnknownWords,
 )
-from bot.policy.rules import Rules, chats_of, is_host, price
+from bot.policy.rules import Rules, chats_of, price
 from bot.store import Store
 from bot.store.rows import JobRow, NewJob
 from engine.checkpoint.model import ModelInfo
@@ -112,8 +110,10 @@ class Recipes:
             raise EmptyPrompt
         return self._complete(prompt, stack, draw.size, seed=draw.seed, count=draw.count)
 
-    def rewrite(self, job: JobRow, may_use: Rule = for_everybody) -> tuple[Recipe, tuple[Note, ...]]:
-        """Return the job's recipe with a new seed and the present file of each LoRA, and notes.
+    def rewrite(
+        self, job: JobRow, may_use: Rule = for_everybody, *, seed: int | None = None
+    ) -> tuple[Recipe, tuple[Note, ...]]:
+        """Return the job's recipe with this or a new seed and the present file of each LoRA, and notes.
 
         Raises:
             NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
@@ -125,7 +125,7 @@ class Recipes:
         stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
         size = PixelSize(old.width_px, old.height_px)
         prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
-        return self._complete(prompt, stack, size, seed=None, count=old.count)
+        return self._complete(prompt, stack, size, seed=seed, count=old.count)
 
     def find_notes(self, typed: str) -> tuple[Note, ...]:
         """Return what the built-in model does not know of what was typed; nothing for another model."""
@@ -197,7 +197,7 @@ class Recipes:
 
 
 class JobAcceptance:
-    """Accepts ``Draw`` and ``Reroll``.
+    """Accepts ``Draw``, ``Reroll`` and ``Repeat``.
 
     Args:
         clock: UTC milliseconds.
@@ -213,6 +213,7 @@ class JobAcceptance:
         defaults: LoraDefaults,
         consents: ConsentLedger,
         habits: LoraHabits,
+        access: JobAccess,
         queue: JobQueue,
         rules: Rules,
         clock: Callable[[], int],
@@ -224,6 +225,7 @@ class JobAcceptance:
         self._defaults = defaults
         self._consents = consents
         self._habits = habits
+        self._access = access
         self._queue = queue
         self._rules = rules
         self._clock = clock
@@ -234,14 +236,16 @@ class JobAcceptance:
         """Accept no new job from now on."""
         self._is_closing = True
 
-    async def accept(self, command: Draw | Reroll, context: CommandContext, available_bytes: int) -> Receipt:
+    async def accept(
+        self, command: Draw | Reroll | Repeat, context: CommandContext, available_bytes: int
+    ) -> Receipt:
         """Store and charge a job if its pictures fit into ``available_bytes``, and return its receipt.
 
         The receipt has no position yet: the queue knows the job only after the commit.
 
         Raises:
-            PersonError: Refused; nothing is charged or stored. For a reroll also NoSuchJob, or NotYours (the
-                job is private, or of another chat).
+            PersonError: Refused; nothing is charged or stored. What continues from a job also
+                raises NoSuchJob, or NotYours (that job is private, or of another chat).
         """
         jobs = self._store.jobs
         async with self._store.atomic():
@@ -281,7 +285,7 @@ class JobAcceptance:
         )
 
     async def _new_job(
-        self, command: Draw | Reroll, context: CommandContext, person: int
+        self, command: Draw | Reroll | Repeat, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
         may_use = partial(self._consents.may_use, context)
         if isinstance(command, Draw):
@@ -292,13 +296,9 @@ class JobAcceptance:
                 notes = (found, *notes)
             is_private = command.private
         else:
-            earlier = await self._store.jobs.find(command.job_id)
-            if earlier is None:
-                raise NoSuchJob(job_id=command.job_id)
-            is_own = earlier.person == person
-            if not (is_own or is_open_here(earlier, context) or is_host(context, self._rules)):
-                raise NotYours(job_id=earlier.id)
-            recipe, notes = self._recipes.rewrite(earlier, may_use)
+            earlier = await self._access.require_visible(command.job_id, context)
+            seed = earlier.recipe.seed if isinstance(command, Repeat) else None
+            recipe, notes = self._recipes.rewrite(earlier, may_use, seed=seed)
             is_private = earlier.private
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if is_private and context.is_group else context.address

@@ -12,11 +12,14 @@ from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
+from bot.desk.iterating.editing import JobEditing
+from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.people.access import JobAccess
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -127,9 +130,10 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     habits = LoraHabits(store)
+    access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
     drawing = _build_drawing(inputs, queue, completion, progress, space, consents, waits)
-    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, consents, habits, queue)
+    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, consents, habits, access, queue)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -145,7 +149,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         queue=queue,
         pictures_dir=pictures_dir,
         result_ready=result_ready,
-        rules=rules,
+        access=access,
         clock=clock,
     )
     parts = DeskParts(
@@ -189,6 +193,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         history=history,
+        picking=PicturePicking(store=store, access=access, pictures_dir=pictures_dir),
+        editing=JobEditing(access=access, shelf=shelf),
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
@@ -225,6 +231,7 @@ def _build_acceptance(
     defaults: LoraDefaults,
     consents: ConsentLedger,
     habits: LoraHabits,
+    access: JobAccess,
     queue: JobQueue,
 ) -> JobAcceptance:
     return JobAcceptance(
@@ -234,6 +241,7 @@ def _build_acceptance(
         defaults=defaults,
         consents=consents,
         habits=habits,
+        access=access,
         queue=queue,
         rules=inputs.rules,
         clock=inputs.clock,

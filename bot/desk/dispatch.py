@@ -10,6 +10,7 @@ from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    Edit,
     Help,
     Link,
     LoraAdd,
@@ -24,7 +25,9 @@ from bot.commands.values import (
     LoraSwitch,
     Mine,
     Original,
+    Pick,
     Quota,
+    Repeat,
     Reroll,
     ShowCard,
     Unlink,
@@ -33,6 +36,8 @@ from bot.desk.acceptance import JobAcceptance
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
+from bot.desk.iterating.editing import JobEditing
+from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
@@ -59,13 +64,13 @@ from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
 from engine.host.report import CardReport
 
-READ_ONLY = (Mine, Original, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
+READ_ONLY = (Mine, Original, Pick, Edit, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
 """Commands that change nothing, so that an event may be handled twice."""
 
 MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands of ``ShelfManagement``: what takes long runs before the transaction."""
 
-DRAWS = (Draw, Reroll)
+DRAWS = (Draw, Reroll, Repeat)
 """Commands that make a job, all through ``JobAcceptance``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
@@ -112,6 +117,8 @@ class DeskParts:
     shelf_view: ShelfView
     management: ShelfManagement
     history: HistoryQueries
+    picking: PicturePicking
+    editing: JobEditing
     linking: AccountLinking
     report_card: ReportCard
 
@@ -161,6 +168,8 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         Cancel: parts.cancellation.cancel,
         Mine: parts.history.list_jobs,
         Original: parts.history.find_originals,
+        Pick: parts.picking.pick,
+        Edit: parts.editing.edit,
         Quota: read_balance,
         Link: link,
         Unlink: unlink,

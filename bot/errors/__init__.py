@@ -5,14 +5,15 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
-      - BadSize · BadSeed · BadCount · BadPage · BadWeight · TooManyLoras · StackTooStrong · StepsDiffer
-      - BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
+      - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
+      - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
       - LinkNotAllowed
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NothingToCancel · AlreadyEnded · Closing · CannotSave · NoDiskSpace
+      - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
+      - CannotSave · NoDiskSpace
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -79,6 +80,7 @@ from bot.errors.not_possible import (
     NoCreditsLeft,
     NoDiskSpace,
     NoSuchJob,
+    NoSuchPicture,
     NothingToCancel,
     NotLinked,
     OwnLinkCode,
@@ -91,6 +93,7 @@ from bot.errors.not_possible import (
 from bot.errors.not_understood import (
     BadCount,
     BadPage,
+    BadPicture,
     BadSeed,
     BadSize,
     BadWeight,
@@ -137,6 +140,7 @@ __all__ = [
     "BadCount",
     "BadLinkCode",
     "BadPage",
+    "BadPicture",
     "BadSeed",
     "BadSettings",
     "BadSize",
@@ -178,6 +182,7 @@ __all__ = [
     "NoNegativePrompt",
     "NoPrivateChat",
     "NoSuchJob",
+    "NoSuchPicture",
     "NotAllowed",
     "NotInPublic",
     "NotLinked",

@@ -27,6 +27,10 @@ class PicturesGone(NotPossible):
     """The job has no pictures, or the host has deleted them. Facts: ``job_id``."""
 
 
+class NoSuchPicture(NotPossible):
+    """The job has no such picture. Facts: ``job_id``, ``number`` from 1, ``count`` of its pictures."""
+
+
 class NothingToCancel(NotPossible):
     """The person has no waiting or running job."""
 

@@ -70,6 +70,10 @@ class BadPage(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
 
 
+class BadPicture(NotUnderstood):
+    """A picture of a job has another number. Facts: ``text`` as typed, ``limit``."""
+
+
 class TextOnly(NotUnderstood):
     """The message is a picture, sticker, voice message or file; only text is supported."""
 

@@ -16,6 +16,7 @@ Tests of this package: ``pytest tests/unit/bot/messages``; they name every sente
 from bot.messages.answers import format_history_entry, format_outcome, picture_of
 from bot.messages.catalogue import LOCALES, N_, Times, format_time, locale_of, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
+from bot.messages.iterating.answers import edit_invitation
 from bot.messages.jobs import (
     answer_expires,
     answered_in_direct_message,
@@ -44,6 +45,7 @@ __all__ = [
     "continued_elsewhere",
     "delivery_uncertain",
     "direct_message_follows",
+    "edit_invitation",
     "format_caption",
     "format_error",
     "format_history_entry",

@@ -4,6 +4,7 @@ from bot.commands.reading import format_link_code
 from bot.commands.values import Help
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
+from bot.messages.iterating.answers import format_continued
 from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
 from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
@@ -11,6 +12,7 @@ from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
+    EditableText,
     HelpWithVocabulary,
     History,
     HistoryEntry,
@@ -28,6 +30,7 @@ from bot.outcomes import (
     LoraSwitched,
     Originals,
     Outcome,
+    PickedPicture,
     Receipt,
     ShelfReloaded,
     Unlinked,
@@ -66,6 +69,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> st
             return _history(outcome, locale)
         case Originals(job_id=job_id):
             return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
+        case PickedPicture() | EditableText():
+            return format_continued(outcome, locale)
         case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
             return _linking(outcome, locale)
         case LoraAllowed() | LoraRevoked():

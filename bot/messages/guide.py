@@ -6,6 +6,7 @@ from bot.commands.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
 from bot.commands.values import (
     Command,
+    Edit,
     LoraAdd,
     LoraAllow,
     LoraCheck,
@@ -14,16 +15,28 @@ from bot.commands.values import (
     LoraReload,
     LoraRemove,
     LoraRevoke,
+    Mine,
+    Original,
+    Pick,
+    Repeat,
+    Reroll,
 )
 from bot.messages.catalogue import N_, text
 
 BUTTON_LABELS = {
     "cancel": N_("Cancel"),
     "reroll": N_("Reroll"),
+    "repeat": N_("Same seed"),
+    "pick": N_("Picture {number}"),
+    "edit": N_("Edit"),
     "original": N_("Original file"),
 }
-_BESIDE = (LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload)  # lines of their own would not fit
+_BESIDE = (
+    *(Reroll, Repeat, Pick, Edit, Original),
+    *(LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload),
+)  # lines of their own would not fit
 _ALSO: dict[type[Command], str] = {
+    Mine: N_("{about}; /again, /same, /pick, /edit, /original continue from one"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
     LoraAdd: N_("{about}; also /lora remove, check, reload"),
@@ -39,13 +52,13 @@ def greeting(bot: str, locale: str) -> str:
     return text(sentence, locale, bot=bot)
 
 
-def button_label(key: str, locale: str) -> str:
-    """Return the label of a button.
+def button_label(key: str, locale: str, *, number: int | None = None) -> str:
+    """Return the label of a button; ``number`` is the picture, from 1, that some labels name.
 
     Raises:
         KeyError: There is no such button: a bug.
     """
-    return text(BUTTON_LABELS[key], locale)
+    return text(BUTTON_LABELS[key], locale, number=number)
 
 
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:

@@ -43,6 +43,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
     errors.BadPage: N_("“{text}” is not a page. Use a whole number from 1 to {limit}."),
+    errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
     errors.TooManyLoras: N_(
         "One picture can use at most {limit} LoRAs, with those that they need as helpers. Please leave some "
@@ -103,6 +104,7 @@ SENTENCES: dict[type[Exception], str] = {
         "You already have {limit} jobs waiting, which is the limit. Wait for one, or stop one with /cancel."
     ),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
+    errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
     errors.PicturesGone: N_(
         "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
         "/mine."

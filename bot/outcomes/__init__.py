@@ -2,12 +2,16 @@
 
 * ``places``  where an answer goes, and who gave a command
 * ``jobs``  what a person learns about jobs: receipts, progress, results, history
+* ``iterating``  what a person gets who continues from a job
+* ``controls``  the buttons under an answer
 * ``people``  what a person learns about credits and linked chats
 * ``loras``  what a person learns about the shelf and its defaults
 * ``outcome``  every outcome of a command
 * ``output``  what the desk needs of a chat
 """
 
+from bot.outcomes.controls import MOST_IN_ROW, Control, ControlStyle, controls_of
+from bot.outcomes.iterating import EditableText, PickedPicture
 from bot.outcomes.jobs import (
     CancelAccepted,
     History,
@@ -73,12 +77,16 @@ from bot.outcomes.places import (
 )
 
 __all__ = [
+    "MOST_IN_ROW",
     "Address",
     "CancelAccepted",
     "ChatOutput",
     "CommandContext",
+    "Control",
+    "ControlStyle",
     "CreditBalance",
     "DefaultMissing",
+    "EditableText",
     "FacesMixed",
     "HelpWithVocabulary",
     "HelperAttached",
@@ -108,6 +116,7 @@ __all__ = [
     "Originals",
     "Outcome",
     "OwnerReport",
+    "PickedPicture",
     "PictureFile",
     "Platform",
     "QueueStatus",
@@ -124,4 +133,5 @@ __all__ = [
     "Unlinked",
     "WeightBounded",
     "WeightsScaled",
+    "controls_of",
 ]

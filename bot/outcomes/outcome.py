@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.commands.values import Help
+from bot.outcomes.iterating import EditableText, PickedPicture
 from bot.outcomes.jobs import CancelAccepted, History, Originals, Receipt
 from bot.outcomes.loras import (
     LoraAdded,
@@ -33,6 +34,8 @@ Outcome = (
     | CreditBalance
     | History
     | Originals
+    | PickedPicture
+    | EditableText
     | LinkCode
     | LinkConfirmation
     | Linked

@@ -34,8 +34,9 @@ Answered:
   and every refusal for the person alone
 * a command of an older menu, a context menu: the command does not exist; for the person alone
 * a press of Cancel: its own message ends as cancelled; a refusal for the presser alone
-* a press of Reroll: a new answer, as visible as the message; a refusal for the presser alone
-* any other button or list, also of another version: it belongs to another version; for the presser alone
+* a press of any other button of the bot: a new answer, as visible as the message; a refusal for the presser
+  alone
+* a button of another version, or a list: it belongs to another version; for the presser alone
 * a submitted form: the same; the bot shows no forms
 * an option that a person types (autocomplete): suggestions, or an empty list
 Ignored:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from bot.errors import SugarbotError
 from bot.messages import picture_of
-from bot.outcomes import History, JobResult, Outcome, PictureFile, Receipt, Status
+from bot.outcomes import History, JobResult, Outcome, PickedPicture, PictureFile, Receipt, Status
 from engine.request import Picture
 
 MAX_ENTRIES = 120  # the conversation forgets older ones; /mine finds their pictures
@@ -148,6 +148,8 @@ class Conversation:
                     yield from files
                 case JobMessage(job_id=found, status=Status(pictures=drawn)) if found == job_id:
                     yield from drawn
+                case BotMessage(outcome=PickedPicture(job_id=found, picture=file)) if found == job_id:
+                    yield file
                 case BotMessage(outcome=History(entries=jobs)):
                     for job in jobs:
                         if job.job_id == job_id:

@@ -5,7 +5,7 @@ and no inline script, so that the page's content policy can forbid both.
 """
 
 import io
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from bot.chats.web.conversation import (
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
 from bot.commands import buttons
-from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Cancel, Reroll
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT
 from bot.errors import SugarbotError
 from bot.messages import (
     LOCALES,
     button_label,
+    edit_invitation,
     format_caption,
     format_error,
     format_history_entry,
@@ -36,7 +37,19 @@ from bot.messages import (
     picture_of,
 )
 from bot.messages.page import LANGUAGES, page_text
-from bot.outcomes import History, HistoryEntry, LoraSummary, Outcome, Recipe
+from bot.outcomes import (
+    EditableText,
+    History,
+    HistoryEntry,
+    JobResult,
+    LoraSummary,
+    Outcome,
+    PickedPicture,
+    Receipt,
+    Recipe,
+    Status,
+    controls_of,
+)
 from engine.formatting import in_gib
 
 EXAMPLES = {
@@ -76,11 +89,21 @@ class PictureView:
 
 
 @dataclass(frozen=True, slots=True)
+class ControlView:
+    """A button: what its press sends, its label, its style, and its row."""
+
+    press: str
+    label: str
+    style: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True)
 class PastJobView:
     """One job in an answer to ``/mine``."""
 
     text: str
-    press: str
+    controls: tuple[ControlView, ...]
     pictures: tuple[PictureView, ...]
 
 
@@ -91,7 +114,7 @@ class MessageView:
     Attributes:
         by: ``person``, ``bot`` or ``refusal``; it selects the bubble's style.
         percent: Progress of the whole job; None without a progress bar.
-        buttons: Pairs of press data and label.
+        editable: A text for the text box, to be changed and sent.
     """
 
     by: str
@@ -101,7 +124,8 @@ class MessageView:
     percent: int | None = None
     pictures: tuple[PictureView, ...] = ()
     jobs: tuple[PastJobView, ...] = ()
-    buttons: tuple[tuple[str, str], ...] = field(default=())
+    controls: tuple[ControlView, ...] = ()
+    editable: str = ""
 
 
 def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary, ...]) -> str:
@@ -141,7 +165,6 @@ def render_message(item: NumberedEntry, conversation: Conversation) -> str:
         conversation.locale,
         number=item.number,
         message=message,
-        reroll=button_label("reroll", conversation.locale),
     )
 
 
@@ -175,12 +198,25 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
         return MessageView("refusal", format_error(outcome, conversation.locale))
     if isinstance(outcome, History) and outcome.entries:
         return MessageView("bot", "", jobs=tuple(_past_job(job, conversation) for job in outcome.entries))
+    if isinstance(outcome, PickedPicture):
+        return _picked(outcome, conversation)
+    if isinstance(outcome, EditableText):
+        return MessageView("bot", edit_invitation(conversation.locale), editable=outcome.text)
     pictures: tuple[PictureView, ...] = ()
     png, shows = picture_of(outcome, conversation.locale)
     if png:
         with Image.open(io.BytesIO(png)) as picture:
             pictures = (PictureView(f"/charts/{number}.png", *picture.size, shows),)
     return MessageView("bot", format_outcome(outcome, conversation.locale), pictures=pictures)
+
+
+def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
+    return MessageView(
+        "bot",
+        format_outcome(picked, conversation.locale),
+        pictures=_picture_views(picked.job_id, [picked.picture.index], picked.recipe),
+        controls=_controls(picked, conversation),
+    )
 
 
 def _running_job(job_message: JobMessage, conversation: Conversation) -> MessageView:
@@ -199,7 +235,7 @@ def _running_job(job_message: JobMessage, conversation: Conversation) -> Message
         state="running" if is_drawing else "queued",
         percent=_percent(job_message),
         pictures=_pictures_so_far(job_message, count, is_drawing=is_drawing),
-        buttons=((buttons.data_of(Cancel(job_message.job_id)), button_label("cancel", conversation.locale)),),
+        controls=_controls(now or receipt, conversation),
     )
 
 
@@ -234,14 +270,14 @@ def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageVi
         job_id=result.job_id,
         state=result.state,
         pictures=_picture_views(result.job_id, [picture.index for picture in result.pictures], result.recipe),
-        buttons=((buttons.data_of(Reroll(result.job_id)), button_label("reroll", conversation.locale)),),
+        controls=_controls(result, conversation),
     )
 
 
 def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
     return PastJobView(
         format_history_entry(job, conversation.locale),
-        buttons.data_of(Reroll(job.job_id)),
+        _controls(job, conversation),
         _picture_views(job.job_id, [picture.index for picture in job.pictures], job.recipe),
     )
 
@@ -249,6 +285,20 @@ def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
 def _picture_views(job_id: str, indexes: list[int], recipe: Recipe) -> tuple[PictureView, ...]:
     return tuple(
         PictureView(_url(job_id, index), recipe.width_px, recipe.height_px, recipe.typed) for index in indexes
+    )
+
+
+def _controls(
+    answer: Receipt | Status | JobResult | PickedPicture | HistoryEntry | None, conversation: Conversation
+) -> tuple[ControlView, ...]:
+    return tuple(
+        ControlView(
+            buttons.data_of(each.command),
+            button_label(each.label, conversation.locale, number=each.number),
+            each.style.value,
+            each.row,
+        )
+        for each in (controls_of(answer) if answer else ())
     )
 
 

@@ -5,6 +5,7 @@
 * ``entry``     one row: names, options, rights
 * ``drawing``   the options of ``/sugar``
 * ``loras``     the commands of the shelf
+* ``jobs``      the commands that continue from a job
 * ``commands``  every row, and Telegram's menu
 """
 

@@ -2,6 +2,7 @@
 
 from bot.commands.table.drawing import SUGAR_OPTIONS
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
+from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.table.loras import LORA_COMMANDS
 from bot.commands.values import (
     Cancel,
@@ -12,9 +13,7 @@ from bot.commands.values import (
     LoraAdd,
     LoraOffer,
     Mine,
-    Original,
     Quota,
-    Reroll,
     ShowCard,
     Unlink,
 )
@@ -29,6 +28,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         Draw,
         SUGAR_OPTIONS,
     ),
+    *JOB_COMMANDS,
     *LORA_COMMANDS,
     CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your latest pictures", "/mine", Mine),
     CommandEntry(
@@ -92,7 +92,6 @@ COMMANDS: tuple[CommandEntry, ...] = (
 
 ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}
 """The table row of each class of command."""
-ENTRY_OF |= {Reroll: ENTRY_OF[Draw], Original: ENTRY_OF[Mine]}  # buttons without their own command
 ENTRY_OF |= {LoraOffer: ENTRY_OF[LoraAdd]}  # a file without its command
 
 

@@ -1,9 +1,10 @@
 """The commands, as frozen values that know no platform.
 
-* ``drawing``  what a person asks to be drawn
-* ``jobs``     about a job that exists
-* ``people``   credits, linked chats, help; the card, for hosts
-* ``loras``    about the shelf
+* ``drawing``    what a person asks to be drawn
+* ``jobs``       about a job that exists
+* ``iterating``  what continues from a job
+* ``people``     credits, linked chats, help; the card, for hosts
+* ``loras``      about the shelf
 """
 
 from bot.commands.values.drawing import (
@@ -17,6 +18,7 @@ from bot.commands.values.drawing import (
     Ratio,
     Size,
 )
+from bot.commands.values.iterating import Edit, Pick, Repeat
 from bot.commands.values.jobs import Cancel, Mine, Original, Reroll
 from bot.commands.values.loras import (
     LoraAdd,
@@ -36,7 +38,9 @@ from bot.commands.values.loras import (
 )
 from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
 
-Command = Draw | Reroll | Cancel | Mine | Original | Quota | Link | Unlink | LoraCommand | ShowCard | Help
+IterateCommand = Reroll | Repeat | Pick | Edit | Original
+
+Command = Draw | IterateCommand | Cancel | Mine | Quota | Link | Unlink | LoraCommand | ShowCard | Help
 
 LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands that may draw or download before they answer: seconds to minutes."""
@@ -49,8 +53,10 @@ __all__ = [
     "Cancel",
     "Command",
     "Draw",
+    "Edit",
     "Face",
     "Help",
+    "IterateCommand",
     "Link",
     "LoraAdd",
     "LoraAllow",
@@ -66,10 +72,12 @@ __all__ = [
     "LoraWish",
     "Mine",
     "Original",
+    "Pick",
     "PixelSize",
     "Quota",
     "Ratio",
     "ReadFile",
+    "Repeat",
     "Reroll",
     "Scope",
     "SentFile",

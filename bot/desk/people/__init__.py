@@ -1,5 +1,6 @@
 """What belongs to a person: credits, jobs and linked identities.
 
+* ``access``    which jobs a person may see and continue from
 * ``ledger``    charges, refunds, the daily allowance, and the host's tiers
 * ``history``   the newest jobs, their files, and the credits left
 * ``linking``   link identities of several platforms to one person by a code, and unlink them

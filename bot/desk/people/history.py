@@ -6,9 +6,10 @@ from pathlib import Path
 
 from bot.commands.values import Mine, Original
 from bot.desk.files import SavedPictures, find_pictures
+from bot.desk.people.access import JobAccess, is_open_here
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.queue import JobQueue
-from bot.errors import NoSuchJob, NotInPublic, NotYours, PicturesGone
+from bot.errors import PicturesGone
 from bot.outcomes import (
     CommandContext,
     CreditBalance,
@@ -18,17 +19,10 @@ from bot.outcomes import (
     Originals,
     Platform,
 )
-from bot.policy.rules import Rules, is_host
 from bot.store import Store
 from bot.store.rows import JobRow
 
 MOST_ENTRIES = 50
-
-
-def is_open_here(job: JobRow, context: CommandContext) -> bool:
-    """Whether everybody in this chat may see the job: it was drawn here, and not in private."""
-    here = (context.address.platform, context.address.chat_id)
-    return not job.private and (job.platform, job.chat_id) == here
 
 
 class HistoryQueries:
@@ -43,7 +37,7 @@ class HistoryQueries:
         queue: JobQueue,
         pictures_dir: Path,
         result_ready: Mapping[Platform, asyncio.Event],
-        rules: Rules,
+        access: JobAccess,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
@@ -52,7 +46,7 @@ class HistoryQueries:
         self._queue = queue
         self._pictures_dir = pictures_dir
         self._result_ready = result_ready
-        self._rules = rules
+        self._access = access
         self._clock = clock
 
     async def list_jobs(self, command: Mine, context: CommandContext) -> History:
@@ -85,14 +79,7 @@ class HistoryQueries:
                 PicturesGone.
         """
         async with self._store.atomic():
-            person = await self._store.people.find_or_create(context, self._clock())
-            job = await self._store.jobs.find(command.job_id)
-            if job is None:
-                raise NoSuchJob(job_id=command.job_id)
-            if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
-                raise NotYours(job_id=job.id)
-            if context.is_group and not is_open_here(job, context):
-                raise NotInPublic(command="mine")
+            job = await self._access.require_shown(command.job_id, context, "mine")
             rows = await self._store.jobs.pictures_of([job.id])
         pictures = (await find_pictures(rows, self._pictures_dir, [job.id]))[job.id]
         if not pictures.files:

@@ -53,7 +53,7 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
     assert "seed 7, 8" in message["content"]
     assert "AI-generated" in message["content"]
     (button,) = discord.buttons(asked.message_id)
-    assert (button["label"], button["custom_id"]) == ("Reroll", f"v1:r:{JOB_ID}")
+    assert (button["label"], button["custom_id"]) == ("Reroll", f"v2:reroll:{JOB_ID}")
 
 
 async def test_a_result_delivered_twice_shows_once(

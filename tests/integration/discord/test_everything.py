@@ -236,7 +236,7 @@ async def settled(crowd: Crowd) -> None:
 
 def _waiting(discord: FakeDiscord) -> list[str]:
     """Messages with a button to cancel."""
-    return [key for key, one in discord.messages.items() if "v1:c:" in str(one["components"])]
+    return [key for key, one in discord.messages.items() if "v2:cancel:" in str(one["components"])]
 
 
 async def test_every_event_gets_one_answer_or_is_ignored_by_its_rule(

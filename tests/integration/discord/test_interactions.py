@@ -67,7 +67,7 @@ async def test_a_drawing_reads_every_option_and_its_receipt_has_a_cancel_button(
     assert "1 ahead of you" in text
     (button,) = discord.buttons(asked.message_id)
     assert button["label"] == "Cancel"
-    assert button["custom_id"] == f"v1:c:{JOB_ID}"
+    assert button["custom_id"] == f"v2:cancel:{JOB_ID}"
     assert not discord.answer_to(asked)["flags"] & (EPHEMERAL | LOADING)
 
 

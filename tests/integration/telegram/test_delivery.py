@@ -39,7 +39,7 @@ async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
     assert [sent.file for sent in album] == [png("peru"), png("navy")]
     assert {sent.album for sent in album} != {""}
     assert {sent.reply_to for sent in album} == {1}
-    assert control.buttons == (("Reroll", "v1:r:j1"), ("Original file", "v1:o:j1"))
+    assert control.buttons == (("Reroll", "v2:reroll:j1"), ("Original file", "v2:original:j1"))
     assert "64 × 64" in control.text
     stored = ChatAddress.parse(desk.addresses["j1"])
     assert stored.album == tuple(sent.message_id for sent in album)

@@ -196,9 +196,9 @@ def presses(script: Script, drawn: list[Sent]) -> None:
     for number, shown in enumerate(drawn):
         owner = Person(shown.chat_id, "owner", LANGUAGES[number % 2])
         other = Person(7, "another", LANGUAGES[number % 2])
-        original = next(label for label, data in shown.buttons if data.startswith("v1:o:"))
+        original = next(label for label, data in shown.buttons if data.startswith("v2:original:"))
         script.presses(UpdateKind.PRESS, shown, original, owner)
-        data = {label: data.replace("v1:r:", "v1:c:") for label, data in shown.buttons}
+        data = {label: data.replace("v2:reroll:", "v2:cancel:") for label, data in shown.buttons}
         group = Group(-100_000_000 - shown.chat_id)
         script.presses(
             UpdateKind.REFUSED_PRESS,

@@ -40,7 +40,7 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     placeholder = only(world)
     assert placeholder.reply_to == message_id
     assert "Got it" in placeholder.text
-    assert placeholder.buttons == (("Cancel", "v1:c:j1"),)
+    assert placeholder.buttons == (("Cancel", "v2:cancel:j1"),)
     address = ChatAddress.parse(desk.addresses["j1"])
     assert address == ChatAddress(11, reply_to=message_id, message_id=placeholder.message_id)
 
@@ -52,7 +52,7 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     shown = only(world)
     assert (shown.message_id, shown.kind, shown.file) == (placeholder.message_id, "photo", png())
     assert "64 × 64" in shown.text
-    assert shown.buttons == (("Reroll", "v1:r:j1"), ("Original file", "v1:o:j1"))
+    assert shown.buttons == (("Reroll", "v2:reroll:j1"), ("Original file", "v2:original:j1"))
 
 
 async def test_a_chinese_speaker_is_answered_in_chinese(
@@ -61,7 +61,7 @@ async def test_a_chinese_speaker_is_answered_in_chinese(
     world.say("Sugar面部, 清透水光肌，张数 1", by=CHINESE)
     await server.until(lambda: "j1" in desk.addresses)
     assert desk.handled[0][1].locale == "zh-CN"
-    assert only(world, 12).buttons == (("取消", "v1:c:j1"),)
+    assert only(world, 12).buttons == (("取消", "v2:cancel:j1"),)
     await chat.deliver(make_result(ChatAddress.parse(desk.addresses["j1"]), tmp_path, png(), locale="zh-CN"))
     assert "种子" in only(world, 12).text
 

@@ -8,7 +8,9 @@ from enum import StrEnum
 from textwrap import wrap
 
 from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
-from bot.commands.buttons import PRESS
+from bot.commands.buttons import press_of
+from bot.commands.values import Cancel
+from bot.errors import OldButton
 
 DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
 LINE_CHARS = 110  # of a line in the docstring
@@ -25,8 +27,8 @@ class EventKind(StrEnum):
     SLASH = "a slash command, in a server, a direct message or a person's own install"
     UNKNOWN_COMMAND = "a command of an older menu, a context menu"
     CANCEL = "a press of Cancel"
-    REROLL = "a press of Reroll"
-    OLD_BUTTON = "any other button or list, also of another version"
+    BUTTON = "a press of any other button of the bot"
+    OLD_BUTTON = "a button of another version, or a list"
     FORM = "a submitted form"
     TYPING = "an option that a person types (autocomplete)"
     NOT_MENTIONED = "a channel message without a mention, with @everyone or a role"
@@ -46,7 +48,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     EventKind.SLASH: EventRule("pictures in the channel; all else and every refusal for the person alone"),
     EventKind.UNKNOWN_COMMAND: EventRule("the command does not exist; for the person alone"),
     EventKind.CANCEL: EventRule("its own message ends as cancelled; a refusal for the presser alone"),
-    EventKind.REROLL: EventRule("a new answer, as visible as the message; a refusal for the presser alone"),
+    EventKind.BUTTON: EventRule("a new answer, as visible as the message; a refusal for the presser alone"),
     EventKind.OLD_BUTTON: EventRule("it belongs to another version; for the presser alone"),
     EventKind.FORM: EventRule("the same; the bot shows no forms"),
     EventKind.TYPING: EventRule("suggestions, or an empty list"),
@@ -58,8 +60,6 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     EventKind.TOO_LATE: ignored("Discord has shown an error; the bot accepts and charges nothing"),
     EventKind.MALFORMED: ignored("nobody can be answered; logged"),
 }
-
-_PRESSES = {"c": EventKind.CANCEL, "r": EventKind.REROLL}
 
 
 def kind_of_message(event: RawEvent, bot_id: int) -> EventKind:
@@ -92,13 +92,20 @@ def kind_of_interaction(event: RawEvent) -> EventKind:
         case 2:
             return EventKind.SLASH if data.get("type", 1) == 1 else EventKind.UNKNOWN_COMMAND
         case 3:
-            press = PRESS.fullmatch(str(data.get("custom_id", "")))
-            return _PRESSES.get(press["action"], EventKind.OLD_BUTTON) if press else EventKind.OLD_BUTTON
+            return _kind_of_press(str(data.get("custom_id", "")))
         case 4:
             return EventKind.TYPING
         case 5:
             return EventKind.FORM
     return EventKind.MALFORMED
+
+
+def _kind_of_press(custom_id: str) -> EventKind:
+    try:
+        command = press_of(custom_id)
+    except OldButton:
+        return EventKind.OLD_BUTTON
+    return EventKind.CANCEL if isinstance(command, Cancel) else EventKind.BUTTON
 
 
 def require_answerable(event: RawEvent) -> None:

@@ -29,6 +29,8 @@ from bot.commands.values import (
     LoraRevoke,
     LoraSwitch,
     Mine,
+    Pick,
+    Repeat,
     Reroll,
     SentFile,
     Unlink,
@@ -123,7 +125,7 @@ def is_private_answer(command: Command, interaction: Interaction) -> bool:
     match command:
         case Draw():
             return command.private
-        case Reroll():
+        case Reroll() | Repeat() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case _:
             return True

@@ -13,13 +13,13 @@ INTERVAL_S = 2.0  # a webhook allows 5 requests in 2 s; the result must always f
 FIRST_EDIT_TIMEOUT_S = 30.0
 REMEMBERED_JOBS = 1000  # a late status comes seconds after its result, not a thousand jobs after it
 
-Edit = Callable[[], Awaitable[bool]]
+MessageEdit = Callable[[], Awaitable[bool]]
 """Makes one edit; False if the answer accepts no more edits."""
 
 
 @dataclass(slots=True)
 class _JobEdits:
-    newest: Edit | None = None
+    newest: MessageEdit | None = None
     editing: asyncio.Lock = field(default_factory=asyncio.Lock)
     task: asyncio.Task[None] | None = None
     first: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -33,7 +33,7 @@ class EditThrottle:
         self._jobs: dict[str, _JobEdits] = {}
         self._ended: OrderedDict[str, None] = OrderedDict()
 
-    def schedule(self, job_id: str, edit: Edit) -> bool:
+    def schedule(self, job_id: str, edit: MessageEdit) -> bool:
         """Make this edit as soon as the interval allows, unless a newer edit or the end comes first.
 
         Returns:

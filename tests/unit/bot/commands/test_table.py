@@ -16,10 +16,12 @@ from bot.commands.table import (
     OptionKind,
     Right,
 )
+from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    Edit,
     Help,
     Link,
     LoraAdd,
@@ -35,7 +37,9 @@ from bot.commands.values import (
     LoraWish,
     Mine,
     Original,
+    Pick,
     Quota,
+    Repeat,
     Reroll,
     ShowCard,
     Unlink,
@@ -60,11 +64,10 @@ def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
-        LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help()
+        LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
+        Repeat("a"), Pick("a", 0), Edit("a"), Original("a"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
-    assert ENTRY_OF[Reroll].name == "sugar"
-    assert ENTRY_OF[Original].name == "mine"
     assert ENTRY_OF[LoraOffer].right is Right.HOST
 
 
@@ -128,7 +131,8 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
         ("sugar", "prompt"), ("cancel", "job"), ("link", "code"), ("lora list", "search"),
-        ("lora add", "link"),
+        ("lora add", "link"), ("pick", "picture"),
+        *((word, "job") for word in ("again", "same", "pick", "edit", "original")),
         *((f"lora {word}", "name") for word in ("info", "switch", "remove", "check", "allow", "revoke")),
     }  # fmt: skip
 
@@ -142,9 +146,10 @@ def test_the_face_slots_are_those_of_the_value() -> None:
     assert tuple(option.name for option in SUGAR_OPTIONS if option.is_face_slot) == FACE_SLOTS
 
 
-def test_a_hosts_telegram_menu_has_every_command_and_everyones_has_all_but_the_hosts() -> None:
-    assert table.telegram_menu(for_host=True) == COMMANDS
-    everyones = tuple(entry for entry in COMMANDS if entry.right is Right.EVERYONE)
+def test_a_hosts_telegram_menu_has_what_no_button_gives_and_everyones_has_all_but_the_hosts() -> None:
+    listed = tuple(entry for entry in COMMANDS if entry not in JOB_COMMANDS)
+    assert table.telegram_menu(for_host=True) == listed
+    everyones = tuple(entry for entry in listed if entry.right is Right.EVERYONE)
     assert table.telegram_menu(for_host=False) == everyones
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
+from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import Draw, LoraCheck, LoraInfo, LoraReload, LoraRemove, LoraRevoke
 from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import BUTTON_LABELS
@@ -13,7 +14,8 @@ from engine.demo.vocabulary import vocabulary
 @pytest.mark.parametrize("locale", LOCALES)
 def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     message = help_text(locale)
-    beside = {LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload}
+    beside = {entry.command_type for entry in JOB_COMMANDS}
+    beside |= {LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload}
     assert all(text(entry.usage, locale) in message for entry in COMMANDS if entry.command_type not in beside)
     assert "/lora remove" in message
     assert all(entry.name.split()[-1] in message for entry in COMMANDS if entry.command_type in beside)

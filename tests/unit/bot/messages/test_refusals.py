@@ -18,6 +18,8 @@ def family(kind: type[Exception]) -> list[type[Exception]]:
 OURS = [kind for kind in family(errors.SugarbotError) if kind.__module__.startswith("bot.errors.")]
 ENGINES = [kind for kind in family(engine.EngineError) if kind.__module__ == "engine.errors"]
 FACTS: dict[str, object] = {
+    "number": 3,
+    "count": 2,
     "folder": "/data/models",
     "needed_bytes": 12_600_000_000,
     "free_bytes": 3_100_000_000,

@@ -7,6 +7,7 @@ from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    Edit,
     Help,
     Link,
     LoraAdd,
@@ -20,7 +21,10 @@ from bot.commands.values import (
     LoraSwitch,
     LoraWish,
     Mine,
+    Original,
+    Pick,
     Quota,
+    Repeat,
     Reroll,
     ShowCard,
     Unlink,
@@ -32,7 +36,8 @@ from bot.policy.rules import Rules, is_host, require_permission, require_private
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
     LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("sugar")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
-    LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help()
+    LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
+    Repeat("k"), Pick("k", 0), Edit("k"), Original("k"),
 ]  # fmt: skip
 
 

@@ -72,7 +72,7 @@ def test_a_waiting_job_shows_its_position_and_can_be_cancelled() -> None:
     page = seen(conversation)
 
     assert "2 ahead of you" in page.text
-    assert page.having("data-press") == [f"v1:c:{JOB}"]
+    assert page.having("data-press") == [f"v2:cancel:{JOB}"]
     assert page.having("value") == ["0"]
 
 
@@ -91,7 +91,9 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
     page = seen(conversation)
 
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
-    assert page.having("data-press") == [f"v1:r:{JOB}"]
+    assert page.having("data-press") == [f"v2:pick:{JOB}:{n}" for n in (0, 1)] + [
+        f"v2:{action}:{JOB}" for action in ("reroll", "repeat", "edit", "original")
+    ]
     assert "512 × 768" in page.text
     assert page.all("progress") == []
 
@@ -128,7 +130,7 @@ def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
     page = seen(conversation)
 
     assert page.all("img")[0]["src"] == "/pictures/old1/0.png"
-    assert page.having("data-press") == ["v1:r:old1"]
+    assert page.having("data-press") == ["v2:reroll:old1", "v2:original:old1"]
 
 
 def test_an_empty_history_has_a_sentence() -> None:

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from bot.chats.discord_.outgoing.edit_throttle import REMEMBERED_JOBS, Edit, EditThrottle
+from bot.chats.discord_.outgoing.edit_throttle import REMEMBERED_JOBS, EditThrottle, MessageEdit
 
 
-def noting(made: list[int], number: int, *, works: bool = True) -> Edit:
+def noting(made: list[int], number: int, *, works: bool = True) -> MessageEdit:
     async def edit() -> bool:
         made.append(number)
         return works

@@ -1,0 +1,60 @@
+"""Which jobs a person may see and continue from: their own, those drawn openly here, any for a host."""
+
+from bot.errors import NoSuchJob, NotInPublic, NotYours
+from bot.outcomes import CommandContext
+from bot.policy.rules import Rules, is_host
+from bot.store import Store
+from bot.store.rows import JobRow
+
+
+def is_open_here(job: JobRow, context: CommandContext) -> bool:
+    """Whether everybody in this chat may see the job: it was drawn here, and not in private."""
+    here = (context.address.platform, context.address.chat_id)
+    return not job.private and (job.platform, job.chat_id) == here
+
+
+class JobAccess:
+    """Finds a job for a person who may see it. An empty job id means the newest one of theirs."""
+
+    def __init__(self, *, store: Store, rules: Rules) -> None:
+        self._store = store
+        self._rules = rules
+
+    async def require_visible(self, job_id: str, context: CommandContext) -> JobRow:
+        """Return a job from which this person may continue here.
+
+        Raises:
+            PersonError: NoSuchJob, or NotYours (the job is private, or of another chat).
+        """
+        person = await self._store.people.find(context.platform, context.user_id)
+        job = await self._find(job_id, person, context)
+        if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
+            raise NotYours(job_id=job.id)
+        return job
+
+    async def require_shown(self, job_id: str, context: CommandContext, command: str) -> JobRow:
+        """Return a job that everybody who reads the answer may see.
+
+        Raises:
+            PersonError: As ``require_visible``, and NotInPublic (a job of another chat, in a group).
+        """
+        job = await self.require_visible(job_id, context)
+        if context.is_group and not is_open_here(job, context):
+            raise NotInPublic(command=command)
+        return job
+
+    async def _find(self, job_id: str, person: int | None, context: CommandContext) -> JobRow:
+        jobs, here = self._store.jobs, context.address
+        if job_id:
+            job = await jobs.find(job_id)
+        elif person is None:
+            job = None
+        elif context.is_group:
+            newest = await jobs.newest_public_in(person, here.platform, here.chat_id, 1)
+            job = newest[0] if newest else None
+        else:
+            newest = await jobs.newest_of(person, 1)
+            job = newest[0] if newest else None
+        if job is None:
+            raise NoSuchJob(job_id=job_id)
+        return job

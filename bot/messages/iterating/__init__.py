@@ -1,0 +1,4 @@
+"""The messages for what continues from a job.
+
+* ``answers``  what the desk answers
+"""
