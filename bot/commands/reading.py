@@ -12,6 +12,10 @@ from engine.request import MAX_SEED
 NO_LORA = "none"
 DEFAULT_LORA = "default"
 MAX_PAGE = 1_000
+MAX_WORD_CHARS = 64  # of a search, or of a name in an error
+
+OptionValue = str | int | float | None
+"""The value of an option from a menu or form; None and blank text mean that it was left out."""
 
 _NUMERAL = re.compile("(?:(?P<tens>[一二三四五六七八九])?(?P<ten>十))?(?P<ones>[零一二三四五六七八九])?")
 _DIGITS = "零一二三四五六七八九"
@@ -31,6 +35,13 @@ _SUBJECT = re.compile(
 LINK_CODE_CHARS = 8  # 40 bits
 _CODE_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to misread
 _MISREAD = str.maketrans("OIL", "011")
+
+
+def as_typed(value: OptionValue) -> str:
+    """Convert an option to text, so that it is read and refused like a typed one."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # forms send whole numbers as floats
+    return "" if value is None else clean(str(value))
 
 
 def size_of(text: str) -> Size:

@@ -14,7 +14,7 @@ from bot.chats.discord_.incoming.event_kinds import EventKind
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
 from bot.chats.event_table import RawEvent, is_lora_file
-from bot.commands import grammar
+from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.face import SUGGESTED
 from bot.commands.face import suggestions as face_suggestions
@@ -54,11 +54,11 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
     if entry.command_type is LoraSwitch:
-        return grammar.switch_of(**options)
+        return loras.switch_of(**options)
     if entry.command_type in (LoraAllow, LoraRevoke):
-        return grammar.consent_of(entry, **options)
+        return loras.consent_of(entry, **options)
     if entry.command_type is LoraList:
-        return grammar.list_of(**options)
+        return loras.list_of(**options)
     if entry.command_type is LoraAdd:
         attachment = options.get("file")
         file = attachment and SentFile(attachment.filename, attachment.size, url=attachment.url)
@@ -138,8 +138,8 @@ def suggest_values(
     locale = locale_of(interaction)
     if option.kind is OptionKind.LORA:
         context = context_of(interaction, address_of(interaction, is_private=True))
-        loras = desk.suggest_loras(typed, context)
-        return [(_label(lora.titles.get(locale, ""), lora.name), _value(lora)) for lora in loras]
+        found = desk.suggest_loras(typed, context)
+        return [(_label(lora.titles.get(locale, ""), lora.name), _value(lora)) for lora in found]
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)
     else:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.commands.grammar import draw_of, parse, switch_of
+from bot.commands.grammar import draw_of, parse
+from bot.commands.loras import switch_of
 from bot.commands.values import (
     Cancel,
     Draw,
