@@ -16,13 +16,14 @@ from telegram.error import InvalidToken, TelegramError
 from telegram.request import HTTPXRequest
 
 from bot.chats.contract import Desk
-from bot.chats.telegram_.controls import declare_menus
-from bot.chats.telegram_.delivery import TelegramDelivery
-from bot.chats.telegram_.handler import UpdateHandler
-from bot.chats.telegram_.placeholders import PlaceholderEditor, PlaceholderRegistry
-from bot.chats.telegram_.poller import UpdatePoller
+from bot.chats.telegram_.incoming.handler import UpdateHandler
+from bot.chats.telegram_.incoming.poller import UpdatePoller
+from bot.chats.telegram_.menus import declare_menus
+from bot.chats.telegram_.outgoing.delivery import TelegramDelivery
+from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
+from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
+from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.rate_limiter import RateLimiter
-from bot.chats.telegram_.sender import Sender
 from bot.errors import PlatformUnreachable, TokenRefused
 from bot.outcomes import JobResult, OwnerReport, Platform, Status
 

@@ -10,7 +10,7 @@ import structlog
 from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
-from bot.chats.telegram_.controls import menu_commands
+from bot.chats.telegram_.menus import menu_commands
 from bot.cli.logs import open_log
 from bot.commands.table import Right, telegram_menu
 from bot.errors import PlatformUnreachable, TokenRefused

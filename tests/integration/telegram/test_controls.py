@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from structlog.typing import EventDict
 
-from bot.chats.telegram_ import controls, handler
 from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.incoming import handler, press_answer
 from bot.commands.values import Cancel, Command, Reroll
 from bot.errors import AlreadyEnded, NotYours, PersonError
 from bot.outcomes import CancelAccepted, CommandContext, Outcome
@@ -49,7 +49,7 @@ async def test_a_cancelled_job_is_reported_by_its_own_message_only(
 async def test_a_button_stops_spinning_while_the_desk_is_busy(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(controls, "MAX_SPIN_S", 0.02)
+    monkeypatch.setattr(press_answer, "MAX_SPIN_S", 0.02)
     sent = await placeholder(server, world, desk)
     handle, is_free = desk.handle, asyncio.Event()
 

@@ -10,7 +10,7 @@ from telegram.error import BadRequest, NetworkError, TimedOut
 
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.sender import may_have_arrived
+from bot.chats.telegram_.outgoing.sender import may_have_arrived
 from bot.outcomes import Address, JobState, Platform, RetryLater, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk

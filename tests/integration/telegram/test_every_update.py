@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bot.chats.telegram_.event_kinds import CONTENTS, REQUESTED, RULES, UPDATES, UpdateKind
+from bot.chats.telegram_.incoming.event_kinds import CONTENTS, REQUESTED, RULES, UPDATES, UpdateKind
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness

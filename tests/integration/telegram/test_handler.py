@@ -6,7 +6,8 @@ import pytest
 from structlog.typing import EventDict
 from telegram import Bot
 
-from bot.chats.telegram_ import adapter, handler
+from bot.chats.telegram_ import adapter
+from bot.chats.telegram_.incoming import handler
 from bot.commands.values import Cancel, Command
 from bot.errors import NotYours
 from bot.outcomes import Address, CommandContext, Outcome, Platform

@@ -7,7 +7,7 @@ from structlog.typing import EventDict
 
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.sender import Sender
+from bot.chats.telegram_.outgoing.sender import Sender
 from bot.commands.values import Cancel, Command, Draw, Quota
 from bot.errors import NoCreditsLeft
 from bot.outcomes import CommandContext, Outcome

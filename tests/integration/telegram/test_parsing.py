@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from telegram import User
 
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.parsing import IgnoredUpdate, TextMessage, chat_key_of, event_id_of, parse_update
-from bot.chats.telegram_.sender import truncate
+from bot.chats.telegram_.incoming.parsing import chat_key_of, event_id_of, parse_update
+from bot.chats.telegram_.incoming.updates import IgnoredUpdate, TextMessage
+from bot.chats.telegram_.outgoing.texts import truncate
 from tests.fakes.telegram_world import BOT, Group, Person, World
 
 ME = User(BOT["id"], "Sugar", is_bot=True, username=BOT["username"])

@@ -133,7 +133,7 @@ async def test_mine_sends_an_album_of_at_most_ten_or_a_single_picture(
 async def test_the_list_is_not_sent_again_when_the_album_fails(
     server: TelegramServer, world: World, desk: ScriptedDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.telegram_.handler.RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr("bot.chats.telegram_.incoming.handler.RETRY_PAUSES_S", (0.02,))
     desk.answer = lambda *_: history(tmp_path, 2)
     server.fail("sendMediaGroup", 502, "Bad Gateway")
     world.say("/mine")

@@ -9,7 +9,7 @@ from telegram import Bot
 
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.placeholders import ACTION_GAP_S, PlaceholderEditor
+from bot.chats.telegram_.outgoing.placeholders import ACTION_GAP_S, PlaceholderEditor
 from bot.chats.telegram_.rate_limiter import MESSAGES_PER_SECOND, RateLimiter
 from bot.outcomes import JobState
 from tests.fakes.telegram_app import make_result, make_status
@@ -107,7 +107,7 @@ async def test_a_status_that_met_a_flood_limit_does_not_follow_the_result(
 
 async def test_the_editor_forgets_chats_that_saw_an_action(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 0.0
-    monkeypatch.setattr("bot.chats.telegram_.placeholders.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("bot.chats.telegram_.outgoing.placeholders.time.monotonic", lambda: now_s)
 
     class Acting:
         async def send_chat_action(self, *_: object) -> None:

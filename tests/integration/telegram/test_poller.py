@@ -6,7 +6,7 @@ import json
 import pytest
 from structlog.typing import EventDict
 
-from bot.chats.telegram_.parsing import event_id_of
+from bot.chats.telegram_.incoming.parsing import event_id_of
 from bot.commands.values import Draw
 from bot.outcomes import Platform
 from tests.fakes.desk import ScriptedDesk

@@ -66,7 +66,7 @@ async def test_a_person_without_an_open_private_chat_gets_a_link_and_is_not_char
 async def test_a_network_failure_is_not_a_refusal(
     server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bot.chats.telegram_.handler.RETRY_PAUSES_S", (0.02,))
+    monkeypatch.setattr("bot.chats.telegram_.incoming.handler.RETRY_PAUSES_S", (0.02,))
     server.fail("sendChatAction", 502, "Bad Gateway")
     async with serving(server, desk):
         world.say("/sugar a fox --private", group=GROUP)

@@ -6,7 +6,6 @@ messages are. ``event_kinds`` lists what happens to each kind. Nothing here uses
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from telegram import CallbackQuery, ChatMember, ChatMemberUpdated, Message, MessageEntity, Update, User
@@ -15,7 +14,17 @@ from telegram.constants import ChatType
 from bot import messages
 from bot.chats.event_table import RawEvent, is_lora_file
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.event_kinds import REQUESTED, UPDATES, UpdateKind, content_kind_of
+from bot.chats.telegram_.incoming.event_kinds import REQUESTED, UPDATES, UpdateKind, content_kind_of
+from bot.chats.telegram_.incoming.updates import (
+    BotAdded,
+    ButtonPress,
+    GroupMigrated,
+    IgnoredUpdate,
+    LoraDocument,
+    ParsedUpdate,
+    RejectedMessage,
+    TextMessage,
+)
 from bot.commands.grammar import parse
 from bot.commands.values import LoraAdd
 from bot.errors import AnonymousSender, EditedMessage, LoraFileSent, PersonError, TextOnly, UnknownCommand
@@ -25,81 +34,6 @@ _COMMAND = re.compile(r"/(?P<name>[^\s@]+)(?:@(?P<bot>\w+))?")
 _NOT_MEMBER = (ChatMember.LEFT, ChatMember.BANNED)
 _GROUPS = (ChatType.GROUP, ChatType.SUPERGROUP)
 _WITH_CHAT = ("message", "edited_message", "my_chat_member")  # requested kinds that contain their chat
-
-
-@dataclass(frozen=True, slots=True)
-class LoraDocument:
-    """A LoRA file in a chat. ``size`` is in bytes, 0 if Telegram does not say."""
-
-    file_id: str
-    name: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class TextMessage:
-    """A text for the bot, without the bot's own name.
-
-    Attributes:
-        document: The LoRA file that it came with, or that it replies to.
-    """
-
-    text: str
-    context: CommandContext
-    address: ChatAddress
-    document: LoraDocument | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ButtonPress:
-    """A press of a button under a message of the bot."""
-
-    query_id: str
-    data: str
-    context: CommandContext
-    address: ChatAddress
-
-
-@dataclass(frozen=True, slots=True)
-class RejectedMessage:
-    """A message for the bot that it cannot serve.
-
-    Attributes:
-        album: Id of its media group; empty outside albums. One answer covers all items of a group.
-        file_name: Of a LoRA file; empty for other messages.
-    """
-
-    error: PersonError
-    context: CommandContext
-    address: ChatAddress
-    album: str = ""
-    file_name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BotAdded:
-    """A person added the bot to a group."""
-
-    context: CommandContext
-    address: ChatAddress
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMigrated:
-    """A group became a supergroup and has a new id."""
-
-    old_chat_id: int
-    new_chat_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class IgnoredUpdate:
-    """An update that gets no answer, by the rule of its kind."""
-
-    kind: UpdateKind
-
-
-ParsedUpdate = TextMessage | ButtonPress | RejectedMessage | BotAdded | GroupMigrated | IgnoredUpdate
 
 
 def event_id_of(raw: RawEvent) -> str:

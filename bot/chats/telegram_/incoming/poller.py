@@ -20,8 +20,8 @@ from telegram.request import BaseRequest
 
 from bot.chats.contract import Desk
 from bot.chats.event_table import RawEvent
-from bot.chats.telegram_.event_kinds import REQUESTED
-from bot.chats.telegram_.parsing import chat_key_of, event_id_of
+from bot.chats.telegram_.incoming.event_kinds import REQUESTED
+from bot.chats.telegram_.incoming.parsing import chat_key_of, event_id_of
 from bot.chats.telegram_.rate_limiter import retry_after_s
 from bot.monitoring.figures import note_flood_wait
 from bot.outcomes import Platform

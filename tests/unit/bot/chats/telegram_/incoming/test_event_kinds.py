@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import bot.chats.telegram_
-from bot.chats.telegram_.event_kinds import (
+from bot.chats.telegram_.incoming.event_kinds import (
     CONTENTS,
     REQUESTED,
     RULES,

@@ -1,4 +1,4 @@
-"""Sends pictures: those of an ended job, so that a repeated delivery shows them once, and those of ``/mine``.
+"""Delivers ended jobs, so that a repeated delivery shows their pictures once.
 
 One picture: an edit turns the placeholder into the picture. If there is no placeholder, delivery sends and
 stores one first. Several pictures: an album. Its message ids are stored before the placeholder becomes the
@@ -13,8 +13,7 @@ line of text, can still appear twice: when the process ends between sending it a
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -25,34 +24,14 @@ from telegram.error import BadRequest, TelegramError
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.controls import originals_keyboard, owner_report_keyboard, picture_keyboard
-from bot.chats.telegram_.placeholders import PlaceholderEditor, PlaceholderRegistry
+from bot.chats.telegram_.outgoing.keyboards import owner_report_keyboard, picture_keyboard
+from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
+from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
+from bot.chats.telegram_.outgoing.sender import MessageNotFound, Sender, may_have_arrived
+from bot.chats.telegram_.outgoing.uploads import Upload, read_upload, store_file_ids
 from bot.chats.telegram_.rate_limiter import RateLimiter
-from bot.chats.telegram_.sender import (
-    DOCUMENT,
-    MAX_ALBUM_SIZE,
-    PHOTO,
-    MessageNotFound,
-    Sender,
-    SentPictures,
-    Upload,
-    may_have_arrived,
-)
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import (
-    History,
-    JobResult,
-    JobState,
-    Originals,
-    OwnerReport,
-    PictureFile,
-    Platform,
-    Undeliverable,
-)
-
-MAX_ORIGINAL_BUTTONS = 8
-
-_JobPicture = tuple[str, PictureFile]  # with the id of its job
+from bot.outcomes import JobResult, JobState, OwnerReport, Undeliverable
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +82,7 @@ class TelegramDelivery:
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)
         keyboard = picture_keyboard(result.job_id, result.locale) if result.pictures else None
-        uploads = [await asyncio.to_thread(_read_upload, result.job_id, each) for each in result.pictures]
+        uploads = [await asyncio.to_thread(read_upload, result.job_id, each) for each in result.pictures]
         if (
             result.state is JobState.CANCELLED
             and self._registry.was_cancelled_by_text(result.job_id, address.chat_id)
@@ -149,7 +128,7 @@ class TelegramDelivery:
                 FALLBACKS.labels("telegram", "channel").inc()
                 address = await self._send_placeholder(result, error.address)
                 sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
-        await _store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
 
     async def _send_placeholder(self, result: JobResult, address: ChatAddress) -> ChatAddress:
         """Send a placeholder for a picture and store its address."""
@@ -183,104 +162,10 @@ class TelegramDelivery:
 
         sent = await self._sender.send_album(address, uploads, record_in_flight)
         await self._store_address(result.job_id, address, sent.address)
-        await _store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
         return sent.address
 
     async def _store_address(self, job_id: str, before: ChatAddress, now: ChatAddress) -> ChatAddress:
         if now != before:
             await self._desk.store_placeholder(job_id, now.to_address())
         return now
-
-
-SendStep = Callable[[], Awaitable[None]]
-"""Sends one message; ``Reply.send`` calls it again after an error."""
-
-
-class Reply:
-    """The messages that answer one update, sent in order; only a message that failed is sent again.
-
-    Attributes:
-        is_accepted: The desk accepted a job, so its result is an answer even if these messages fail.
-    """
-
-    def __init__(self, *steps: SendStep, is_accepted: bool = False) -> None:
-        self._steps = deque(steps)
-        self.is_accepted = is_accepted
-
-    async def send(self) -> None:
-        """Send the messages that are left.
-
-        Raises:
-            Undeliverable: The chat is closed to the bot.
-            TelegramError, TimeoutError: A message did not arrive; call again.
-        """
-        while self._steps:
-            await self._steps[0]()
-            self._steps.popleft()
-
-
-class PictureResender:
-    """Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
-
-    def __init__(self, sender: Sender, desk: Desk) -> None:
-        self._sender = sender
-        self._desk = desk
-
-    async def send_history(self, history: History, address: ChatAddress, locale: str) -> None:
-        """Send the list of jobs, with a button for the files of each."""
-        job_ids = {job_id for job_id, _ in await asyncio.to_thread(_existing_pictures, history)}
-        entries = [entry for entry in history.entries if entry.job_id in job_ids]
-        keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
-        await self._sender.show_text(address, messages.format_outcome(history, locale), keyboard)
-
-    async def send_newest(self, history: History, address: ChatAddress) -> None:
-        """Send the newest pictures as one album."""
-        pictures = await asyncio.to_thread(_existing_pictures, history)
-        await self._send(pictures[:MAX_ALBUM_SIZE], address, PHOTO)
-
-    async def send_answer_picture(self, png: bytes, address: ChatAddress) -> None:
-        """Send the picture that belongs to an answer as a photo."""
-        await self._sender.send_pictures(address, [Upload("picture.png", png)], as_documents=False)
-
-    async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
-        """Send the files of one job as documents, because Telegram compresses photos."""
-        await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)
-
-    async def _send(self, pictures: list[_JobPicture], address: ChatAddress, form: str) -> None:
-        if not pictures:
-            return
-        known = await self._desk.file_ids(Platform.TELEGRAM, [job_id for job_id, _ in pictures], form)
-        file_ids = [known.get((job_id, picture.index), "") for job_id, picture in pictures]
-        is_document = form == DOCUMENT
-        if any(file_ids):
-            uploads = [
-                Upload("", b"", file_id) if file_id else await asyncio.to_thread(_read_upload, *each)
-                for each, file_id in zip(pictures, file_ids, strict=True)
-            ]
-            try:
-                sent = await self._sender.send_pictures(address, uploads, as_documents=is_document)
-            except BadRequest as error:  # the ids are too old or belong to another bot; nothing was sent
-                log.info("file ids refused", reason=error.message)
-            else:
-                await _store_file_ids(self._desk, pictures, sent)
-                return
-        uploads = [await asyncio.to_thread(_read_upload, *each) for each in pictures]
-        as_documents = is_document or any(upload.is_too_big_for_photo for upload in uploads)
-        sent = await self._sender.send_pictures(address, uploads, as_documents=as_documents)
-        await _store_file_ids(self._desk, pictures, sent)
-
-
-async def _store_file_ids(desk: Desk, pictures: Sequence[_JobPicture], sent: SentPictures) -> None:
-    for (job_id, picture), file_id in zip(pictures, sent.file_ids, strict=False):
-        await desk.keep_file_id(Platform.TELEGRAM, job_id, picture, sent.form, file_id)
-
-
-def _read_upload(job_id: str, picture: PictureFile) -> Upload:
-    """Read a picture, with the name under which people save it. Blocks; raises ``OSError``."""
-    return Upload(f"sugarbot-{job_id}-{picture.index + 1}.png", picture.path.read_bytes())
-
-
-def _existing_pictures(history: History) -> list[_JobPicture]:
-    """List the pictures whose files exist now, newest job first; the history may be older. Blocks."""
-    pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
-    return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]

@@ -3,7 +3,7 @@
 import asyncio
 
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.placeholders import MAX_REMEMBERED_JOBS, PlaceholderRegistry
+from bot.chats.telegram_.outgoing.placeholder_registry import MAX_REMEMBERED_JOBS, PlaceholderRegistry
 
 UNSENT, SENT = ChatAddress(11, reply_to=1), ChatAddress(11, reply_to=1, message_id=2)
 

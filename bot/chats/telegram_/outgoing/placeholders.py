@@ -1,14 +1,7 @@
-"""Placeholder messages: edits with the progress of their jobs, and a registry of those being sent.
-
-``PlaceholderEditor`` shows the newest status of each job as soon as the rate limits allow it, and skips older
-ones. ``PlaceholderRegistry`` lets a result that is faster than its placeholder wait for it. Neither stores
-anything: after a crash the desk's addresses are all that remains.
-"""
+"""Edits placeholders with the newest status of their jobs, as soon as the rate limits allow it."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -18,13 +11,12 @@ from telegram.error import BadRequest, RetryAfter, TelegramError
 
 from bot import messages
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.controls import cancel_keyboard
+from bot.chats.telegram_.outgoing.keyboards import cancel_keyboard
 from bot.chats.telegram_.rate_limiter import RateLimiter, RequestPriority, retry_after_s
 from bot.outcomes import Status
 
 EDIT_TIMEOUT_S = 10.0
 ACTION_GAP_S = 5.0  # Telegram shows a chat action for five seconds at most
-MAX_REMEMBERED_JOBS = 64  # beside those being sent; only jobs of the last moments are ever looked up
 
 _MessageKey = tuple[int, int]  # chat id, message id
 
@@ -119,60 +111,3 @@ class PlaceholderEditor:
         }
         self._action_sent_at_s[chat_id] = now_s
         await self._bot.send_chat_action(chat_id, ChatAction.UPLOAD_PHOTO)
-
-
-class PlaceholderRegistry:
-    """Knows which placeholders are being sent, and the addresses of the last ones.
-
-    A picture can be drawn faster than its placeholder is sent. While the desk has no message id for a job,
-    delivery asks here and puts the picture on the placeholder instead of beside it. After a crash the
-    opposite can happen: the result is being sent while the request for it is handled again. That request then
-    needs no placeholder.
-    """
-
-    def __init__(self) -> None:
-        self._addresses: dict[str, asyncio.Future[ChatAddress | None]] = {}
-        self._typed_cancels: dict[str, int] = {}
-
-    @asynccontextmanager
-    async def sending(self, job_id: str) -> AsyncIterator["asyncio.Future[ChatAddress | None]"]:
-        """Mark the job's first message as being sent while the block runs.
-
-        Yields:
-            A future. The block sets it to the address of the message once it is sent.
-        """
-        self._addresses.pop(job_id, None)  # puts a second try at the end of the order
-        finished = [each for each, address in self._addresses.items() if address.done()]
-        for each in finished[: max(0, len(finished) + 1 - MAX_REMEMBERED_JOBS)]:
-            del self._addresses[each]
-        address = self._addresses[job_id] = asyncio.get_running_loop().create_future()
-        try:
-            yield address
-        finally:
-            if not address.done():
-                address.set_result(None)  # it was not sent, or the desk has its address
-
-    def is_being_sent(self, job_id: str) -> bool:
-        """Whether a task is sending the job's first message."""
-        address = self._addresses.get(job_id)
-        return address is not None and not address.done()
-
-    async def wait_for_placeholder(self, job_id: str, address: ChatAddress) -> ChatAddress:
-        """Wait for a placeholder that is being sent.
-
-        Returns:
-            The address with the placeholder, or ``address`` unchanged if none is known here.
-        """
-        if address.message_id is not None or job_id not in self._addresses:
-            return address
-        return await asyncio.shield(self._addresses[job_id]) or address
-
-    def record_typed_cancel(self, job_id: str, chat_id: int) -> None:
-        """Remember that the answer to a typed ``/cancel`` in this chat already names the job."""
-        self._typed_cancels[job_id] = chat_id
-        for each in list(self._typed_cancels)[:-MAX_REMEMBERED_JOBS]:
-            del self._typed_cancels[each]
-
-    def was_cancelled_by_text(self, job_id: str, chat_id: int) -> bool:
-        """Whether an answer in this chat already says that the job is cancelled."""
-        return self._typed_cancels.get(job_id) == chat_id

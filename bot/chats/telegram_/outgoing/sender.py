@@ -9,7 +9,7 @@ supergroup.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeVar
 
 import httpx
@@ -17,8 +17,6 @@ import structlog
 from telegram import (
     Bot,
     InlineKeyboardMarkup,
-    InputMediaDocument,
-    InputMediaPhoto,
     LinkPreviewOptions,
     Message,
     ReplyParameters,
@@ -28,6 +26,8 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.outgoing.texts import truncate
+from bot.chats.telegram_.outgoing.uploads import SentPictures, Upload, sent_pictures
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.errors import DownloadFailed, DownloadTooLarge
 from bot.outcomes import Platform, Undeliverable
@@ -49,7 +49,6 @@ DOCUMENT_S = 120.0  # 20 MB at 0.2 MB/s
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 
-PHOTO, DOCUMENT = "photo", "document"
 MAX_ALBUM_SIZE = int(MediaGroupLimit.MAX_MEDIA_LENGTH)
 
 T = TypeVar("T")
@@ -59,57 +58,6 @@ AlbumGuard = Callable[[], AbstractAsyncContextManager[None]]
 error of the request."""
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """One picture to send: a complete PNG file, and the name under which people save it.
-
-    Attributes:
-        file_id: Telegram's id of the picture if it already has the file; sent instead of the file.
-    """
-
-    name: str
-    png: bytes = field(repr=False)
-    file_id: str = ""
-
-    @property
-    def is_too_big_for_photo(self) -> bool:
-        """Whether Telegram accepts it only as a document."""
-        return len(self.png) > FileSizeLimit.PHOTOSIZE_UPLOAD
-
-    def to_media(
-        self, caption: str | None = None, *, as_document: bool
-    ) -> InputMediaPhoto | InputMediaDocument:
-        """Convert to the form that albums and edits need."""
-        content = self.file_id or self.png
-        if as_document:
-            return InputMediaDocument(
-                content, caption=caption, filename=self.name, disable_content_type_detection=True
-            )
-        return InputMediaPhoto(content, caption=caption, filename=self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class SentPictures:
-    """Pictures that are now in a chat.
-
-    Attributes:
-        form: ``photo`` or ``document``.
-        file_ids: Telegram's ids of the files, in order; empty if the answer has none.
-    """
-
-    address: ChatAddress
-    form: str = PHOTO
-    file_ids: tuple[str, ...] = ()
-
-
-def truncate(text: str, limit: int) -> str:
-    """Shorten ``text`` to ``limit`` UTF-16 units, as Telegram counts, without splitting a character."""
-    units = text.encode("utf-16-le", "surrogatepass")
-    if len(units) <= 2 * limit:
-        return text
-    return units[: 2 * (limit - 1)].decode("utf-16-le", errors="ignore") + "…"
 
 
 class MessageNotFound(Exception):
@@ -235,7 +183,7 @@ class Sender:
             if _has_text(error, _MESSAGE_NOT_FOUND):
                 raise MessageNotFound(replace(address, message_id=None)) from error
             raise
-        return _sent_pictures(address, [edited])
+        return sent_pictures(address, [edited])
 
     async def send_album(
         self, address: ChatAddress, uploads: Sequence[Upload], guard: AlbumGuard
@@ -253,9 +201,7 @@ class Sender:
         # After a migration the placeholder stays in the old group, because messages do not keep their ids.
         message_id = address.message_id if sent.chat_id == address.chat_id else None
         ids = tuple(message.message_id for message in album)
-        return _sent_pictures(
-            replace(sent, message_id=message_id, album=ids, is_album_in_flight=False), album
-        )
+        return sent_pictures(replace(sent, message_id=message_id, album=ids, is_album_in_flight=False), album)
 
     async def send_pictures(
         self, address: ChatAddress, uploads: Sequence[Upload], *, as_documents: bool
@@ -274,7 +220,7 @@ class Sender:
                 sent[:] = [await self._send_single(target, uploads[0], as_document=as_documents)]
             return sent[0]
 
-        return _sent_pictures(await self._send_new(address, send, messages=len(uploads)), sent)
+        return sent_pictures(await self._send_new(address, send, messages=len(uploads)), sent)
 
     async def delete_message(self, address: ChatAddress) -> None:
         """Delete our message.
@@ -347,18 +293,6 @@ class Sender:
         log.info("group became a supergroup", chat_id=old_id, new_chat_id=new_id)
         await self._desk.migrate_chat(Platform.TELEGRAM, str(old_id), str(new_id))
         return ChatAddress(chat_id=new_id, album=address.album)
-
-
-def _sent_pictures(address: ChatAddress, sent: Sequence[object]) -> SentPictures:
-    """Read Telegram's file ids from its answer."""
-    form, ids = PHOTO, []
-    for message in sent:
-        if isinstance(message, Message) and message.document is not None:
-            form = DOCUMENT
-            ids.append(message.document.file_id)
-        elif isinstance(message, Message) and message.photo:
-            ids.append(message.photo[-1].file_id)  # the last one is the largest
-    return SentPictures(address, form, tuple(ids) if len(ids) == len(sent) else ())
 
 
 def _reply_parameters(address: ChatAddress) -> ReplyParameters | None:

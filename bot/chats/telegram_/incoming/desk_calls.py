@@ -1,0 +1,85 @@
+"""Calls of the desk for updates: only a few at once, and long ones are announced."""
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+from telegram import Bot
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, Forbidden, TelegramError
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.outgoing.sender import Sender
+from bot.commands.values import Command, Draw, Help
+from bot.errors import PersonError
+from bot.outcomes import CommandContext, Outcome, Undeliverable
+
+SHOW_WORK_AFTER_S = 1.5  # a quicker answer needs no announcement
+MAX_DESK_CALLS = 8  # updates that wait for the desk at the same time
+ACTION_TIMEOUT_S = 10.0
+
+
+class DeskCalls:
+    """Asks the desk on behalf of updates."""
+
+    def __init__(self, bot: Bot, sender: Sender, desk: Desk) -> None:
+        self._bot = bot
+        self._sender = sender
+        self._desk = desk
+        self._slots = asyncio.Semaphore(MAX_DESK_CALLS)
+
+    async def call(self, command: Command, context: CommandContext) -> Outcome:
+        """Let the desk carry out a command; raises as ``Desk.handle``."""
+        async with self._slots:
+            return await self._desk.handle(command, context)
+
+    async def call_long(
+        self, command: Command, context: CommandContext, address: ChatAddress
+    ) -> tuple[Outcome | PersonError, ChatAddress]:
+        """Call the desk; if that takes long, show it in the message that the answer will replace.
+
+        Returns:
+            The outcome or refusal, and the address of its answer.
+        """
+        calling = asyncio.create_task(
+            self._desk.handle(command, context), name=f"telegram desk {context.event_id}"
+        )
+        try:
+            done, _ = await asyncio.wait({calling}, timeout=SHOW_WORK_AFTER_S)
+            if not done:
+                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+                    address = await self._sender.show_text(address, messages.working_on_it(context.locale))
+            return await calling, address
+        except PersonError as refusal:
+            return refusal, address
+        finally:
+            calling.cancel()
+
+    async def refusal_of_chat(self, context: CommandContext) -> PersonError | None:
+        """Ask the desk whether it serves this chat; if not, the person learns only that."""
+        try:
+            await self.call(Help(), context)
+        except PersonError as refusal:
+            return refusal
+        return None
+
+    async def with_private_address(self, command: Command, context: CommandContext) -> CommandContext:
+        """Add the person's private chat to a request for a private picture from a group.
+
+        Only Telegram knows whether the person opened the private chat and did not block the bot. A chat
+        action finds that out; it shows "typing…" there for a moment.
+
+        Raises:
+            TelegramError, TimeoutError: Telegram did not answer; call again.
+        """
+        if not (isinstance(command, Draw) and command.private and context.is_group):
+            return context
+        user_id = int(context.user_id)
+        try:
+            async with asyncio.timeout(ACTION_TIMEOUT_S):
+                await self._bot.send_chat_action(user_id, ChatAction.TYPING)
+        except (BadRequest, Forbidden):
+            return context
+        return replace(context, private_address=ChatAddress(user_id).to_address())

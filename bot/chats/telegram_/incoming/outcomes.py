@@ -1,0 +1,103 @@
+"""Shows what the desk answers: a placeholder for a job, pictures, or a text."""
+
+import contextlib
+from dataclasses import replace
+
+from telegram.error import TelegramError
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.incoming.desk_calls import DeskCalls
+from bot.chats.telegram_.incoming.updates import ButtonPress
+from bot.chats.telegram_.outgoing.keyboards import cancel_keyboard
+from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
+from bot.chats.telegram_.outgoing.reply import Reply
+from bot.chats.telegram_.outgoing.resending import PictureResender
+from bot.chats.telegram_.outgoing.sender import Sender
+from bot.commands.values import Command
+from bot.errors import PersonError
+from bot.outcomes import CommandContext, History, Originals, Outcome, Receipt, Undeliverable
+
+
+class OutcomeReplies:
+    """Makes the reply that shows an outcome."""
+
+    def __init__(self, sender: Sender, desk: Desk, calls: DeskCalls, registry: PlaceholderRegistry) -> None:
+        self._sender = sender
+        self._desk = desk
+        self._calls = calls
+        self._registry = registry
+        self._pictures = PictureResender(sender, desk)
+
+    def show(
+        self, outcome: Outcome, command: Command, context: CommandContext, address: ChatAddress
+    ) -> Reply:
+        """Make the messages for an outcome of this command."""
+        match outcome:
+            case Receipt():
+                return self._show_receipt(outcome, command, context, address)
+            case History() as history:
+                return Reply(
+                    lambda: self._pictures.send_history(history, address, context.locale),
+                    lambda: self._pictures.send_newest(history, address),
+                )
+            case Originals() as originals:
+                return Reply(lambda: self._pictures.send_originals(originals, address))
+        sentences = messages.format_outcome(outcome, context.locale)
+        png, _ = messages.picture_of(outcome, context.locale)
+        if png:
+            return Reply(
+                lambda: self._send_text(address, sentences),
+                lambda: self._pictures.send_answer_picture(png, address),
+            )
+        return self.show_text(address, sentences)
+
+    def show_text(self, address: ChatAddress, text: str) -> Reply:
+        """Make a reply of one text."""
+        return Reply(lambda: self._send_text(address, text))
+
+    async def _send_text(self, address: ChatAddress, text: str) -> None:
+        await self._sender.show_text(address, text)
+
+    def _show_receipt(
+        self, receipt: Receipt, command: Command, context: CommandContext, address: ChatAddress
+    ) -> Reply:
+        is_first_try = True
+
+        async def send() -> None:
+            nonlocal receipt, is_first_try
+            if not is_first_try:
+                with contextlib.suppress(PersonError):  # the picture may be there by now
+                    again = await self._calls.call(command, context)
+                    receipt = again if isinstance(again, Receipt) else receipt
+            is_first_try = False
+            await self._send_placeholder(receipt, address, context.locale)
+
+        return Reply(send, is_accepted=True)
+
+    async def _send_placeholder(self, receipt: Receipt, address: ChatAddress, locale: str) -> None:
+        """Announce a job, unless its first message exists or is being sent with the result."""
+        if receipt.repeated:
+            if receipt.address is None or ChatAddress.parse(receipt.address).message_id is not None:
+                return
+            if self._registry.is_being_sent(receipt.job_id):
+                return
+        text = messages.format_outcome(replace(receipt, repeated=False), locale)
+        async with self._registry.sending(receipt.job_id) as placeholder:
+            sent = await self._sender.show_text(address, text, cancel_keyboard(receipt.job_id, locale))
+            placeholder.set_result(sent)
+            await self._desk.store_placeholder(receipt.job_id, sent.to_address())
+
+    async def disable_duplicate(self, job_id: str, press: ButtonPress) -> None:
+        """Remove the button from a second placeholder of the job, left by a crash or a lost answer."""
+        stored, pressed = await self._desk.placeholder_of(job_id), press.address
+        if stored is None or pressed.reply_to is None:
+            return
+        current = ChatAddress.parse(stored)
+        is_current = current.message_id in (None, pressed.reply_to) or pressed.reply_to in current.album
+        if is_current or current.chat_id != pressed.chat_id:
+            return
+        duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
+        with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+            await self._sender.edit_text(duplicate, messages.continued_elsewhere(press.context.locale))

@@ -1,0 +1,55 @@
+"""Replies to presses: the desk carries out the button's command; only the presser sees a refusal."""
+
+from telegram import Bot
+
+from bot import messages
+from bot.chats.telegram_.incoming.desk_calls import DeskCalls
+from bot.chats.telegram_.incoming.outcomes import OutcomeReplies
+from bot.chats.telegram_.incoming.press_answer import PressAnswer
+from bot.chats.telegram_.incoming.updates import ButtonPress
+from bot.chats.telegram_.outgoing.reply import Reply, SendStep
+from bot.chats.telegram_.outgoing.sender import Sender
+from bot.commands.buttons import press_of
+from bot.commands.values import Cancel, Command
+from bot.errors import AlreadyEnded, PersonError
+from bot.outcomes import CancelAccepted
+
+
+class PressReplies:
+    """Makes the reply to one press."""
+
+    def __init__(self, bot: Bot, sender: Sender, calls: DeskCalls, outcomes: OutcomeReplies) -> None:
+        self._bot = bot
+        self._sender = sender
+        self._calls = calls
+        self._outcomes = outcomes
+
+    async def reply(self, press: ButtonPress) -> Reply:
+        """Carry out the button's command and make the reply."""
+        answer = PressAnswer(self._bot, self._sender, press)
+        locale = press.context.locale
+        command: Command | None = None
+        try:
+            async with answer.limit_spinner():
+                command = press_of(press.data)
+                outcome = await self._calls.call(command, press.context)
+        except PersonError as error:
+            refusal = messages.format_error(error, locale)
+            steps: list[SendStep] = [lambda: answer.refuse(refusal)]
+            if isinstance(error, AlreadyEnded) and isinstance(command, Cancel):
+                job_id = command.job_id
+                steps.append(lambda: self._outcomes.disable_duplicate(job_id, press))
+            return Reply(*steps)
+        if isinstance(outcome, CancelAccepted):
+            # The job's own message is about to say that the job is cancelled.
+            await answer.stop_spinner(messages.format_outcome(outcome, locale) if outcome.was_running else "")
+            cancelled_id = outcome.job_id
+            return Reply(lambda: self._outcomes.disable_duplicate(cancelled_id, press))
+        await answer.stop_spinner()
+        return self._outcomes.show(outcome, command, press.context, press.address)
+
+    def apologise(self, press: ButtonPress, error: Exception) -> Reply:
+        """Make the alert for an internal error."""
+        answer = PressAnswer(self._bot, self._sender, press)
+        text = messages.format_error(error, press.context.locale)
+        return Reply(lambda: answer.refuse(text))

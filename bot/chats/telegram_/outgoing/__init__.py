@@ -1,0 +1,12 @@
+"""Messages to people on Telegram: placeholders, results, pictures that are sent again.
+
+* ``delivery``              results of jobs
+* ``resending``             pictures that people ask for again
+* ``placeholders``          progress in placeholder messages
+* ``placeholder_registry``  the placeholders that are being sent
+* ``sender``                texts, pictures and albums: edit or send, topics, migrated groups
+* ``uploads``               pictures as they are sent, with Telegram's ids of them
+* ``keyboards``             the buttons under messages
+* ``texts``                 Telegram's limits of a text
+* ``reply``                 the messages that answer one update, sent in order
+"""

@@ -1,0 +1,82 @@
+"""Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
+
+import asyncio
+
+import structlog
+from telegram.error import BadRequest
+
+from bot import messages
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.outgoing.keyboards import originals_keyboard
+from bot.chats.telegram_.outgoing.sender import MAX_ALBUM_SIZE, Sender
+from bot.chats.telegram_.outgoing.uploads import (
+    DOCUMENT,
+    PHOTO,
+    JobPicture,
+    Upload,
+    read_upload,
+    store_file_ids,
+)
+from bot.outcomes import History, Originals, Platform
+
+MAX_ORIGINAL_BUTTONS = 8
+
+log = structlog.get_logger(__name__)
+
+
+class PictureResender:
+    """Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
+
+    def __init__(self, sender: Sender, desk: Desk) -> None:
+        self._sender = sender
+        self._desk = desk
+
+    async def send_history(self, history: History, address: ChatAddress, locale: str) -> None:
+        """Send the list of jobs, with a button for the files of each."""
+        job_ids = {job_id for job_id, _ in await asyncio.to_thread(_existing_pictures, history)}
+        entries = [entry for entry in history.entries if entry.job_id in job_ids]
+        keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
+        await self._sender.show_text(address, messages.format_outcome(history, locale), keyboard)
+
+    async def send_newest(self, history: History, address: ChatAddress) -> None:
+        """Send the newest pictures as one album."""
+        pictures = await asyncio.to_thread(_existing_pictures, history)
+        await self._send(pictures[:MAX_ALBUM_SIZE], address, PHOTO)
+
+    async def send_answer_picture(self, png: bytes, address: ChatAddress) -> None:
+        """Send the picture that belongs to an answer as a photo."""
+        await self._sender.send_pictures(address, [Upload("picture.png", png)], as_documents=False)
+
+    async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
+        """Send the files of one job as documents, because Telegram compresses photos."""
+        await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)
+
+    async def _send(self, pictures: list[JobPicture], address: ChatAddress, form: str) -> None:
+        if not pictures:
+            return
+        known = await self._desk.file_ids(Platform.TELEGRAM, [job_id for job_id, _ in pictures], form)
+        file_ids = [known.get((job_id, picture.index), "") for job_id, picture in pictures]
+        is_document = form == DOCUMENT
+        if any(file_ids):
+            uploads = [
+                Upload("", b"", file_id) if file_id else await asyncio.to_thread(read_upload, *each)
+                for each, file_id in zip(pictures, file_ids, strict=True)
+            ]
+            try:
+                sent = await self._sender.send_pictures(address, uploads, as_documents=is_document)
+            except BadRequest as error:  # the ids are too old or belong to another bot; nothing was sent
+                log.info("file ids refused", reason=error.message)
+            else:
+                await store_file_ids(self._desk, pictures, sent)
+                return
+        uploads = [await asyncio.to_thread(read_upload, *each) for each in pictures]
+        as_documents = is_document or any(upload.is_too_big_for_photo for upload in uploads)
+        sent = await self._sender.send_pictures(address, uploads, as_documents=as_documents)
+        await store_file_ids(self._desk, pictures, sent)
+
+
+def _existing_pictures(history: History) -> list[JobPicture]:
+    """List the pictures whose files exist now, newest job first; the history may be older. Blocks."""
+    pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
+    return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]

@@ -1,0 +1,82 @@
+"""The pictures of requests and answers: as they are uploaded, and where they are then."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from telegram import InputMediaDocument, InputMediaPhoto, Message
+from telegram.constants import FileSizeLimit
+
+from bot.chats.contract import Desk
+from bot.chats.telegram_.address import ChatAddress
+from bot.outcomes import PictureFile, Platform
+
+PHOTO, DOCUMENT = "photo", "document"
+
+JobPicture = tuple[str, PictureFile]
+"""A picture with the id of its job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One picture to send: a complete PNG file, and the name under which people save it.
+
+    Attributes:
+        file_id: Telegram's id of the picture if it already has the file; sent instead of the file.
+    """
+
+    name: str
+    png: bytes = field(repr=False)
+    file_id: str = ""
+
+    @property
+    def is_too_big_for_photo(self) -> bool:
+        """Whether Telegram accepts it only as a document."""
+        return len(self.png) > FileSizeLimit.PHOTOSIZE_UPLOAD
+
+    def to_media(
+        self, caption: str | None = None, *, as_document: bool
+    ) -> InputMediaPhoto | InputMediaDocument:
+        """Convert to the form that albums and edits need."""
+        content = self.file_id or self.png
+        if as_document:
+            return InputMediaDocument(
+                content, caption=caption, filename=self.name, disable_content_type_detection=True
+            )
+        return InputMediaPhoto(content, caption=caption, filename=self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class SentPictures:
+    """Pictures that are now in a chat.
+
+    Attributes:
+        form: ``photo`` or ``document``.
+        file_ids: Telegram's ids of the files, in order; empty if the answer has none.
+    """
+
+    address: ChatAddress
+    form: str = PHOTO
+    file_ids: tuple[str, ...] = ()
+
+
+def sent_pictures(address: ChatAddress, sent: Sequence[object]) -> SentPictures:
+    """Read Telegram's file ids from its answer."""
+    form, ids = PHOTO, []
+    for message in sent:
+        if isinstance(message, Message) and message.document is not None:
+            form = DOCUMENT
+            ids.append(message.document.file_id)
+        elif isinstance(message, Message) and message.photo:
+            ids.append(message.photo[-1].file_id)  # the last one is the largest
+    return SentPictures(address, form, tuple(ids) if len(ids) == len(sent) else ())
+
+
+async def store_file_ids(desk: Desk, pictures: Sequence[JobPicture], sent: SentPictures) -> None:
+    """Store Telegram's ids of pictures that were sent."""
+    for (job_id, picture), file_id in zip(pictures, sent.file_ids, strict=False):
+        await desk.keep_file_id(Platform.TELEGRAM, job_id, picture, sent.form, file_id)
+
+
+def read_upload(job_id: str, picture: PictureFile) -> Upload:
+    """Read a picture, with the name under which people save it. Blocks; raises ``OSError``."""
+    return Upload(f"sugarbot-{job_id}-{picture.index + 1}.png", picture.path.read_bytes())
