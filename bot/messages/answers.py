@@ -40,11 +40,20 @@ from engine.host.report import CardReport
 PROMPT_IN_LIST_CHARS = 40
 
 
-def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc") -> str:
-    """Return the message for an outcome, of one or a few lines; ``times`` is how the platform shows times."""
+def format_outcome(
+    outcome: Outcome, locale: str, *, times: Times = "utc", now_s: float | None = None
+) -> str:
+    """Return the message for an outcome, of one or a few lines.
+
+    Args:
+        outcome: What the desk returned.
+        locale: One of ``LOCALES``.
+        times: How the platform shows times.
+        now_s: The present Unix time on a platform that counts down to the start of a job.
+    """
     match outcome:
         case Receipt():
-            return _receipt(outcome, locale)
+            return _receipt(outcome, locale, now_s)
         case CancelAccepted(job_id=job_id, was_running=True):
             return text(
                 N_(
@@ -104,9 +113,9 @@ def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
     return b"", ""
 
 
-def _receipt(receipt: Receipt, locale: str) -> str:
+def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
     sentence = N_("I already have this one (job {job_id}).") if receipt.repeated else N_("Got it!")
-    first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale)]
+    first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale, now_s)]
     recipe = receipt.recipe
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
     if recipe.count > 1:

@@ -106,6 +106,12 @@ def format_duration(estimate: TimeEstimate, locale: str) -> str:
     return text(N_("{least}–{most} min"), locale, least=least_min, most=most_min)
 
 
+def format_countdown(estimate: TimeEstimate, now_s: float) -> str:
+    """Return two points in time as Discord's markup, which the reader's client counts down to; one if equal."""
+    least, most = (f"<t:{round(now_s + _round_s(after_s))}:R>" for after_s in (estimate.least_s, estimate.most_s))
+    return least if least == most else f"{least} – {most}"
+
+
 def _round_s(seconds: float) -> int:
     return max(1, round(seconds)) if seconds < 10 else 5 * round(seconds / 5)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from bot.messages.catalogue import N_, format_duration, format_fact, join_facts, text
+from bot.messages.catalogue import N_, format_countdown, format_duration, format_fact, join_facts, text
 from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.loras.stacks import format_stack_note
 from bot.outcomes import JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
@@ -15,6 +15,8 @@ AI_MARK = N_("AI-generated")
 
 NEXT_WHILE_LOADING = N_("You are next; I'll start as soon as the model is loaded.")
 LEAST_WAIT_S = 1.0  # a shorter wait is not mentioned
+BAR_CELLS = 10
+DRAWN_CELL, MISSING_CELL = "▰", "▱"  # of different shape: the bar needs no colour
 
 STATES: dict[JobState, str] = {
     JobState.QUEUED: N_("waiting"),
@@ -25,10 +27,10 @@ STATES: dict[JobState, str] = {
 }
 
 
-def format_status(status: Status, locale: str) -> str:
-    """Return a job's position in the queue, or the progress of its drawing."""
+def format_status(status: Status, locale: str, *, now_s: float | None = None) -> str:
+    """Return a job's position in the queue, or the progress of its drawing; ``now_s`` as in the position."""
     if status.position is not None:
-        return format_position(status, locale)
+        return format_position(status, locale, now_s)
     if status.is_loading and not (status.index or status.step):
         return _loading(0, status.loading_s, locale)
     if not status.steps:
@@ -39,14 +41,34 @@ def format_status(status: Status, locale: str) -> str:
     return text(N_("Drawing: step {step} of {steps}"), locale, **facts)
 
 
-def format_position(job: Receipt | Status, locale: str) -> str:
-    """Return how many jobs are ahead of a job, and when it starts."""
+def format_bar(status: Status) -> str:
+    """Return the drawn share of a job as a bar, to stand beside its status; empty before the first step."""
+    if status.position is not None or not status.steps:
+        return ""
+    done, steps = status.index * status.steps + status.step, status.count * status.steps
+    cells = min(BAR_CELLS, BAR_CELLS * done // steps)
+    return DRAWN_CELL * cells + MISSING_CELL * (BAR_CELLS - cells)
+
+
+def format_position(job: Receipt | Status, locale: str, now_s: float | None = None) -> str:
+    """Return how many jobs are ahead of a job, and when it starts.
+
+    Args:
+        job: The receipt or status.
+        locale: One of ``LOCALES``.
+        now_s: The present Unix time on a platform that counts down to a point in time.
+    """
     ahead, wait = job.position or 0, job.wait
     if job.is_loading:
         return _loading(ahead, job.loading_s, locale)
     if wait is None or wait.most_s < LEAST_WAIT_S:
         sentence = N_("{position} ahead of you.") if ahead else N_("You are next.")
         return text(sentence, locale, position=ahead)
+    if now_s is not None:
+        sentence = N_("{position} ahead of you; expected start: {start}.")
+        if not ahead:
+            sentence = N_("You are next; expected start: {start}.")
+        return text(sentence, locale, position=ahead, start=format_countdown(wait, now_s))
     sentence = N_("{position} ahead of you; yours starts in about {wait}.")
     if not ahead:
         sentence = N_("You are next; yours starts in about {wait}.")
