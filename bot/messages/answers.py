@@ -40,9 +40,7 @@ from engine.host.report import CardReport
 PROMPT_IN_LIST_CHARS = 40
 
 
-def format_outcome(
-    outcome: Outcome, locale: str, *, times: Times = "utc", now_s: float | None = None
-) -> str:
+def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s: float | None = None) -> str:
     """Return the message for an outcome, of one or a few lines.
 
     Args:

@@ -108,7 +108,9 @@ def format_duration(estimate: TimeEstimate, locale: str) -> str:
 
 def format_countdown(estimate: TimeEstimate, now_s: float) -> str:
     """Return two points in time as Discord's markup, which the reader's client counts down to; one if equal."""
-    least, most = (f"<t:{round(now_s + _round_s(after_s))}:R>" for after_s in (estimate.least_s, estimate.most_s))
+    least, most = (
+        f"<t:{round(now_s + _round_s(after_s))}:R>" for after_s in (estimate.least_s, estimate.most_s)
+    )
     return least if least == most else f"{least} – {most}"
 
 

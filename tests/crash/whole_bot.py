@@ -317,7 +317,7 @@ def _broken_by_interaction(people: SimulatedPeople, asked: Interaction, job: str
         return [f"charged though never acknowledged: {job}"] if job else []
     if job is None:
         return [f"lost: acknowledged interaction {asked.interaction_id}"]
-    text = people.discord.messages[asked.message_id]["content"]
+    text = people.discord.messages[asked.message_id]["text"]
     return [f"never ended: {job}: {text!r}"] if not text or text.startswith(UNFINISHED) else []
 
 

@@ -68,6 +68,7 @@ def message(message_id: str, channel_id: str, content: str = "", flags: int = 0)
         "channel_id": channel_id,
         "type": 0,
         "content": content,
+        "text": content,  # of this fake: what people read, be it content or components
         "author": BOT,
         "timestamp": TIMESTAMP,
         "edited_timestamp": None,

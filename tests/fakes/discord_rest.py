@@ -7,13 +7,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fakes import discord_components as components
 from tests.fakes import discord_payloads as payloads
 from tests.fakes.discord_gateway import FakeGateway
 from tests.fakes.discord_http import Refused, Request
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
 ACKNOWLEDGE_S = 3.0
-DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS = (5,), 6, 4, 8
+DEFERRED, PRESS_SEEN, MESSAGE, SUGGESTIONS, SHOW_FORM = (5,), 6, 4, 8, 9
+MAX_FOLLOW_UPS = 5  # of one interaction, where the app belongs to a person and not to the server
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Interaction:
     deleted: bool = False
     followups: list[str] = field(default_factory=list)
     expired: bool = False
+    is_own_install: bool = False
     sent_s: float = field(default_factory=time.monotonic)
     acknowledged_s: float | None = None
 
@@ -38,6 +41,7 @@ class DiscordRest:
     def __init__(self, gateway: FakeGateway) -> None:
         self.gateway = gateway
         self.acknowledge_s = ACKNOWLEDGE_S
+        self.max_file_bytes = 10 * 1024 * 1024
         self.messages: dict[str, dict[str, Any]] = {}
         self.files: dict[str, dict[str, bytes]] = {}
         self.edits: dict[str, list[dict[str, Any]]] = {}
@@ -85,6 +89,8 @@ class DiscordRest:
         kind, data = request.body["type"], request.body.get("data") or {}
         if kind == SUGGESTIONS:
             return {"interaction": {"id": interaction_id, "type": payloads.AUTOCOMPLETE}}
+        if kind == SHOW_FORM:
+            return {"interaction": {"id": interaction_id, "type": payloads.COMPONENT}}
         if kind == PRESS_SEEN:  # the pressed message itself is the answer
             asked.message_id = self._events[token]["message"]["id"]
             about = {
@@ -95,6 +101,9 @@ class DiscordRest:
             return {"interaction": about}
         flags = data.get("flags", 0) | (payloads.LOADING if kind in DEFERRED else 0)
         message = self._new_message(asked.channel_id, data.get("content", ""), flags)
+        message["components"] = data.get("components", [])
+        components.check(message, data, set(), was_v2=False)
+        message["text"] = components.text_of(message)
         asked.message_id = message["id"]
         return {
             "interaction": {
@@ -133,10 +142,12 @@ class DiscordRest:
         thinking = self.messages.get(asked.message_id)
         if thinking is not None and thinking["flags"] & payloads.LOADING:
             thinking["flags"] &= ~payloads.LOADING  # Discord edits the deferred answer, visible as it is
-            return self._change(thinking, Request("", "", {}, {**request.body, "flags": None}, {}, ""))
-        message = self._new_message(asked.channel_id, flags=request.body.get("flags", 0))
+            return self._change(thinking, request)
+        if asked.is_own_install and len(asked.followups) >= MAX_FOLLOW_UPS:
+            raise Refused(400, 40094, "Cannot send more follow-up messages for this interaction")
+        message = self._new_message(asked.channel_id)
         asked.followups.append(message["id"])
-        return self._change(message, request)
+        return self._change(message, request, is_new=True)
 
     async def _create_message(self, request: Request, channel_id: str) -> Any:
         self._check_channel(channel_id)
@@ -146,7 +157,7 @@ class DiscordRest:
         message = self._new_message(channel_id)
         message["reply_to"] = str((body.get("message_reference") or {}).get("message_id", ""))
         self._nonces[channel_id, str(body.get("nonce"))] = message["id"]
-        return self._change(message, request)
+        return self._change(message, request, is_new=True)
 
     async def _edit_message(self, request: Request, channel_id: str, message_id: str) -> Any:
         self._check_channel(channel_id)
@@ -175,18 +186,34 @@ class DiscordRest:
         self.messages[message["id"]] = message
         return message
 
-    def _change(self, message: dict[str, Any], request: Request) -> dict[str, Any]:
+    def _change(self, message: dict[str, Any], request: Request, *, is_new: bool = False) -> dict[str, Any]:
         """Apply the changes of a request; it removes attachments that the request does not list."""
-        body = request.body
-        message |= {key: body[key] for key in ("content", "components", "flags") if body.get(key) is not None}
-        if "attachments" in body or request.files:
-            kept = {one["id"]: one for one in message["attachments"]}
-            message["attachments"] = [
-                kept.get(str(one["id"])) or self._attach(message["id"], one, request.files)
-                for one in body.get("attachments", [])
-            ]
+        body, was_v2 = request.body, bool(message["flags"] & components.V2)
+        changed = {key: body[key] for key in ("content", "components") if body.get(key) is not None}
+        changed["flags"] = components.flags_after(message, body, is_new=is_new)
+        if changed["flags"] & components.V2:
+            changed["content"] = body.get("content") or ""
+        kept = {one["id"]: one for one in message["attachments"]}
+        listed = body["attachments"] if "attachments" in body else list(kept.values())
+        names = {(kept.get(str(one["id"])) or one)["filename"] for one in listed}
+        try:
+            components.check({**message, **changed}, body, names, was_v2)
+            self._check_size(request)
+        except Refused:
+            if is_new:
+                del self.messages[message["id"]]
+            raise
+        message |= changed
+        message["text"] = components.text_of(message)
+        message["attachments"] = [
+            kept.get(str(one["id"])) or self._attach(message["id"], one, request.files) for one in listed
+        ]
         self.edits.setdefault(message["id"], []).append(dict(message))
         return message
+
+    def _check_size(self, request: Request) -> None:
+        if any(len(data) > self.max_file_bytes for data in request.files.values()):
+            raise Refused(413, 40005, "Request entity too large")
 
     def _attach(self, message_id: str, one: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
         data = files[f"files[{one['id']}]"]

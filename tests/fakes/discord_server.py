@@ -12,6 +12,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.fakes import discord_payloads as payloads
+from tests.fakes.discord_components import BUTTON, walk
 from tests.fakes.discord_gateway import FakeGateway, until
 from tests.fakes.discord_http import PREFIX, Fault, Refused, Request, as_json, faulty, read_request
 from tests.fakes.discord_rest import DEFERRED, PRESS_SEEN, DiscordRest, Interaction
@@ -119,8 +120,8 @@ class FakeDiscord(DiscordRest):
 
     def buttons(self, message_id: str) -> list[dict[str, Any]]:
         """The buttons that a message shows."""
-        rows = self.messages[message_id]["components"]
-        return [button for row in rows for button in row["components"]]
+        shown = walk(self.messages[message_id]["components"])
+        return [one for one in shown if one["type"] == BUTTON]
 
     def answer_to(self, asked: Interaction) -> dict[str, Any]:
         """The answer to an interaction in its present form."""
@@ -176,6 +177,7 @@ class FakeDiscord(DiscordRest):
         age_s: float = 0.0,
     ) -> Interaction:
         asked = Interaction(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
+        asked.is_own_install = is_own_install
         self.interactions[asked.token] = asked
         event = payloads.interaction(
             asked.interaction_id,

@@ -186,15 +186,15 @@ class Crowd:
         while True:
             await asyncio.sleep(LOOK_S)
             if asked.followups:  # only the person sees a refusal
-                return b"", self._discord.messages[asked.followups[-1]]["content"]
+                return b"", self._discord.messages[asked.followups[-1]]["text"]
             message = self._discord.messages.get(asked.message_id)
             if message is None or message["flags"] & LOADING:
                 continue
             if files := self._discord.files.get(asked.message_id):
                 [(name, png)] = files.items()
                 return png, name
-            if message["content"] and not _is_waiting(message["content"]):
-                return b"", message["content"]
+            if message["text"] and not _is_waiting(message["text"]):
+                return b"", message["text"]
 
     async def _ask_on_telegram(self, number: int, lora: str, seed: int) -> tuple[bytes, str]:
         world, person = self._telegram.world, Person(100 + number)
@@ -251,8 +251,8 @@ class Crowd:
 
     async def _switch_default(self, name: str, where: str, *, works: bool = True) -> None:
         asked = await self._discord.slash("lora switch", {"name": name, "where": where})
-        await until(lambda: asked.message_id and self._discord.answer_to(asked)["content"], SWITCH_S)
-        text = self._discord.answer_to(asked)["content"]
+        await until(lambda: asked.message_id and self._discord.answer_to(asked)["text"], SWITCH_S)
+        text = self._discord.answer_to(asked)["text"]
         if ("now use" in text) is works:
             self.found.switched += works
         else:

@@ -155,5 +155,5 @@ def _answers(discord: FakeDiscord, asked: Interaction | str) -> int:
         return len(discord.replies(asked))
     shown: dict[str, Any] = discord.messages.get(asked.message_id, {})
     is_press_seen = asked.callbacks and asked.callbacks[0]["type"] == 6
-    is_shown = bool(shown.get("content")) and not shown["flags"] & LOADING and not is_press_seen
+    is_shown = bool(shown.get("text")) and not shown["flags"] & LOADING and not is_press_seen
     return int(is_shown) + len(asked.followups)

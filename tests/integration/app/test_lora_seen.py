@@ -43,8 +43,8 @@ class DiscordSide:
 
     async def switch(self, name: str, where: str) -> str:
         asked = await self._server.slash("lora switch", {"name": name, "where": where})
-        await until(lambda: asked.message_id and self._server.answer_to(asked)["content"], PICTURE_S)
-        return str(self._server.answer_to(asked)["content"])
+        await until(lambda: asked.message_id and self._server.answer_to(asked)["text"], PICTURE_S)
+        return str(self._server.answer_to(asked)["text"])
 
 
 class TelegramSide:

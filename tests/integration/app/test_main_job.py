@@ -50,7 +50,7 @@ async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_chan
         [by_slots] = discord.files[faced.message_id].values()
 
         switched = await discord.slash("lora switch", {"name": "anime", "where": "bot"})
-        await until(lambda: switched.message_id and "anime" in discord.answer_to(switched)["content"])
+        await until(lambda: switched.message_id and "anime" in discord.answer_to(switched)["text"])
         chinese = Person(id=12, language="zh-hans")
         telegram.world.say("一张脸 比例 2:3 种子 7", by=chinese)
         await telegram.until(

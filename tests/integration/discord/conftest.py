@@ -65,8 +65,8 @@ def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]
 
 async def answered(discord: FakeDiscord, asked: Interaction) -> str:
     """Wait for the text of the answer and return it."""
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
-    text: str = discord.answer_to(asked)["content"]
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
+    text: str = discord.answer_to(asked)["text"]
     return text
 
 

@@ -34,7 +34,7 @@ async def test_a_press_of_cancel_is_answered_in_its_own_message_only(
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await answered(discord, asked)
     pressed = await discord.press(asked.message_id)
-    await until(lambda: "Stopping job" in discord.answer_to(asked)["content"])
+    await until(lambda: "Stopping job" in discord.answer_to(asked)["text"])
     assert pressed.message_id == asked.message_id
     assert not pressed.followups
     assert len(discord.messages) == 1
@@ -47,9 +47,9 @@ async def test_only_the_presser_sees_the_refusal_of_a_press_of_cancel(
     text = await answered(discord, asked)
     desk.answer = refusing(NotYours(job_id=JOB_ID))
     pressed = await discord.press(asked.message_id, user_id="900000000000000031")
-    await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+    await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["text"])
     assert discord.messages[pressed.followups[0]]["flags"] & EPHEMERAL
-    assert discord.answer_to(asked)["content"] == text
+    assert discord.answer_to(asked)["text"] == text
 
 
 async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: DiscordChat) -> None:

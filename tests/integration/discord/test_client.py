@@ -89,7 +89,7 @@ async def test_a_failed_open_leaves_nothing_behind_and_the_next_one_succeeds(
     await chat.open()
     assert len(discord.gateway.connections) == 1
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
     await chat.close()
     await until(lambda: not discord.gateway.connections)
 
@@ -196,7 +196,7 @@ async def test_a_command_sent_while_disconnected_is_answered_after_the_resume(
     asked = await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: discord.gateway.resumed, timeout_s=10)
     await until(lambda: desk.handled)
-    await until(lambda: discord.answer_to(asked)["content"])
+    await until(lambda: discord.answer_to(asked)["text"])
     assert len(discord.gateway.identified) == 1
 
 
@@ -246,7 +246,7 @@ async def test_a_chat_can_be_opened_again_after_its_session_ended(
     await chat.open()
     serving = asyncio.create_task(chat.serve())
     asked = await discord.slash("sugar", {"prompt": "a face"})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
     await chat.close()
@@ -259,7 +259,7 @@ async def test_a_malformed_event_is_dropped_and_the_connection_stays(
         await discord.gateway.dispatch("INTERACTION_CREATE", odd)
     await discord.gateway.dispatch("GUILD_CREATE", {"id": "x"})
     asked = await discord.slash("sugar", {"prompt": "a face"})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
     assert len(discord.gateway.identified) == 1
     assert not discord.gateway.resumed
 
@@ -268,7 +268,7 @@ async def test_a_lone_surrogate_in_a_frame_is_replaced_and_the_connection_stays(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
     odd = await discord.slash("sugar", {"prompt": "a \ud800 face \U0001f98a"})
-    await until(lambda: odd.message_id and discord.answer_to(odd)["content"])
+    await until(lambda: odd.message_id and discord.answer_to(odd)["text"])
     await discord.send_message("\udfff fox", in_guild=False)
     await until(lambda: len(desk.handled) == 2)
     assert [getattr(command, "prompt", "") for command, _ in desk.handled] == ["a ? face \U0001f98a", "? fox"]
@@ -301,7 +301,7 @@ async def test_a_malformed_frame_is_dropped_and_the_connection_stays(
 ) -> None:
     await discord.gateway.send_frame(frame)
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
     assert len(discord.gateway.identified) == 1
     assert not discord.gateway.resumed
 
@@ -312,7 +312,7 @@ async def test_a_connection_with_wrong_compression_is_replaced(
     await discord.gateway.send_bytes(b"rubbish\x00\x00\xff\xff")
     await until(lambda: discord.gateway.resumed, timeout_s=10)
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["content"], timeout_s=10)
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"], timeout_s=10)
 
 
 async def test_a_token_replaced_while_serving_ends_serve(
@@ -343,7 +343,7 @@ async def test_everything_goes_through_the_proxy(
     )
     async with opened(proxied, desk):
         asked = await discord.slash("sugar", {"prompt": "a face"})
-        await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+        await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
 
 
 def test_no_warning_of_a_missing_voice_library_is_logged() -> None:

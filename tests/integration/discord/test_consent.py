@@ -15,9 +15,9 @@ MEMBER = "900000000000000031"
 
 
 def text_of(discord: FakeDiscord, asked: Interaction) -> str:
-    shown = [discord.messages[each]["content"] for each in asked.followups if each in discord.messages]
+    shown = [discord.messages[each]["text"] for each in asked.followups if each in discord.messages]
     if asked.message_id in discord.messages:
-        shown.append(discord.answer_to(asked)["content"])
+        shown.append(discord.answer_to(asked)["text"])
     return "\n".join(shown)
 
 

@@ -50,8 +50,8 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
     assert names_in(message) == NAMES
     assert discord.files[asked.message_id][NAMES[0]] == pictures[0].path.read_bytes()
     assert {one["description"] for one in message["attachments"]} == {"a face"}
-    assert "seed 7, 8" in message["content"]
-    assert "AI-generated" in message["content"]
+    assert "seed 7, 8" in message["text"]
+    assert "AI-generated" in message["text"]
     (button,) = discord.buttons(asked.message_id)
     assert (button["label"], button["custom_id"]) == ("Reroll", f"v2:reroll:{JOB_ID}")
 
@@ -94,8 +94,8 @@ async def test_an_unfinished_job_shows_the_reason_and_its_drawn_pictures(
 ) -> None:
     asked, address = await drawn_for(discord, desk)
     await chat.deliver(result_of(address, pictures[:1], state=state, fail=fail, refund=1))
-    assert said in discord.answer_to(asked)["content"]
-    assert "Credits refunded: 1" in discord.answer_to(asked)["content"]
+    assert said in discord.answer_to(asked)["text"]
+    assert "Credits refunded: 1" in discord.answer_to(asked)["text"]
     assert names_in(discord.answer_to(asked)) == NAMES[:1]
 
 
@@ -116,7 +116,7 @@ async def test_a_closed_answer_becomes_a_channel_message_that_mentions_only_its_
     await chat.deliver(result_of(address, pictures))
     assert figure("sugarbot_delivery_fallbacks_total", platform="discord", way="channel") == before + 1
     (message,) = discord.in_channel(CHANNEL_ID)
-    assert message["content"].startswith(f"<@{MEMBER_ID}> ")
+    assert message["text"].startswith(f"<@{MEMBER_ID}> ")
     assert names_in(message) == NAMES
     sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
     assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)
@@ -253,7 +253,7 @@ async def test_statuses_are_throttled_and_the_newest_wins(
         asked, address = await drawn_for(discord, desk)
         for step in range(1, 9):
             await chat.show(status_at(address, step))
-        await until(lambda: "step 8 of 8" in discord.answer_to(asked)["content"])
+        await until(lambda: "step 8 of 8" in discord.answer_to(asked)["text"])
     assert len(discord.edits[asked.message_id]) == 2  # the receipt and the last step
 
 
@@ -269,7 +269,7 @@ async def test_no_status_follows_the_result(
     await chat.show(status_at(address, 3))
     await asyncio.sleep(0.2)
     assert names_in(discord.answer_to(asked)) == NAMES
-    assert "step" not in discord.answer_to(asked)["content"]
+    assert "step" not in discord.answer_to(asked)["text"]
 
 
 async def test_statuses_stop_when_the_answer_is_gone(

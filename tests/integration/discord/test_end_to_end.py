@@ -104,7 +104,7 @@ async def test_a_command_becomes_pictures_in_its_own_answer(
     async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512", "seed": 7, "count": 2})
         answer = await bot.ended(asked, 2)
-        assert "seed 7, 8" in str(answer["content"])
+        assert "seed 7, 8" in str(answer["text"])
         again = await discord.press(asked.message_id)
         await bot.ended(again, 2)
     assert bot.renderer.requests[0].prompt == bot.renderer.requests[1].prompt == "a face"
@@ -118,10 +118,10 @@ async def test_trigger_words_are_shown_apart_from_what_was_typed(
     async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         asked = await discord.slash("sugar", {"prompt": "a face", "lora": "sugar", "size": "512x512"})
         answer = await bot.ended(asked, 1)
-        assert "trigger words: sugar face" in str(answer["content"])
+        assert "trigger words: sugar face" in str(answer["text"])
         assert answer["attachments"][0]["description"] == "a face"
         listed = await discord.slash("mine")
-        text = str((await bot.ended(listed, 1))["content"])
+        text = str((await bot.ended(listed, 1))["text"])
     assert bot.renderer.requests[0].prompt == "sugar face, a face"
     assert "sugar face, a face" not in text
     assert "trigger words: sugar face" in text
@@ -134,7 +134,7 @@ async def test_a_running_drawing_is_cancelled_by_its_button(
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         await discord.press(asked.message_id)
-        await until(lambda: "Cancelled." in discord.answer_to(asked)["content"])
+        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"])
 
 
 async def test_no_other_person_can_cancel_it(
@@ -144,9 +144,9 @@ async def test_no_other_person_can_cancel_it(
         asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512"})
         await until(lambda: bot.renderer.running and asked.message_id in discord.edits)
         pressed = await discord.press(asked.message_id, user_id="900000000000000031")
-        await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["content"])
+        await until(lambda: pressed.followups and discord.messages[pressed.followups[0]]["text"])
         refusal = discord.messages[pressed.followups[0]]
-        assert "someone else" in refusal["content"]
+        assert "someone else" in refusal["text"]
         assert refusal["flags"] & EPHEMERAL
         assert not bot.renderer.cancelled
 
@@ -166,8 +166,8 @@ async def test_a_server_that_the_host_did_not_allow_gets_an_explanation(
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("sugar", {"prompt": "a face"}, in_guild=False)
-        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
-        assert "not enabled" in discord.messages[asked.followups[0]]["content"]
+        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["text"])
+        assert "not enabled" in discord.messages[asked.followups[0]]["text"]
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ async def test_hostile_prompts_never_become_markup(
     async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
         await bot.ended(await discord.slash("sugar", {"prompt": prompt, "size": "512x512"}), 1)
         listed = await discord.slash("mine")
-        text = str((await bot.ended(listed, 1))["content"])
+        text = str((await bot.ended(listed, 1))["text"])
     assert "@everyone" not in text
     assert "](https" not in text
     assert "**bold" not in text

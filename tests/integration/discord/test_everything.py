@@ -138,7 +138,7 @@ class Crowd:
             f"{kind}: {len(replies)} answers to {self.discord.person_messages[message_id]['content']!r}"
             for kind, message_id in self.said
             if len(replies := self.discord.replies(message_id)) != int(EVENT_RULES[kind].is_answered)
-            or any(not reply["content"] for reply in replies)
+            or any(not reply["text"] for reply in replies)
         ]
 
     def unasked(self) -> list[str]:
@@ -146,14 +146,14 @@ class Crowd:
         answers = {asked.message_id for asked in self.discord.interactions.values()}
         answers |= {followup for asked in self.discord.interactions.values() for followup in asked.followups}
         return [
-            message["content"]
+            message["text"]
             for message in self.discord.messages.values()
             if message["id"] not in answers and not message.get("reply_to")
         ]
 
     def _answers(self, asked: Interaction) -> int:
         shown = self.discord.messages.get(asked.message_id)
-        is_shown = shown is not None and bool(shown["content"]) and not shown["flags"] & LOADING
+        is_shown = shown is not None and bool(shown["text"]) and not shown["flags"] & LOADING
         is_press = bool(asked.callbacks) and asked.callbacks[0]["type"] == 6
         is_own = is_shown and not (is_press and asked.followups)  # a refused press changes no message
         return int(is_own) + len(asked.followups)

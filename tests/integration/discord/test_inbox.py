@@ -62,9 +62,7 @@ async def test_every_command_is_settled_only_after_its_answer_was_sent(
     settle = desk.finish_event
 
     async def watched(platform: Platform, event_id: str) -> None:
-        shown_when_settled.extend(
-            discord.answer_to(asked)["content"] for asked in discord.interactions.values()
-        )
+        shown_when_settled.extend(discord.answer_to(asked)["text"] for asked in discord.interactions.values())
         await settle(platform, event_id)
 
     monkeypatch.setattr(desk, "finish_event", watched)
@@ -137,7 +135,7 @@ async def test_a_full_disk_leads_to_a_refusal_at_once_and_help_needs_no_disk(
         assert "can't save anything" in asked.callbacks[0]["data"]["content"]
     assert not desk.handled
     asked = await discord.slash("help")
-    await until(lambda: asked.message_id and "/sugar" in discord.answer_to(asked)["content"])
+    await until(lambda: asked.message_id and "/sugar" in discord.answer_to(asked)["text"])
 
 
 async def test_a_hundred_events_at_once_share_a_few_commits(
@@ -171,7 +169,7 @@ async def test_an_event_that_cannot_be_stored_affects_one_person_only(
     await until(lambda: all(one.callbacks for one in asked) and len(desk.handled) >= 2)
     assert len(desk.handled) == 2
     (refused,) = [one for one in asked if one.callbacks[0]["type"] == 4]
-    assert discord.answer_to(refused)["content"]
+    assert discord.answer_to(refused)["text"]
 
 
 @pytest.mark.parametrize("is_accepted", [False, True])
@@ -183,7 +181,7 @@ async def test_an_interaction_acknowledged_before_a_crash_gets_its_receipt_after
     desk.answer = lambda command, context: replace(RECEIPT, repeated=is_accepted)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-        await until(lambda: "Got it" in discord.answer_to(asked)["content"])
+        await until(lambda: "Got it" in discord.answer_to(asked)["text"])
     assert [context.event_id for _, context in desk.handled] == [asked.interaction_id]
 
 
@@ -192,11 +190,11 @@ async def test_a_response_that_shows_an_answer_after_a_crash_stays_unchanged(
 ) -> None:
     asked = await left_behind(discord, config, desk)
     await discord.acknowledge(asked)
-    discord.answer_to(asked).update(content="the picture", flags=0)
+    discord.answer_to(asked).update(text="the picture", flags=0)
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
         await asyncio.sleep(0.1)
-    assert discord.answer_to(asked)["content"] == "the picture"
+    assert discord.answer_to(asked)["text"] == "the picture"
 
 
 async def test_an_interaction_that_was_never_acknowledged_is_not_accepted_after_a_crash(
@@ -234,7 +232,7 @@ async def test_a_plain_answer_that_a_crash_interrupted_is_sent_after_it(
     desk.answer = lambda *_: CREDITS
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-    assert "Credits left: 3" in discord.answer_to(asked)["content"]
+    assert "Credits left: 3" in discord.answer_to(asked)["text"]
 
 
 async def test_a_refusal_that_a_crash_interrupted_is_sent_after_it_even_without_a_response(
@@ -247,7 +245,7 @@ async def test_a_refusal_that_a_crash_interrupted_is_sent_after_it_even_without_
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
     [followup] = asked.followups
-    assert "Not enough credits" in discord.messages[followup]["content"]
+    assert "Not enough credits" in discord.messages[followup]["text"]
     assert discord.messages[followup]["flags"] & EPHEMERAL
 
 
@@ -280,8 +278,8 @@ async def test_an_interaction_found_after_its_token_expired_is_answered_by_a_mes
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
     [message] = discord.in_channel(channel_id)
-    assert message["content"].startswith(f"<@{MEMBER_ID}> ")
-    assert ("Credits left: 3" if name == "quota" else "Got it!") in message["content"]
+    assert message["text"].startswith(f"<@{MEMBER_ID}> ")
+    assert ("Credits left: 3" if name == "quota" else "Got it!") in message["text"]
     assert not asked.callbacks
 
 
@@ -308,7 +306,7 @@ async def test_an_answer_that_discord_rejects_for_now_is_sent_after_the_next_sta
         assert not desk.settled
     async with opened(config, desk):
         await until(lambda: desk.settled == [asked.interaction_id])
-    assert "Credits left: 3" in discord.answer_to(asked)["content"]
+    assert "Credits left: 3" in discord.answer_to(asked)["text"]
 
 
 async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(

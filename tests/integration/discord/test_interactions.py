@@ -159,11 +159,11 @@ async def test_only_the_person_sees_the_refusal_of_a_public_drawing(
 ) -> None:
     async with opened(config, ScriptedDesk(refusing(REFUSED))):
         asked = await discord.slash("sugar", {"prompt": "a face"}, locale="zh-CN")
-        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["content"])
+        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["text"])
     assert asked.deleted
     said = discord.messages[asked.followups[0]]
     assert said["flags"] & EPHEMERAL
-    assert "额度" in said["content"]
+    assert "额度" in said["text"]
 
 
 async def test_a_refusal_of_a_private_drawing_replaces_the_thinking(

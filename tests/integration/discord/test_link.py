@@ -16,14 +16,14 @@ async def test_a_link_code_is_private_and_useless_to_its_own_person(
 ) -> None:
     async with running_bot(discord, config, tmp_path, FakeRenderer()):
         asked = await discord.slash("link")
-        await until(lambda: asked.message_id and discord.answer_to(asked)["content"])
+        await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
         answer = discord.answer_to(asked)
         assert answer["flags"] & EPHEMERAL
-        found = re.search(r"/link ([0-9A-Z]{4}-[0-9A-Z]{4})", str(answer["content"]))
+        found = re.search(r"/link ([0-9A-Z]{4}-[0-9A-Z]{4})", str(answer["text"]))
         assert found is not None
         back = await discord.slash("link", {"code": found[1]})
-        await until(lambda: back.message_id and discord.answer_to(back)["content"])
-        assert "your own code" in discord.answer_to(back)["content"]
+        await until(lambda: back.message_id and discord.answer_to(back)["text"])
+        assert "your own code" in discord.answer_to(back)["text"]
         alone = await discord.slash("unlink")
-        await until(lambda: alone.message_id and discord.answer_to(alone)["content"])
-        assert "not linked" in discord.answer_to(alone)["content"]
+        await until(lambda: alone.message_id and discord.answer_to(alone)["text"])
+        assert "not linked" in discord.answer_to(alone)["text"]

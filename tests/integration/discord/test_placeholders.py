@@ -62,7 +62,7 @@ def with_pictures(discord: FakeDiscord) -> list[str]:
 
 def pointings(discord: FakeDiscord) -> int:
     edits = [one for one in discord.requests if one.path.startswith("/webhooks")]
-    return sum("continues in a new message" in one.body["content"] for one in edits)
+    return sum("continues in a new message" in str(one.body["components"]) for one in edits)
 
 
 def waits_at(address: Address, place: int) -> Status:
@@ -76,8 +76,8 @@ async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_sho
     clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: discord.in_channel(CHANNEL_ID))
     (message,) = discord.in_channel(CHANNEL_ID)
-    assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
-    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
+    assert message["text"].startswith(f"<@{MEMBER_ID}> Got it!")
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["text"])
     assert len(discord.edits[message["id"]]) == 1
     assert not discord.buttons(asked.message_id)
     assert [button["label"] for button in discord.buttons(message["id"])] == ["Cancel"]
@@ -88,7 +88,7 @@ async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_sho
     asked.expired = True
     for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first address is older than the move
         await chat.show(waits_at(address, place))
-        await until(lambda place=place: f"{place} ahead" in message["content"])
+        await until(lambda place=place: f"{place} ahead" in message["text"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert discord.in_channel(CHANNEL_ID) == [message]
     assert len(message["attachments"]) == 2
@@ -141,7 +141,7 @@ async def test_a_message_whose_address_was_not_stored_before_a_crash_is_found_by
     async with opened(config, desk, clock) as chat:
         await chat.deliver(result_of(old, ()))  # a failed job has no files, like the placeholder
     (message,) = discord.in_channel(CHANNEL_ID)
-    assert "Got it" not in message["content"]
+    assert "Got it" not in message["text"]
 
 
 async def test_a_status_after_the_token_expired_is_shown_by_a_message(
@@ -164,11 +164,11 @@ async def test_an_answer_that_cannot_move_says_where_the_result_will_arrive_and_
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, clock: Clock, pictures: Pictures, why: str
 ) -> None:
     asked, address = await asked_for(discord, desk, private=why == "private", may_post=why != "may not post")
-    assert "direct message" not in discord.answer_to(asked)["content"]
+    assert "direct message" not in discord.answer_to(asked)["text"]
     if why == "channel closed":
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "direct message" in discord.answer_to(asked)["content"])
+    await until(lambda: "direct message" in discord.answer_to(asked)["text"])
     assert [button["label"] for button in discord.buttons(asked.message_id)] == ["Cancel"]
     requests = len(discord.requests)
     await chat.show(waits_at(address, 2))
@@ -186,9 +186,9 @@ async def test_a_receipt_announces_a_direct_message_if_the_wait_is_long_and_the_
     too_long = TimeEstimate(MOVE_AFTER_MS / 1_000 - 60, MOVE_AFTER_MS / 1_000 + 60)
     desk.answer = lambda command, context: replace(RECEIPT, wait=too_long)
     asked, _ = await asked_for(discord, desk, may_post=False)
-    assert "direct message" in discord.answer_to(asked)["content"]
+    assert "direct message" in discord.answer_to(asked)["text"]
     asked, _ = await asked_for(discord, desk)
-    assert "direct message" not in discord.answer_to(asked)["content"]
+    assert "direct message" not in discord.answer_to(asked)["text"]
 
 
 async def test_a_move_that_fails_is_tried_again_and_shows_once(
@@ -197,7 +197,7 @@ async def test_a_move_that_fails_is_tried_again_and_shows_once(
     asked, _ = await asked_for(discord, desk)
     discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 400, code=50035, after=True))
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["text"])
     assert len(discord.in_channel(CHANNEL_ID)) == 1
 
 
@@ -225,8 +225,8 @@ async def test_a_result_finds_the_message_without_a_reply_from_discord(
             await chat.deliver(result_of(old, pictures))
     (message,) = discord.in_channel(CHANNEL_ID)
     assert with_pictures(discord) == [message["id"]]
-    assert "continues in a new message" in discord.answer_to(asked)["content"]
-    assert not [one for one in discord.messages.values() if "Got it" in one["content"]]
+    assert "continues in a new message" in discord.answer_to(asked)["text"]
+    assert not [one for one in discord.messages.values() if "Got it" in one["text"]]
 
 
 @pytest.mark.parametrize("why", ["may not post", "private", "channel closed"])
@@ -290,13 +290,13 @@ async def test_an_outdated_response_finally_shows_that_the_answer_moved(
     fault = Fault("PATCH", "/webhooks", 400, code=50035, times=4)
     discord.faults.append(fault)
     clock.ahead_ms = MOVE_AFTER_MS
-    await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
+    await until(lambda: "continues in a new message" in discord.answer_to(asked)["text"])
     assert not fault.times
     assert not discord.buttons(asked.message_id)
     (message,) = discord.in_channel(CHANNEL_ID)
     before = pointings(discord)
     await chat.show(waits_at(desk.addresses[JOB_ID], 2))
-    await until(lambda: "2 ahead" in message["content"])
+    await until(lambda: "2 ahead" in message["text"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
     assert pointings(discord) == before
 
@@ -312,13 +312,13 @@ async def test_an_outdated_response_is_edited_after_a_restart(
         clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: JOB_ID in desk.addresses)
     fault.times = 0
-    assert "Got it" in discord.answer_to(asked)["content"]
+    assert "Got it" in discord.answer_to(asked)["text"]
     async with opened(config, desk, clock) as chat:
         if by == "status":
             await chat.show(waits_at(desk.addresses[JOB_ID], 2))
         else:
             await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
-        await until(lambda: "continues in a new message" in discord.answer_to(asked)["content"])
+        await until(lambda: "continues in a new message" in discord.answer_to(asked)["text"])
 
 
 async def test_a_message_shows_the_status_after_the_response_was_dismissed(
@@ -330,7 +330,7 @@ async def test_a_message_shows_the_status_after_the_response_was_dismissed(
     await until(lambda: pointings(discord))
     (message,) = discord.in_channel(CHANNEL_ID)
     await chat.show(waits_at(old, 2))
-    await until(lambda: "2 ahead" in message["content"])
+    await until(lambda: "2 ahead" in message["text"])
 
 
 async def test_a_status_that_arrives_during_a_move_is_shown_by_the_message(
@@ -344,7 +344,7 @@ async def test_a_status_that_arrives_during_a_move_is_shown_by_the_message(
     await chat.show(waits_at(old, 2))
     await until(lambda: discord.in_channel(CHANNEL_ID))
     (message,) = discord.in_channel(CHANNEL_ID)
-    await until(lambda: "2 ahead" in message["content"])
+    await until(lambda: "2 ahead" in message["text"])
 
 
 async def test_a_moved_answer_stores_the_file_limit_of_the_bot(

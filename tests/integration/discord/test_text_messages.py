@@ -56,12 +56,12 @@ async def test_a_sentence_becomes_a_reply_that_becomes_the_pictures(
     [(command, context)] = desk.handled
     assert command == Draw("a face", seed=7)
     assert (context.platform, context.event_id, context.user_id) == (Platform.DISCORD, message_id, MEMBER_ID)
-    assert "1 ahead of you" in str(reply["content"])
+    assert "1 ahead of you" in str(reply["text"])
     assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Cancel"]
 
     address = desk.addresses[JOB_ID]
     await chat.show(Status(JOB_ID, address, "en", count=1, position=0))
-    await until(lambda: "You are next" in str(reply["content"]))
+    await until(lambda: "You are next" in str(reply["text"]))
     await chat.deliver(result_of(address, pictures))
     assert len(reply["attachments"]) == 2  # type: ignore[arg-type]
     assert [button["label"] for button in discord.buttons(str(reply["id"]))] == ["Reroll"]
@@ -95,7 +95,7 @@ async def test_a_typed_command_works_like_its_slash_command(
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     reply = await reply_to(discord, await discord.send_message(text, in_guild=False))
     assert desk.handled[0][0] == command
-    assert "<t:1795000000:f>" in str(reply["content"])
+    assert "<t:1795000000:f>" in str(reply["text"])
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ async def test_a_message_that_cannot_be_drawn_is_explained_and_never_reaches_the
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, changed: dict[str, object], said: str
 ) -> None:
     message_id = await discord.send_message(str(changed.pop("content")), in_guild=False, **changed)
-    assert said in str((await reply_to(discord, message_id))["content"])
+    assert said in str((await reply_to(discord, message_id))["text"])
     await until(lambda: desk.settled == [message_id])
     assert not desk.handled
 
@@ -149,13 +149,13 @@ async def test_a_lora_file_is_offered_or_added(
 ) -> None:
     desk.answer = lambda *_: LoraFileOffered("My Face.safetensors")
     message_id = await discord.send_message(
-        str(changed["content"]),
+        str(changed["text"]),
         in_guild=False,
         **{key: value for key, value in changed.items() if key != "content"},
     )
     await until(lambda: desk.settled == [message_id])
     assert [given for given, _ in desk.handled] == [command]
-    assert "Shall I put My Face.safetensors" in str((await reply_to(discord, message_id))["content"])
+    assert "Shall I put My Face.safetensors" in str((await reply_to(discord, message_id))["text"])
 
 
 async def test_an_ignored_message_causes_no_request(
@@ -196,7 +196,7 @@ async def test_a_full_disk_leads_to_a_refusal_and_nothing_is_accepted(
 
     monkeypatch.setattr(desk, "store_events", full)
     reply = await reply_to(discord, await discord.send_message("a face", in_guild=False))
-    assert "can't save anything" in str(reply["content"])
+    assert "can't save anything" in str(reply["text"])
     assert not desk.handled
 
 
@@ -208,7 +208,7 @@ async def test_an_unexpected_error_leads_to_an_apology(
 
     desk.answer = break_down
     reply = await reply_to(discord, await discord.send_message("a face", in_guild=False))
-    assert "Something went wrong" in str(reply["content"])
+    assert "Something went wrong" in str(reply["text"])
 
 
 # The bot may not write or attach files.
@@ -220,8 +220,8 @@ async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
     await discord.gateway.dispatch("GUILD_CREATE", guild(denied=SEND))
     await discord.send_message(f"{AT_ME} a face")
     message = await direct_message(discord)
-    assert str(message["content"]).endswith("2 left.") or "Got it!" in str(message["content"])
-    assert "I'm not allowed to write in the channel" in str(message["content"])
+    assert str(message["text"]).endswith("2 left.") or "Got it!" in str(message["text"])
+    assert "I'm not allowed to write in the channel" in str(message["text"])
     await until(lambda: JOB_ID in desk.addresses)
     await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len(message["attachments"]) == 2  # type: ignore[arg-type]
@@ -234,7 +234,7 @@ async def test_a_refusal_arrives_directly_if_the_bot_may_not_write(
     discord.closed_channels[CHANNEL_ID] = (403, 50013)  # without a notice before
     async with opened(config, ScriptedDesk(refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5)))):
         await discord.send_message(f"{AT_ME} a face")
-        assert "Not enough credits" in str((await direct_message(discord))["content"])
+        assert "Not enough credits" in str((await direct_message(discord))["text"])
 
 
 async def test_a_message_that_cannot_be_answered_is_settled(
@@ -252,12 +252,12 @@ async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_a
 ) -> None:
     await discord.gateway.dispatch("GUILD_CREATE", guild(denied=ATTACH))
     reply = await reply_to(discord, await discord.send_message(f"{AT_ME} a face"))
-    assert "I'll send them to you as a direct message" in str(reply["content"])
+    assert "I'll send them to you as a direct message" in str(reply["text"])
     await until(lambda: JOB_ID in desk.addresses)
     for _ in range(2):
         await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
-    assert "I sent them to you as a direct message" in str(reply["content"])
+    assert "I sent them to you as a direct message" in str(reply["text"])
     assert not reply["components"]
     assert not reply["attachments"]
 
@@ -280,7 +280,7 @@ async def test_a_message_that_was_stored_before_a_crash_is_answered_after_it(
     message_id = await left_behind(discord, config, desk, "/quota")
     desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
     async with opened(config, desk):
-        assert "Credits left: 3" in str((await reply_to(discord, message_id))["content"])
+        assert "Credits left: 3" in str((await reply_to(discord, message_id))["text"])
         await until(lambda: desk.settled == [message_id])
 
 
@@ -360,5 +360,5 @@ async def test_a_bot_that_may_not_reply_answers_without_a_reference(
     message_id = await discord.send_message(f"{AT_ME} a face")
     await until(lambda: desk.settled == [message_id])
     [message] = discord.in_channel(CHANNEL_ID)
-    assert message["content"].startswith(f"<@{MEMBER_ID}> Got it!")
+    assert message["text"].startswith(f"<@{MEMBER_ID}> Got it!")
     assert not discord.in_channel(discord.direct_channel(MEMBER_ID))

@@ -22,13 +22,9 @@ from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, local
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
+from bot.chats.discord_.outgoing.layout import CALL_TIMEOUT_S, text_view
 from bot.chats.discord_.outgoing.placeholders import Placeholders
-from bot.chats.discord_.outgoing.sender import (
-    CALL_TIMEOUT_S,
-    NETWORK_ERRORS,
-    NO_MENTIONS,
-    as_plain_text,
-)
+from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
 from bot.commands.values import Cancel, Command, Help
 from bot.errors import CannotSave, PersonError
@@ -242,9 +238,11 @@ async def _replace_response(
 ) -> None:
     """Explain the error in place of "thinking…", but to the person alone, even if "thinking…" is public."""
     if is_private:
-        text = as_plain_text(_explain(error, interaction))
+        view = text_view(as_plain_text(_explain(error, interaction)))
         async with asyncio.timeout(CALL_TIMEOUT_S):
-            await interaction.edit_original_response(content=text, allowed_mentions=NO_MENTIONS)
+            await interaction.edit_original_response(
+                content=None, attachments=[], view=view, allowed_mentions=NO_MENTIONS
+            )
         return
     if not is_gone:
         # First, because Discord would put the next text into the public response.

@@ -21,11 +21,12 @@ EXIF_IFD = 0x8769
 
 @dataclass(frozen=True, slots=True)
 class PictureAttachment:
-    """One file of a message; screen readers read ``alt_text``."""
+    """One file of a message; screen readers read ``alt_text``, and a spoiler shows after a press."""
 
     name: str
     alt_text: str
     data: bytes = field(repr=False)
+    is_spoiler: bool = False
 
 
 async def read_attachments(

@@ -29,8 +29,9 @@ from bot.chats.discord_.outgoing.attachments import (
     PictureAttachment,
     read_attachments,
 )
+from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.placeholders import Placeholders
-from bot.chats.discord_.outgoing.sender import MessageSender, OutgoingMessage, as_plain_text
+from bot.chats.discord_.outgoing.sender import MessageSender, as_plain_text
 from bot.commands.values import Reroll
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import History, JobResult, Outcome, OwnerReport, Undeliverable

@@ -21,11 +21,11 @@ from bot.chats.discord_.outgoing.address import (
     AnswerState,
 )
 from bot.chats.discord_.outgoing.edit_throttle import EditThrottle
+from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.sender import (
     NETWORK_ERRORS,
     RESPONSE_CLOSED_STATUSES,
     MessageSender,
-    OutgoingMessage,
     as_plain_text,
     error_summary,
 )
@@ -68,7 +68,7 @@ class Placeholders:
 
         The receipt also says where the result will arrive if not here.
         """
-        text = messages.format_outcome(receipt, locale, times="discord")
+        text = messages.format_outcome(receipt, locale, times="discord", now_s=self._clock() / 1_000)
         max_wait_s = receipt.wait.most_s if receipt.wait else 0
         if address.is_message and address.may_send and not address.may_attach:
             text = f"{text}\n{messages.direct_message_follows(locale)}"
@@ -89,7 +89,8 @@ class Placeholders:
     def show_status(self, status: Status) -> None:
         """Show the progress of a job as soon as the throttle allows."""
         address = AnswerAddress.from_json(status.address.ref)
-        text = messages.format_status(status, status.locale)
+        text = messages.format_status(status, status.locale, now_s=self._clock() / 1_000)
+        text = f"{text}\n{messages.format_bar(status)}".rstrip()
         self._schedule_edit(status.job_id, _Placeholder(status.address, address, text, status.locale))
 
     async def move_expiring(self) -> None:

@@ -4,9 +4,7 @@
 """
 
 import asyncio
-import io
 import re
-from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
@@ -16,13 +14,9 @@ import structlog
 from bot import messages
 from bot.chats.discord_.library_internals import response_webhook
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, SentMessage
-from bot.chats.discord_.outgoing.attachments import PictureAttachment
-from bot.commands.buttons import ButtonCommand, data_of
-from bot.commands.values import Cancel, Reroll
+from bot.chats.discord_.outgoing.layout import CALL_TIMEOUT_S, OutgoingMessage
 
 log = structlog.get_logger()
-CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s if Discord has trouble
-UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
 MAX_CHARS = 1960  # Discord accepts 2000; the rest is for the mention of a person
 NO_MENTIONS = discord.AllowedMentions.none()
 MAY_NOT_REPLY = 160002  # the bot has no permission to read the message history
@@ -30,52 +24,6 @@ NETWORK_ERRORS = (discord.HTTPException, aiohttp.ClientError, TimeoutError)
 CLOSED_STATUSES = frozenset({403, 404})  # no permission, or the message, channel or person is gone
 RESPONSE_CLOSED_STATUSES = CLOSED_STATUSES | {401}  # the token expired; elsewhere 401 means the bot's token
 _TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a time as ``bot.messages`` writes it for Discord
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
-    """What a message shows: text that ``as_plain_text`` made, files and buttons.
-
-    Attributes:
-        button: The usual one of a job.
-        others: Further buttons with their labels, 24 at most.
-    """
-
-    text: str
-    attachments: tuple[PictureAttachment, ...] = ()
-    button: Cancel | Reroll | None = None
-    locale: str = "en"
-    others: tuple[tuple[str, ButtonCommand], ...] = ()
-
-    def files(self) -> list[discord.File]:
-        """New file objects for one attempt: discord.py closes the files that it has sent."""
-        return [
-            discord.File(fp=io.BytesIO(one.data), filename=one.name, description=one.alt_text or None)
-            for one in self.attachments
-        ]
-
-    def view(self) -> discord.ui.View | None:
-        """The buttons, for one attempt.
-
-        The view is stopped at once, so discord.py keeps no reference to it. A press is answered by the
-        custom id of the button, also after a restart.
-        """
-        buttons = list(self.others)
-        if self.button is not None:
-            key = "cancel" if isinstance(self.button, Cancel) else "reroll"
-            buttons.append((messages.button_label(key, self.locale), self.button))
-        if not buttons:
-            return None
-        view = discord.ui.View(timeout=None)
-        for label, command in buttons:
-            view.add_item(discord.ui.Button(label=label, custom_id=data_of(command)))
-        view.stop()
-        return view
-
-    @property
-    def timeout_s(self) -> float:
-        """The time limit for sending it."""
-        return UPLOAD_TIMEOUT_S if self.attachments else CALL_TIMEOUT_S
 
 
 class MessageSender:
@@ -178,21 +126,20 @@ class MessageSender:
         """Send a message, or update the message that Discord already has for this nonce; return its id."""
         channel = self._client.get_partial_messageable(address.channel_id)
         options: dict[str, Any] = {"nonce": nonce, "allowed_mentions": NO_MENTIONS}
-        text = message.text
+        mention = ""
         if reply_to:
             question = channel.get_partial_message(reply_to)
             options["reference"] = question.to_reference(fail_if_not_exists=False)
         else:
-            text = f"<@{address.user_id}> {message.text}".rstrip()
+            mention = f"<@{address.user_id}>"
             person = discord.Object(address.user_id)
             options["allowed_mentions"] = discord.AllowedMentions(
                 everyone=False, roles=False, users=[person], replied_user=False
             )
         async with asyncio.timeout(message.timeout_s):
-            view = message.view() or discord.utils.MISSING
-            sent = await channel.send(content=text, files=message.files(), view=view, **options)
-            if sent.content != text or len(sent.attachments) != len(message.attachments):
-                await sent.edit(**_edit_fields(replace(message, text=text)))
+            sent = await channel.send(files=message.files(), view=message.view(mention), **options)
+            if not message.is_shown_by(sent, mention):
+                await sent.edit(**_edit_fields(message, mention))
         return sent.id
 
 
@@ -219,12 +166,12 @@ def _raise_unless_closed(
     log.info("way closed", way=way, about=subject, error=error_summary(error))
 
 
-def _edit_fields(message: OutgoingMessage) -> dict[str, Any]:
-    """The arguments of an edit that replaces everything."""
+def _edit_fields(message: OutgoingMessage, mention: str = "") -> dict[str, Any]:
+    """The arguments of an edit that replaces everything, also the text of a classic message."""
     return {
-        "content": message.text,
+        "content": None,
         "attachments": message.files(),
-        "view": message.view(),
+        "view": message.view(mention),
         "allowed_mentions": NO_MENTIONS,
     }
 
