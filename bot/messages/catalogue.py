@@ -107,10 +107,9 @@ def format_duration(estimate: TimeEstimate, locale: str) -> str:
 
 
 def format_countdown(estimate: TimeEstimate, now_s: float) -> str:
-    """Return two points in time as Discord's markup, which the reader's client counts down to; one if equal."""
-    least, most = (
-        f"<t:{round(now_s + _round_s(after_s))}:R>" for after_s in (estimate.least_s, estimate.most_s)
-    )
+    """Return the earliest and the latest time, or one, as markup that the reader's client counts down to."""
+    waits_s = (_round_s(estimate.least_s), _round_s(estimate.most_s))
+    least, most = (f"<t:{round(now_s + wait_s)}:R>" for wait_s in waits_s)
     return least if least == most else f"{least} – {most}"
 
 

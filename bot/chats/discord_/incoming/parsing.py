@@ -104,6 +104,7 @@ def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 
         is_private=is_private,
         file_bytes=interaction.filesize_limit,
         may_send=_may_send(interaction),
+        is_shared=not interaction.context.dm_channel,
     )
 
 
@@ -212,6 +213,7 @@ class DiscordMessage:
             channel_id=self.channel_id,
             may_send=may_send,
             may_attach=may_attach,
+            is_shared=bool(self.guild_id),
         )
 
     def context(self, address: AnswerAddress) -> CommandContext:

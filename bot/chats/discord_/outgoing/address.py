@@ -98,6 +98,7 @@ class AnswerAddress:
         file_bytes: The largest file that the answer can carry.
         may_send: The bot may write ordinary messages in the channel, as far as Discord said.
         may_attach: The bot may attach files to them.
+        is_shared: Others can read along: the bot edits the answer a few times only.
     """
 
     target: Response | UnsentMessage | SentMessage
@@ -107,6 +108,7 @@ class AnswerAddress:
     file_bytes: int = DEFAULT_FILE_BYTES
     may_send: bool = True
     may_attach: bool = True
+    is_shared: bool = False
 
     def state_at(self, now_ms: int) -> AnswerState:
         """What the bot can do with the answer at this time."""
@@ -146,7 +148,10 @@ class AnswerAddress:
 
     def unsent_direct(self, channel_id: int) -> "AnswerAddress":
         """The same answer as a new message in the channel between the bot and the person."""
-        return replace(self, target=UnsentMessage(), channel_id=channel_id, may_send=True, may_attach=True)
+        target = UnsentMessage()
+        return replace(
+            self, target=target, channel_id=channel_id, may_send=True, may_attach=True, is_shared=False
+        )
 
     def sent_as(self, message_id: int) -> "AnswerAddress":
         """The same answer, now that the bot has sent it as this message."""
@@ -184,6 +189,7 @@ class AnswerAddress:
             may_attach=self.may_attach,
             answer_id=moved_from_id,
             reply_to=self.reply_to,
+            shared=self.is_shared,
         )
         return json.dumps(asdict(stored), separators=(",", ":"))
 
@@ -206,6 +212,7 @@ class AnswerAddress:
             file_bytes=stored.file_bytes,
             may_send=stored.may_post,
             may_attach=stored.may_attach,
+            is_shared=stored.shared,
         )
 
 
@@ -226,6 +233,7 @@ class _StoredAddress:
     may_attach: bool = True
     answer_id: int = 0
     reply_to: int = 0
+    shared: bool = False
 
     def target(self) -> Response | UnsentMessage | SentMessage:
         response = Response(self.application_id, self.token, self.created_ms, self.message_id)

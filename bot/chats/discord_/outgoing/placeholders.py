@@ -3,11 +3,15 @@
 Discord lets the bot edit a response for 15 minutes. A placeholder that still waits after 12 minutes moves to
 an ordinary message of the bot, or says that the result will arrive as a direct message, so no placeholder
 shows an outdated status. ``address`` shows the states.
+
+Where others read along, a placeholder shows each stage of its job once: receipt, next, first half, second
+half, stopping. With the result these are at most six edits. What it shows counts down by itself.
 """
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from functools import partial
 
 import structlog
@@ -37,14 +41,39 @@ EDIT_TIMEOUT_S = 10.0  # a result waits no longer than this for a status edit in
 CHECK_INTERVAL_S = 5.0  # for placeholders that must move; they have two minutes for it
 
 
+class _Stage(Enum):
+    """How far a job is, as coarsely as a placeholder shows it where others read along."""
+
+    RECEIPT = auto()
+    FURTHER_BACK = auto()
+    NEXT = auto()
+    FIRST_HALF = auto()
+    SECOND_HALF = auto()
+    STOPPING = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class _Placeholder:
-    """What a placeholder shows, and where; ``stored`` is its address as the database has it."""
+    """What a placeholder shows, and where.
+
+    Attributes:
+        stored: Its address as the database has it.
+        shown: The stages that it has shown.
+    """
 
     stored: Address
     address: AnswerAddress
     text: str
     locale: str
+    stage: _Stage
+    shown: frozenset[_Stage] = frozenset()
+
+    @property
+    def is_worth_an_edit(self) -> bool:
+        """Whether people should see it now: always in a chat with the bot alone."""
+        if not self.address.is_shared or not self.shown:
+            return True
+        return self.stage is not _Stage.FURTHER_BACK and self.stage not in self.shown
 
 
 class Placeholders:
@@ -75,23 +104,23 @@ class Placeholders:
         elif not (address.is_message or address.can_move_to_channel) and max_wait_s * 1_000 > MOVE_AFTER_MS:
             text = f"{text}\n{messages.answer_expires(locale)}"
         stored = Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json())
-        self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale))
+        self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale, _Stage.RECEIPT))
         await self._throttle.wait_for_first_edit(receipt.job_id)
 
     def show_stopping(self, asked: CancelAccepted) -> None:
         """Show that a running job stops after its current step."""
         known = self._placeholders.get(asked.job_id)
         if known is not None and asked.was_running:
-            self._schedule_edit(
-                asked.job_id, replace(known, text=messages.format_outcome(asked, known.locale))
-            )
+            text = messages.format_outcome(asked, known.locale)
+            self._schedule_edit(asked.job_id, replace(known, text=text, stage=_Stage.STOPPING))
 
     def show_status(self, status: Status) -> None:
         """Show the progress of a job as soon as the throttle allows."""
         address = AnswerAddress.from_json(status.address.ref)
         text = messages.format_status(status, status.locale, now_s=self._clock() / 1_000)
         text = f"{text}\n{messages.format_bar(status)}".rstrip()
-        self._schedule_edit(status.job_id, _Placeholder(status.address, address, text, status.locale))
+        placeholder = _Placeholder(status.address, address, text, status.locale, _stage_of(status))
+        self._schedule_edit(status.job_id, placeholder)
 
     async def move_expiring(self) -> None:
         """Move placeholders before Discord closes them, until cancelled."""
@@ -99,7 +128,7 @@ class Placeholders:
             for job_id, placeholder in tuple(self._placeholders.items()):
                 now_ms, address = self._clock(), placeholder.address
                 if address.state_at(now_ms) in MUST_BE_SENT or address.outdated_response(now_ms):
-                    self._schedule_edit(job_id, placeholder)
+                    self._schedule_edit(job_id, placeholder, is_due=True)
             await asyncio.sleep(CHECK_INTERVAL_S)
 
     async def stop_edits(self, job_id: str) -> None:
@@ -111,10 +140,15 @@ class Placeholders:
         placeholder = self._placeholders.pop(job_id, None)
         return placeholder.address if placeholder and placeholder.address.is_message else None
 
-    def _schedule_edit(self, job_id: str, placeholder: _Placeholder) -> None:
+    def _schedule_edit(self, job_id: str, placeholder: _Placeholder, *, is_due: bool = False) -> None:
         known = self._placeholders.get(job_id)
-        if known is not None and known.address.is_message:  # the status may be older than the move
-            placeholder = replace(placeholder, stored=known.stored, address=known.address)
+        if known is not None:
+            placeholder = replace(placeholder, shown=known.shown)
+            if known.address.is_message:  # the status may be older than the move
+                placeholder = replace(placeholder, stored=known.stored, address=known.address)
+            if not (is_due or placeholder.is_worth_an_edit):
+                self._placeholders[job_id] = placeholder  # a move, or an edit that waits, shows it
+                return
         if self._throttle.schedule(job_id, partial(self._try_edit, job_id, placeholder)):
             self._placeholders[job_id] = placeholder
 
@@ -138,6 +172,7 @@ class Placeholders:
         if state in MUST_BE_SENT:
             return await self._move(job_id, placeholder, message, state)
         await self._sender.edit(address, message)
+        self._note_shown(job_id, placeholder.stage)
         await self._edit_outdated_response(job_id, address, placeholder.locale)
         return True
 
@@ -154,7 +189,8 @@ class Placeholders:
         if moved is not None:
             stored = replace(placeholder.stored, ref=moved.to_json())
             newest = self._placeholders.get(job_id, placeholder)  # a newer status may have arrived meanwhile
-            self._placeholders[job_id] = replace(newest, stored=stored, address=moved)
+            shown = newest.shown | {placeholder.stage}
+            self._placeholders[job_id] = replace(newest, stored=stored, address=moved, shown=shown)
             await self._desk.store_placeholder(job_id, stored)
             await self._edit_outdated_response(job_id, moved, locale)
             return True
@@ -164,9 +200,20 @@ class Placeholders:
             await self._sender.edit(address, replace(message, text=text))
         return False
 
+    def _note_shown(self, job_id: str, stage: _Stage) -> None:
+        if placeholder := self._placeholders.get(job_id):
+            self._placeholders[job_id] = replace(placeholder, shown=placeholder.shown | {stage})
+
     async def _edit_outdated_response(self, job_id: str, address: AnswerAddress, locale: str) -> None:
         """Let the response that this message continues show that the answer moved."""
         edited = await self._sender.edit_outdated_response(address, self._clock(), locale, job_id)
         if edited is not address and (placeholder := self._placeholders.get(job_id)):
             address = placeholder.address.with_outdated_response_edited()
             self._placeholders[job_id] = replace(placeholder, address=address)
+
+
+def _stage_of(status: Status) -> _Stage:
+    if status.position is not None:
+        return _Stage.FURTHER_BACK if status.position else _Stage.NEXT
+    is_late = 2 * (status.index * status.steps + status.step) > status.count * status.steps
+    return _Stage.SECOND_HALF if is_late else _Stage.FIRST_HALF
