@@ -37,6 +37,7 @@ class CommandContext:
         user_name: The name to display; it does not identify the person.
         locale: ``en`` or ``zh-CN``.
         space_id: The Discord guild, for allow-lists; empty elsewhere.
+        space_locale: The language of that guild, like ``locale``; empty if the platform names none.
         is_group: Several people read the answer.
         private_address: The person's private chat, if the bot can write there; it receives private pictures
             that the person requests in a group.
@@ -49,5 +50,6 @@ class CommandContext:
     locale: str = "en"
     user_name: str = ""
     space_id: str = ""
+    space_locale: str = ""
     is_group: bool = False
     private_address: Address | None = None

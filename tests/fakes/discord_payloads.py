@@ -148,13 +148,15 @@ def interaction(
     file_bytes: int,
     may_post: bool = True,
     is_own_install: bool = False,
+    guild_locale: str = "en-US",
 ) -> dict[str, Any]:
     """An INTERACTION_CREATE event: in a server, in a direct message with the bot, or among other people.
 
     The last is ``is_own_install`` outside of a server: somebody brought the bot along as their own app.
     """
     channel: dict[str, Any] = {"id": channel_id, "type": 0, "name": "drawing", "position": 0}
-    who: dict[str, Any] = {"guild_id": GUILD_ID, "guild": {"id": GUILD_ID, "locale": "en-US", "features": []}}
+    server = {"id": GUILD_ID, "locale": guild_locale, "features": []}
+    who: dict[str, Any] = {"guild_id": GUILD_ID, "guild": server, "guild_locale": guild_locale}
     if in_guild:
         who["member"] = {
             "user": user(user_id),

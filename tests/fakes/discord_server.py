@@ -175,6 +175,7 @@ class FakeDiscord(DiscordRest):
         may_post: bool = True,
         is_own_install: bool = False,
         age_s: float = 0.0,
+        guild_locale: str = "en-US",
     ) -> Interaction:
         asked = Interaction(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
         asked.is_own_install = is_own_install
@@ -192,6 +193,7 @@ class FakeDiscord(DiscordRest):
             file_bytes=file_bytes,
             may_post=may_post,
             is_own_install=is_own_install,
+            guild_locale=guild_locale,
         )
         if message is not None:
             event["message"] = message

@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,6 +94,15 @@ def locale_of(interaction: Interaction) -> str:
     return messages.locale_of(str(interaction.locale.value))
 
 
+def space_locale_of(server_locale: str, features: Collection[str]) -> str:
+    """The language that the owner of a server chose; empty if nobody chose one.
+
+    Discord lets only Community servers choose; it reports American English for all others.
+    """
+    is_chosen = server_locale != str(discord.Locale.american_english) or "COMMUNITY" in features
+    return messages.locale_of(server_locale) if server_locale and is_chosen else ""
+
+
 def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 0) -> AnswerAddress:
     """The address of the response to this interaction; ``message_id`` is 0 while it is unknown."""
     created_ms = int(interaction.created_at.timestamp() * 1000)
@@ -118,6 +127,9 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
         locale=locale_of(interaction),
         user_name=interaction.user.display_name,
         space_id=str(interaction.guild_id or ""),
+        space_locale=space_locale_of(
+            str(interaction.guild_locale or ""), interaction.guild.features if interaction.guild else ()
+        ),
     )
 
 
@@ -187,6 +199,7 @@ class DiscordMessage:
     channel_id: int
     guild_id: int
     locale: str
+    space_locale: str = ""
     file: SentFile | None = None
 
     def command(self) -> Command:
@@ -226,11 +239,17 @@ class DiscordMessage:
             locale=self.locale,
             user_name=self.user_name,
             space_id=str(self.guild_id or ""),
+            space_locale=self.space_locale,
         )
 
 
 def parse_message(
-    event: RawEvent, kind: EventKind, bot_id: int, locales: PersonLocales, server_locale: str = ""
+    event: RawEvent,
+    kind: EventKind,
+    bot_id: int,
+    locales: PersonLocales,
+    server_locale: str = "",
+    features: Collection[str] = (),
 ) -> DiscordMessage:
     """Read a MESSAGE_CREATE of one of the kinds that are answered.
 
@@ -255,6 +274,7 @@ def parse_message(
         channel_id=int(event["channel_id"]),
         guild_id=int(event.get("guild_id") or 0),
         locale=locales.locale_of(str(user_id), text, server_locale),
+        space_locale=space_locale_of(server_locale, features),
         file=_lora_file(event) or _lora_file(event.get("referenced_message") or {}),
     )
 

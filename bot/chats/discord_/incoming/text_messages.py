@@ -60,8 +60,8 @@ class TextMessageHandler:
             log.debug("message ignored", message_id=event.get("id"), kind=kind.value)
             return
         guild = self._client.get_guild(int(event.get("guild_id") or 0))
-        server_locale = str(guild.preferred_locale) if guild else ""
-        message = parse_message(event, kind, bot_id, self._locales, server_locale)
+        server_locale, features = (str(guild.preferred_locale), guild.features) if guild else ("", ())
+        message = parse_message(event, kind, bot_id, self._locales, server_locale, features)
         if self._inbox.mark_seen(event):
             task = asyncio.create_task(self._handle(message), name=f"discord message {message.event_id}")
             self._tasks.add(task)

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from bot.chats.discord_.incoming.event_kinds import EventKind
-from bot.chats.discord_.incoming.parsing import REMEMBERED_PERSONS, PersonLocales, parse_message, parse_slash
+from bot.chats.discord_.incoming.parsing import (
+    REMEMBERED_PERSONS,
+    PersonLocales,
+    parse_message,
+    parse_slash,
+    space_locale_of,
+)
 from bot.commands.table import ENTRY_OF
 from bot.commands.values import (
     Command,
@@ -82,6 +88,22 @@ def test_a_message_is_answered_in_the_locale_of_its_person(
     if noted:
         locales.remember(MEMBER_ID, noted)
     assert parse_message(written(content), EventKind.DIRECT_TEXT, ME, locales, server).locale == locale
+
+
+@pytest.mark.parametrize(
+    ("server", "features", "locale"),
+    [
+        ("zh-CN", ("COMMUNITY",), "zh-CN"),
+        ("en-US", ("COMMUNITY",), "en"),
+        ("en-US", (), ""),  # what Discord says of a server that cannot choose
+        ("de", (), "en"),
+        ("", ("COMMUNITY",), ""),
+    ],
+)
+def test_the_language_of_a_server_counts_if_somebody_chose_it(
+    server: str, features: tuple[str, ...], locale: str
+) -> None:
+    assert space_locale_of(server, features) == locale
 
 
 def test_the_memory_of_locales_is_bounded_and_keeps_the_latest() -> None:
