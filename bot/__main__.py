@@ -55,11 +55,19 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(cls=UsageCommand)
-def run(config: Config = None, quiet: Quiet = False) -> None:
+def run(
+    sync: Annotated[
+        bool, typer.Option("--sync", help="Declare the commands to Discord even if they have not changed.")
+    ] = False,
+    config: Config = None,
+    quiet: Quiet = False,
+) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
 
-    _run_command(serve.run, config, verbose=not quiet, stop_code=0)
+    _run_command(
+        lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0
+    )
 
 
 @app.command(cls=UsageCommand)

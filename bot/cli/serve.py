@@ -54,15 +54,19 @@ FIRST_MESSAGE = {
 stderr = Console(stderr=True, highlight=False)
 
 
-async def run(settings: Settings) -> int:
+async def run(settings: Settings, *, must_sync: bool = False) -> int:
     """Serve every chat that is set up, until cancelled.
+
+    Args:
+        settings: The host's settings.
+        must_sync: Declare the commands to Discord even if they have not changed.
 
     Raises:
         NotStartable: The set-up has a fault, which ``sugarbot doctor`` shows.
     """
     await asyncio.to_thread(_check_set_up, settings)
     async with open_application(settings) as application:
-        chats = _create_chats(application)
+        chats = _create_chats(application, must_sync=must_sync)
         async with serve_chats(application, chats) as supervisor:
             for chat in chats:
                 if isinstance(chat, WebChat) and supervisor.is_open(chat):
@@ -192,11 +196,11 @@ def _check_set_up(settings: Settings) -> None:
     checks.require([*findings, *checks.check_libraries(headroom)], settings.language)
 
 
-def _create_chats(application: Application) -> list[Chat]:
+def _create_chats(application: Application, *, must_sync: bool) -> list[Chat]:
     settings = application.settings
     chats: list[Chat] = []
     if settings.discord.token.get_secret_value():
-        chats.append(_create_discord_chat(application))
+        chats.append(_create_discord_chat(application, must_sync=must_sync))
     if settings.telegram.token.get_secret_value():
         chats.append(_create_telegram_chat(application))
     if settings.web.enabled:
@@ -204,7 +208,7 @@ def _create_chats(application: Application) -> list[Chat]:
     return chats
 
 
-def _create_discord_chat(application: Application) -> Chat:
+def _create_discord_chat(application: Application, *, must_sync: bool) -> Chat:
     from bot.chats.discord_ import DiscordChat, DiscordConfig  # noqa: PLC0415 - discord.py takes 0.5 s
 
     discord = application.settings.discord
@@ -215,6 +219,7 @@ def _create_discord_chat(application: Application) -> Chat:
         api_base=discord.api_base,
         gateway=discord.gateway,
         proxy=discord.proxy,
+        must_sync=must_sync,
     )
     return DiscordChat(config, application.desk)
 

@@ -29,6 +29,7 @@ from bot.messages.jobs import (
     format_status,
     pictures_coming,
     pictures_not_allowed,
+    pictures_too_large,
     sent_as_direct_message,
 )
 from bot.messages.loras.consent import format_owner_report, owner_report_buttons
@@ -62,6 +63,7 @@ __all__ = [
     "picture_of",
     "pictures_coming",
     "pictures_not_allowed",
+    "pictures_too_large",
     "sent_as_direct_message",
     "shorten",
     "text",

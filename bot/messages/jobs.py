@@ -148,6 +148,15 @@ def pictures_not_allowed(locale: str) -> str:
     return text(sentence, locale)
 
 
+def pictures_too_large(job_id: str, count: int, locale: str) -> str:
+    """Return how to get pictures that are too large for the chat, even compressed."""
+    sentence = N_(
+        "Too large for this chat, even compressed: {count} of the pictures. I keep them: send /mine where "
+        "larger files are allowed, for example on Telegram after /link, or ask the host for job {job_id}."
+    )
+    return text(sentence, locale, count=count, job_id=job_id)
+
+
 def format_caption(job_result: JobResult, locale: str) -> str:
     """Return the caption of an ended job: what was drawn or why not, the credits, and the AI mark."""
     drawn = ""

@@ -44,6 +44,7 @@ class DiscordConfig:
         proxy: ``http://host:port`` for everything, the gateway too; empty for none.
         heartbeat_timeout_s: After this time without an answer from the gateway the connection counts as lost.
         edit_interval_s: The shortest time between two edits of one placeholder.
+        must_sync: Declare the commands at the first connection even if they have not changed.
     """
 
     token: SecretStr
@@ -55,6 +56,7 @@ class DiscordConfig:
     open_timeout_s: float = 60.0
     heartbeat_timeout_s: float = 60.0
     edit_interval_s: float = INTERVAL_S
+    must_sync: bool = False
 
 
 class DiscordChat:
@@ -97,6 +99,7 @@ class DiscordChat:
         self._tree = TolerantTree(self._client, self._interactions.refuse_unknown)
         add_commands(self._tree, self._interactions)
         self._session: asyncio.Task[None] | None = None
+        self._must_sync = config.must_sync
 
     async def open(self) -> None:
         """Log in, declare the commands if they changed, and wait until Discord accepts the session.
@@ -173,7 +176,8 @@ class DiscordChat:
         try:
             await self._client.__aenter__()  # resets a client that discord.py closed
             await self._client.login(self._config.token.get_secret_value())
-            is_new = await sync_if_changed(self._tree, self._config.menu_file)
+            is_new = await sync_if_changed(self._tree, self._config.menu_file, always=self._must_sync)
+            self._must_sync = False
             self._session = asyncio.create_task(self._client.connect(), name="discord gateway")
             await self._wait_for_session(self._session)
         except BaseException:

@@ -57,8 +57,8 @@ def add_commands(tree: CommandTree, handler: InteractionHandler) -> None:
         tree.add_command(group)
 
 
-async def sync_if_changed(tree: CommandTree, file: Path) -> bool:
-    """Declare the commands, unless exactly these were declared for this application before.
+async def sync_if_changed(tree: CommandTree, file: Path, *, always: bool = False) -> bool:
+    """Declare the commands, unless exactly these were declared for this application before; or ``always``.
 
     ``file`` keeps the hash of what was sent: what discord.py can fetch lacks the translations, so it cannot
     be compared. Without the file the commands are declared again, which changes nothing.
@@ -71,7 +71,7 @@ async def sync_if_changed(tree: CommandTree, file: Path) -> bool:
     payload = await menu_payload(tree, translator)
     text = json.dumps([tree.client.application_id, payload], sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    if await asyncio.to_thread(_read_digest, file) == digest:
+    if not always and await asyncio.to_thread(_read_digest, file) == digest:
         return False
     await tree.sync()
     await asyncio.to_thread(write_file, file, f"{digest}\n".encode())

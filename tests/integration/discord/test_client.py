@@ -131,6 +131,9 @@ async def test_the_menu_is_declared_again_only_when_it_changed(
     async with opened(config, desk):
         pass
     assert [request.method for request in discord.requests].count("PUT") == 2
+    async with opened(replace(config, must_sync=True), desk):  # the host said ``run --sync``
+        pass
+    assert [request.method for request in discord.requests].count("PUT") == 3
 
 
 async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:

@@ -15,6 +15,7 @@ from bot.chats.discord_.outgoing.address import AnswerAddress, Response
 from bot.outcomes import Address, JobState, PictureFile, Platform, Status, Undeliverable
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_components import GALLERY, ROW, TEXT, V2
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
@@ -37,6 +38,24 @@ async def drawn_for(discord: FakeDiscord, desk: ScriptedDesk, **where: object) -
 
 def names_in(message: dict[str, object]) -> list[str]:
     return [one["filename"] for one in message["attachments"]]  # type: ignore[attr-defined]
+
+
+async def test_pictures_stand_in_a_gallery_below_their_text_and_above_the_buttons(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    """The flag of components is set by the first edit: the deferred answer cannot have it, and no edit drops it."""
+    asked, address = await drawn_for(discord, desk)
+    assert not asked.callbacks[0]["data"]["flags"] & V2
+    await chat.deliver(result_of(address, pictures))
+    message = discord.answer_to(asked)
+    assert [one["type"] for one in message["components"]] == [TEXT, GALLERY, ROW]
+    assert message["components"][1]["items"] == [
+        {"media": {"url": f"attachment://{name}"}, "description": "a face", "spoiler": False}
+        for name in NAMES
+    ]
+    edits = [one for one in discord.requests if one.method == "PATCH"]
+    assert len(edits) == 2
+    assert all(one.body["flags"] == V2 and one.body["content"] is None for one in edits)
 
 
 async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
@@ -224,6 +243,23 @@ async def test_a_picture_too_large_becomes_a_webp_with_its_settings(
     assert comment.removeprefix(b"UNICODE\0").decode("utf-16-be") == "a face\nSteps: 8, Seed: 7"
 
 
+async def test_a_picture_that_fits_in_no_form_is_kept_and_the_person_learns_how_to_get_it(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    """The limit as Discord named it, and a smaller one that it only enforces."""
+    path = tmp_path / "large.png"
+    Image.effect_noise((512, 512), 60).convert("RGB").save(path)
+    for stated, enforced in ((900, 10_000_000), (10_000_000, 900)):
+        discord.max_file_bytes = enforced
+        asked, address = await drawn_for(discord, desk, file_bytes=stated)
+        await chat.deliver(result_of(address, (PictureFile(0, 7, path),), job_id=f"job{stated}"))
+        message = discord.answer_to(asked)
+        assert not message["attachments"]
+        assert "Too large for this chat" in message["text"]
+        assert "AI-generated" in message["text"]
+    assert not discord.in_channel(CHANNEL_ID)
+
+
 async def test_a_picture_missing_on_disk_does_not_stop_the_other(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
@@ -255,6 +291,27 @@ async def test_statuses_are_throttled_and_the_newest_wins(
             await chat.show(status_at(address, step))
         await until(lambda: "step 8 of 8" in discord.answer_to(asked)["text"])
     assert len(discord.edits[asked.message_id]) == 2  # the receipt and the last step
+
+
+async def test_where_others_read_along_a_job_edits_its_message_six_times_at_most(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    async with opened(replace(config, edit_interval_s=0.001), desk) as chat:
+        for where, is_bounded in (({}, True), ({"in_guild": False}, False)):
+            asked, address = await drawn_for(discord, desk, **where)
+            job_id = f"job{is_bounded}"
+            statuses = [Status(job_id, address, "en", 2, position) for position in (5, 3, 2, 1, 0)]
+            statuses += [
+                Status(job_id, address, "en", 2, None, index=index, step=step, steps=8)
+                for index in range(2)
+                for step in range(1, 9)
+            ]
+            for status in statuses:
+                await chat.show(status)
+                await asyncio.sleep(0.01)
+            assert "step" in discord.answer_to(asked)["text"]
+            await chat.deliver(result_of(address, pictures, job_id=job_id))
+            assert (len(discord.edits[asked.message_id]) <= 6) is is_bounded
 
 
 async def test_no_status_follows_the_result(

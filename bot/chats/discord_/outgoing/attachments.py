@@ -1,4 +1,7 @@
-"""Pictures as files that Discord accepts: the PNG itself, or a WebP of it if the PNG is too large."""
+"""Pictures as files that Discord accepts: the PNG itself, or a WebP of it if the PNG is too large.
+
+A picture that is too large even as WebP is left out; the message then says how to get it.
+"""
 
 import asyncio
 import io
@@ -29,9 +32,17 @@ class PictureAttachment:
     is_spoiler: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ReadPictures:
+    """The pictures that fit into one message, and how many do not."""
+
+    attachments: tuple[PictureAttachment, ...]
+    too_large: int = 0
+
+
 async def read_attachments(
     job_id: str, pictures: Sequence[PictureFile], prompt: str, file_bytes: int
-) -> tuple[PictureAttachment, ...]:
+) -> ReadPictures:
     """Read the pictures from disk, each within ``file_bytes`` and all within one request.
 
     Pictures that are no longer on disk are left out.
@@ -40,9 +51,7 @@ async def read_attachments(
     return await asyncio.to_thread(_read, job_id, pictures, alt_text, file_bytes)
 
 
-def _read(
-    job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_bytes: int
-) -> tuple[PictureAttachment, ...]:
+def _read(job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_bytes: int) -> ReadPictures:
     existing = [picture for picture in pictures if picture.path.is_file()]
     if len(existing) < len(pictures):
         log.warning("pictures gone from disk", job_id=job_id, missing=len(pictures) - len(existing))
@@ -52,9 +61,13 @@ def _read(
         data, suffix = picture.path.read_bytes(), "png"
         if len(data) > limit_bytes:
             data, suffix = _compress(data, limit_bytes), "webp"
-        name = f"sugar-{job_id}-{picture.index + 1}.{suffix}"
-        attachments.append(PictureAttachment(name, alt_text, data))
-    return tuple(attachments)
+        if len(data) <= limit_bytes:
+            name = f"sugar-{job_id}-{picture.index + 1}.{suffix}"
+            attachments.append(PictureAttachment(name, alt_text, data))
+    too_large = len(existing) - len(attachments)
+    if too_large:
+        log.warning("pictures too large", job_id=job_id, count=too_large, limit_bytes=limit_bytes)
+    return ReadPictures(tuple(attachments), too_large)
 
 
 def _compress(png: bytes, limit_bytes: int) -> bytes:

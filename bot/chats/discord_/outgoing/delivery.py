@@ -7,9 +7,11 @@ A result that comes after the twelfth minute of its response goes to an ordinary
 may already exist while only the news of it was lost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
+import discord
 import structlog
 
 from bot import messages
@@ -37,6 +39,9 @@ from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import History, JobResult, Outcome, OwnerReport, Undeliverable
 
 log = structlog.get_logger()
+TOO_LARGE = 413
+SMALLER = 4  # the second try's share of the limit
+Shown = TypeVar("Shown")
 
 
 class AnswerDelivery:
@@ -74,7 +79,8 @@ class AnswerDelivery:
         attachments: list[PictureAttachment] = []
         for entry in entries:
             typed = entry.recipe.typed
-            attachments += await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
+            read = await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
+            attachments += read.attachments
         png, shows = messages.picture_of(outcome, locale)
         if png:
             attachments.append(PictureAttachment("picture.png", shows, png))
@@ -127,8 +133,9 @@ class AnswerDelivery:
         if address.state_at(self._clock()) in CAN_BE_EDITED and not is_direct:
             # First, because an earlier attempt may have left the pictures in the response.
             await self._sender.edit_outdated_response(address, self._clock(), result.locale, result.job_id)
-            message = await self._message_of(result, address.file_bytes)
-            if await self._sender.try_edit(address, message, result.job_id):
+            if await self._show_whole(
+                result, address.file_bytes, lambda it: self._sender.try_edit(address, it, result.job_id)
+            ):
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
 
@@ -148,13 +155,19 @@ class AnswerDelivery:
 
     async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:
         """Send the result as a new message, in the channel if it may, else directly to the person."""
-        message, new = await self._message_of(result, DEFAULT_FILE_BYTES), address.unsent()
+        new, job_id = address.unsent(), result.job_id
         may_send_to_channel = bool(address.channel_id) and not is_direct
-        if may_send_to_channel and (sent := await self._sender.send(new, message, result.job_id)):
+        if may_send_to_channel and (
+            sent := await self._show_whole(
+                result, DEFAULT_FILE_BYTES, lambda it: self._sender.send(new, it, job_id)
+            )
+        ):
             FALLBACKS.labels("discord", "channel").inc()
             await self._store_address(sent, result)
             return
-        sent = await self._sender.send_direct_message(new, message, result.job_id)
+        sent = await self._show_whole(
+            result, DEFAULT_FILE_BYTES, lambda it: self._sender.send_direct_message(new, it, job_id)
+        )
         if isinstance(address.target, SentMessage):
             locale = result.locale
             text = messages.sent_as_direct_message(locale) if sent else messages.pictures_not_allowed(locale)
@@ -177,11 +190,29 @@ class AnswerDelivery:
             await self._store_address(sent, result)
         return sent
 
+    async def _show_whole(
+        self, result: JobResult, file_bytes: int, show: Callable[[OutgoingMessage], Awaitable[Shown]]
+    ) -> Shown:
+        """Show the result with its pictures as large as Discord takes them; at last, without pictures.
+
+        Discord may refuse less than it promised, because the limit depends on the server and may change.
+        """
+        for limit_bytes in (file_bytes, file_bytes // SMALLER):
+            try:
+                return await show(await self._message_of(result, limit_bytes))
+            except discord.HTTPException as error:
+                if error.status != TOO_LARGE:
+                    raise
+                log.warning("pictures refused as too large", job_id=result.job_id, limit_bytes=limit_bytes)
+        return await show(await self._message_of(result, 0))
+
     async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
-        typed = result.recipe.typed
-        attachments = await read_attachments(result.job_id, result.pictures, typed, file_bytes)
-        text = as_plain_text(messages.format_caption(result, result.locale))
-        return OutgoingMessage(text, attachments, Reroll(result.job_id), result.locale)
+        read = await read_attachments(result.job_id, result.pictures, result.recipe.typed, file_bytes)
+        text = messages.format_caption(result, result.locale)
+        if read.too_large:
+            kept = messages.pictures_too_large(result.job_id, read.too_large, result.locale)
+            text = f"{text}\n{kept}"
+        return OutgoingMessage(as_plain_text(text), read.attachments, Reroll(result.job_id), result.locale)
 
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""
