@@ -43,7 +43,7 @@ def names_in(message: dict[str, object]) -> list[str]:
 async def test_pictures_stand_in_a_gallery_below_their_text_and_above_the_buttons(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
-    """The flag of components is set by the first edit: the deferred answer cannot have it, and no edit drops it."""
+    """A deferred answer cannot have the flag of components; the first edit sets it, and no edit drops it."""
     asked, address = await drawn_for(discord, desk)
     assert not asked.callbacks[0]["data"]["flags"] & V2
     await chat.deliver(result_of(address, pictures))
