@@ -86,9 +86,10 @@ async def test_an_answer_that_waits_twelve_minutes_moves_to_one_message_that_sho
 
     clock.ahead_ms = 2 * TOKEN_LIFE_MS
     asked.expired = True
-    for address, place in ((old, 3), (desk.addresses[JOB_ID], 2)):  # the first address is older than the move
-        await chat.show(waits_at(address, place))
-        await until(lambda place=place: f"{place} ahead" in message["text"])
+    await chat.show(waits_at(old, 0))  # its address is older than the move
+    await until(lambda: "You are next" in message["text"])
+    await chat.show(replace(waits_at(desk.addresses[JOB_ID], 0), position=None, step=1, steps=8))
+    await until(lambda: "step 1 of 8" in message["text"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert discord.in_channel(CHANNEL_ID) == [message]
     assert len(message["attachments"]) == 2

@@ -149,7 +149,7 @@ async def test_a_lora_file_is_offered_or_added(
 ) -> None:
     desk.answer = lambda *_: LoraFileOffered("My Face.safetensors")
     message_id = await discord.send_message(
-        str(changed["text"]),
+        str(changed["content"]),
         in_guild=False,
         **{key: value for key, value in changed.items() if key != "content"},
     )
@@ -258,7 +258,7 @@ async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_a
         await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
     assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
     assert "I sent them to you as a direct message" in str(reply["text"])
-    assert not reply["components"]
+    assert not discord.buttons(str(reply["id"]))
     assert not reply["attachments"]
 
 

@@ -70,8 +70,8 @@ class _Placeholder:
 
     @property
     def is_worth_an_edit(self) -> bool:
-        """Whether people should see it now: always in a chat with the bot alone."""
-        if not self.address.is_shared or not self.shown:
+        """Whether people should see it now: always in a chat with the bot alone, and always a receipt."""
+        if not self.address.is_shared or not self.shown or self.stage is _Stage.RECEIPT:
             return True
         return self.stage is not _Stage.FURTHER_BACK and self.stage not in self.shown
 
