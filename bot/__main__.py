@@ -65,9 +65,7 @@ def run(
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
 
-    _run_command(
-        lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0
-    )
+    _run_command(lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0)
 
 
 @app.command(cls=UsageCommand)

@@ -296,21 +296,20 @@ async def test_statuses_are_throttled_and_the_newest_wins(
 async def test_where_others_read_along_a_job_edits_its_message_six_times_at_most(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
 ) -> None:
-    async with opened(replace(config, edit_interval_s=0.001), desk) as chat:
-        for where, is_bounded in (({}, True), ({"in_guild": False}, False)):
+    for where, is_bounded in (({}, True), ({"in_guild": False}, False)):
+        async with opened(replace(config, edit_interval_s=0.001), desk) as chat:
             asked, address = await drawn_for(discord, desk, **where)
-            job_id = f"job{is_bounded}"
-            statuses = [Status(job_id, address, "en", 2, position) for position in (5, 3, 2, 1, 0)]
+            statuses = [Status(JOB_ID, address, "en", 2, position) for position in (5, 3, 2, 1, 0)]
             statuses += [
-                Status(job_id, address, "en", 2, None, index=index, step=step, steps=8)
+                Status(JOB_ID, address, "en", 2, None, index=index, step=step, steps=8)
                 for index in range(2)
                 for step in range(1, 9)
             ]
             for status in statuses:
                 await chat.show(status)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.02)
             assert "step" in discord.answer_to(asked)["text"]
-            await chat.deliver(result_of(address, pictures, job_id=job_id))
+            await chat.deliver(result_of(address, pictures))
             assert (len(discord.edits[asked.message_id]) <= 6) is is_bounded
 
 

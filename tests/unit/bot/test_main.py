@@ -200,7 +200,7 @@ def test_an_unknown_error_is_a_traceback_without_secrets_or_variables(
 
 @pytest.mark.parametrize("command", ["run", "demo"])
 def test_run_and_demo_end_normally_at_a_signal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def stopped(settings: Settings) -> int:
+    async def stopped(settings: Settings, **_: object) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(60)
         return 1

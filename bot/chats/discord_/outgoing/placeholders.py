@@ -171,8 +171,8 @@ class Placeholders:
         )
         if state in MUST_BE_SENT:
             return await self._move(job_id, placeholder, message, state)
+        self._note_shown(job_id, placeholder.stage)  # first: a status that comes meanwhile must know
         await self._sender.edit(address, message)
-        self._note_shown(job_id, placeholder.stage)
         await self._edit_outdated_response(job_id, address, placeholder.locale)
         return True
 
