@@ -13,6 +13,10 @@ BUILT_IN = "built-in"
 # On an H200 a worker with a budget peaked 0.71 and 0.79 GiB above them (driver 580.159.04, 2026-11-29).
 CONTEXT_BYTES = 800 * 2**20
 AUTO = "auto"  # the precision that the planner chooses
+# The largest picture that passes the VAE whole if there is memory for that: Z-Image-Turbo's largest one from
+# noise. Larger ones pass it in strips on every card, so that neither their bits nor their need of memory
+# depend on what is free.
+WHOLE_VAE_PIXELS = 1024 * 1536
 LORA_VERSIONS = "lora-versions"  # the folder of LoRA files that waiting jobs need, in ``data_dir``
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
 
@@ -60,6 +64,10 @@ class Plan:
     vae_in_parts: bool = False
     lora_cache_bytes: int = 2**30
     budget_bytes: int | None = None
+
+    def has_vae_in_parts(self, width_px: int, height_px: int) -> bool:
+        """Whether a picture of this size passes the VAE in parts."""
+        return self.vae_in_parts or width_px * height_px > WHOLE_VAE_PIXELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@
   x RenderError                     one job failed; the worker goes on
     + OutOfMemory
     + PromptOverLimit
+    + StartDamaged                  the file of its start picture is not one of ours
     + BlankPicture
   x WorkerLost                      the worker process ended; the host starts another, the job returns
     + JobNotStarted                 … while it drew another job; this one returns and loses no attempt
@@ -239,6 +240,10 @@ class PromptOverLimit(RenderError):
     """The prompt has more tokens than the text encoder takes."""
 
     reason = FailReason.PROMPT_TOO_LONG
+
+
+class StartDamaged(RenderError):
+    """The start picture is not a file that the worker made, or it is damaged."""
 
 
 class BlankPicture(RenderError):

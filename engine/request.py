@@ -3,6 +3,7 @@
 All are frozen and hold plain data, so they can be stored, sent over a socket and compared in tests.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -28,6 +29,27 @@ class LoraChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class StartPicture:
+    """An earlier picture of ours that a job begins with, instead of noise alone.
+
+    Attributes:
+        png: The whole file, as the worker made it; the worker resizes the picture to the request's size.
+        strength: The part of the schedule that is drawn anew, 0 < … <= 1; 1 equals noise alone.
+
+    Raises:
+        ValueError: The strength is outside its range.
+    """
+
+    png: bytes = field(repr=False)
+    strength: float
+
+    def __post_init__(self) -> None:
+        """Check the strength, wherever the value comes from."""
+        if not 0 < self.strength <= 1:
+            raise ValueError("The strength of a start picture is above 0 and at most 1.")
+
+
+@dataclass(frozen=True, slots=True)
 class RenderRequest:
     """All that the worker needs to draw one job; nothing about the person.
 
@@ -39,6 +61,8 @@ class RenderRequest:
         prompt: The final text, triggers included; never logged.
         width_px, height_px: Multiples of 16 within the model's limits.
         seed: 0 … MAX_SEED, of the first picture.
+        steps: Of the whole schedule.
+        start: What every picture of the job begins with; None for noise alone.
     """
 
     job_id: str
@@ -50,6 +74,17 @@ class RenderRequest:
     count: int = 1
     loras: tuple[LoraChoice, ...] = ()
     steps: int = STEPS
+    start: StartPicture | None = None
+
+    @property
+    def steps_taken(self) -> int:
+        """The steps that one picture takes."""
+        return self.steps if self.start is None else remaining_steps(self.steps, self.start.strength)
+
+
+def remaining_steps(steps: int, strength: float) -> int:
+    """Return how many of ``steps`` a picture takes that begins with another one at this strength."""
+    return max(1, math.ceil(steps * strength - 1e-6))  # 0.7 is not quite seven tenths
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +109,8 @@ class Timings:
 
     ``lora_s`` LoRAs copied to the device; merging them is part of ``text_s`` and ``denoise_s`` ·
     ``text_s`` prompt → embedding · ``denoise_s`` the forwards ·
-    ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG.
+    ``decode_s`` latents → pixels on the host · ``encode_s`` pixels → stamped PNG ·
+    ``start_s`` start picture → latents, once a job.
     """
 
     lora_s: float = 0.0
@@ -82,11 +118,12 @@ class Timings:
     denoise_s: float = 0.0
     decode_s: float = 0.0
     encode_s: float = 0.0
+    start_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A denoising step of one picture is done: ``step`` of ``steps``, picture ``index`` of the job.
+    """A denoising step of one picture is done: ``step`` of ``steps`` to take, picture ``index`` of the job.
 
     Step 0 of picture 0 is the job's beginning; before it the job was ready in the worker, behind another.
 

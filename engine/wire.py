@@ -1,9 +1,9 @@
 """The messages between the host and its worker, and their frames on the socket.
 
 A frame is two big-endian u32 lengths, a JSON header ``{"kind": class name, "body": fields}``, and raw bytes
-(the PNG of a ``Drawn``). Only the frozen classes in ``KINDS`` exist on the wire; nothing is unpickled. The
-host reads with ``receive`` on an asyncio stream, the worker with ``receive_blocking`` on its socket. Both
-return None if the other side closed between two frames.
+(the PNG of a ``Drawn``, or of a request's start picture). Only the frozen classes in ``KINDS`` exist on the
+wire; nothing is unpickled. The host reads with ``receive`` on an asyncio stream, the worker with
+``receive_blocking`` on its socket. Both return None if the other side closed between two frames.
 """
 
 import asyncio
@@ -115,11 +115,7 @@ def encode(message: Message) -> bytes:
     Raises:
         WireError: The message is too large, or its text is not Unicode.
     """
-    raw = b""
-    slim = message
-    if isinstance(message, Drawn):
-        raw = message.picture.png
-        slim = replace(message, picture=replace(message.picture, png=b""))
+    raw, slim = _without_png(message)
     kind_name = type(message).__name__
     try:
         body = _adapter(kind_name).dump_python(slim, mode="json")
@@ -156,9 +152,21 @@ def decode(header: bytes, raw: bytes) -> Message:
         raise WireError(f"a {kind.__name__} has wrong values: {places}") from None
     if isinstance(message, Drawn):
         return replace(message, picture=replace(message.picture, png=raw))
+    if isinstance(message, RenderRequest) and message.start is not None:
+        return replace(message, start=replace(message.start, png=raw))
     if raw:
         raise WireError(f"a {kind.__name__} carries bytes")
     return message
+
+
+def _without_png(message: Message) -> tuple[bytes, Message]:
+    """Split off the file that travels as raw bytes, if the message has one."""
+    match message:
+        case Drawn(picture=picture):
+            return picture.png, replace(message, picture=replace(picture, png=b""))
+        case RenderRequest(start=start) if start is not None:
+            return start.png, replace(message, start=replace(start, png=b""))
+    return b"", message
 
 
 async def receive(reader: asyncio.StreamReader) -> Message | None:

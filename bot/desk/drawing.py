@@ -314,7 +314,7 @@ class Drawing:
         try:
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
                 self._progress.publish_step(
-                    Progress(job.id, job.attempt, index=0, step=0, steps=recipe.steps)
+                    Progress(job.id, job.attempt, index=0, step=0, steps=request.steps_taken)
                 )
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
             if recipe.loras and not await self._saved(lambda: self._may_draw(job)):

@@ -19,6 +19,7 @@ from engine.request import LoraChoice
 KEYWORD = "parameters"
 SAMPLER = "Euler"
 CFG_SCALE = 1  # "no guidance" in these tools; diffusers' Z-Image pipeline uses 0 for the same
+STRENGTH, START_HASH = "Denoising strength", "Init image hash"  # as these tools name them
 MAX_LINE_CHARS = 4096  # fits four LoRAs with the longest file names; bounds the work on an untrusted file
 XMP_KEYWORD = "XML:com.adobe.xmp"
 
@@ -38,12 +39,26 @@ _HASH = re.compile(r"(?:^|, )(.+?): ([0-9a-f]{64})(?=, |$)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class StartSettings:
+    """The picture that another one began with.
+
+    Attributes:
+        sha256: Of its file.
+        strength: As in ``StartPicture``.
+    """
+
+    sha256: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
 class PictureSettings:
-    """Everything that reproduces one picture.
+    """Everything that reproduces one picture, but for the pixels of its start.
 
     Attributes:
         prompt: Without LoRA tags.
         model: The checkpoint's name.
+        start: None if it was drawn from noise alone.
     """
 
     prompt: str = field(repr=False)
@@ -53,6 +68,7 @@ class PictureSettings:
     steps: int
     model: str
     loras: tuple[LoraChoice, ...] = ()
+    start: StartSettings | None = None
 
 
 def describe(settings: PictureSettings) -> str:
@@ -66,6 +82,8 @@ def describe(settings: PictureSettings) -> str:
         "Size": f"{settings.width_px}x{settings.height_px}",
         "Model": settings.model,
     }
+    if settings.start:
+        facts[STRENGTH], facts[START_HASH] = settings.start.strength, settings.start.sha256
     if settings.loras:
         facts["Lora hashes"] = ", ".join(f"{choice.name}: {choice.sha256}" for choice in settings.loras)
     line = ", ".join(f"{key}: {_quote(str(value))}" for key, value in facts.items())
@@ -116,6 +134,7 @@ def parse(text: str) -> PictureSettings:
     facts = {key: _unquote(value) for key, value in _SETTING.findall(line)}
     width, _, height = facts["Size"].partition("x")
     prompt, loras = _split_tags(tagged, _HASH.findall(facts.get("Lora hashes", "")))
+    has_start = START_HASH in facts
     return PictureSettings(
         prompt=prompt,
         seed=int(facts["Seed"]),
@@ -124,6 +143,7 @@ def parse(text: str) -> PictureSettings:
         steps=int(facts["Steps"]),
         model=facts["Model"],
         loras=loras,
+        start=StartSettings(facts[START_HASH], float(facts[STRENGTH])) if has_start else None,
     )
 
 

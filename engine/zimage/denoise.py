@@ -1,5 +1,7 @@
 """Noise → latents: one forward per step for all pictures of a batch, each at its own step.
 
+A picture may also begin with the latents of an earlier one, to which noise is added.
+
 The same noise, prompt and LoRAs give the same latents as the stock pipeline without guidance, independent of
 the other pictures of the batch. The noise depends on seed and size alone, not on the device.
 """
@@ -38,6 +40,20 @@ def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tenso
     return torch.randn(shape, generator=generator, dtype=torch.float32)
 
 
+def add_noise(start: Tensor, noise: Tensor, sigma: float) -> Tensor:
+    """Bring a picture's latents to the noise level ``sigma``; at 1 only the noise is left.
+
+    Args:
+        start: From ``StartEncoder.encode``.
+        noise: From ``draw_noise``, of the same size.
+        sigma: The first level of the steps that follow.
+
+    Returns:
+        Shaped as both, float32, on the device of ``start``.
+    """
+    return (1 - sigma) * start + sigma * upload(noise, start.device)
+
+
 @dataclass(eq=False)
 class LatentRow:
     """One picture being denoised.
@@ -46,7 +62,7 @@ class LatentRow:
         caption: From ``Forward.refine_caption``, with the LoRAs of ``stack``.
         stack: The picture's LoRAs.
         sigmas: From ``schedule.sigma_schedule``.
-        latents: float32 (1, channels, height / 8, width / 8); initially from ``draw_noise``.
+        latents: float32 (1, channels, height / 8, width / 8); initially from ``draw_noise`` or ``add_noise``.
         step: Number of steps taken.
     """
 
@@ -94,7 +110,8 @@ class Denoiser:
 
     def join(self, row: LatentRow) -> None:
         """Add a picture to the batch from the next step on."""
-        row.latents = upload(row.latents, self._forward.device)
+        if row.latents.device != self._forward.device:
+            row.latents = upload(row.latents, self._forward.device)
         self._rows.append(row)
         self._batch = None
 

@@ -4,13 +4,14 @@
 first. One thread calls ``draw``; another may call ``prepare`` and ``prefetch``.
 """
 
+import hashlib
 import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Self, TypeVar
 
 import psutil
 import structlog
@@ -22,14 +23,15 @@ from engine.config import EngineConfig, Plan, WeightFormat, format_without_plan
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
-from engine.finish.metadata import PictureSettings
+from engine.finish.metadata import PictureSettings, StartSettings
+from engine.finish.start import StartPixels
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
 from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, Timings, WorkerInfo
 from engine.shelf import kept_versions, read_shelf
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow, add_noise, draw_noise
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
@@ -48,8 +50,11 @@ from engine.zimage.residency.store import BlockStore
 from engine.zimage.schedule import sigma_schedule
 from engine.zimage.text.prompt import Text
 from engine.zimage.timing import StageTimer
-from engine.zimage.vae.decode import DecodedPixels, decode
+from engine.zimage.vae.decode import decode
+from engine.zimage.vae.encode import StartEncoder
 from engine.zimage.weight_reader import locations_of
+
+T = TypeVar("T")
 
 log = structlog.get_logger("engine.worker")
 
@@ -64,6 +69,21 @@ class _Job:
     reporter: JobReporter
     is_cancelled: Callable[[], bool]
     timer: StageTimer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Inputs:
+    """What all pictures of a job begin with.
+
+    Attributes:
+        start: The latents of its start picture, as ``add_noise`` takes them; None for noise alone.
+        settings: Of the first picture.
+    """
+
+    caption: RefinedCaption
+    stack: LoraStack
+    start: Tensor | None
+    settings: PictureSettings
 
 
 class Pipeline:
@@ -104,9 +124,9 @@ class Pipeline:
             card_cache_bytes=plan.lora_cache_bytes if plan else None,
             vectors=self._forward.weights.vectors,
         )
-        self._fit = MemoryFit(
-            self._bank, store, memory, self._forward.drop_caches, is_lean=self._plan.vae_in_parts
-        )
+        self._fit = MemoryFit(self._bank, store, memory, self._forward.drop_caches, plan=self._plan)
+        self._start_pixels = StartPixels()
+        self._start_encoder = StartEncoder(parts.vae, model.folder, placement)
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
@@ -162,12 +182,14 @@ class Pipeline:
             ``is_cancelled`` returned true. Every complete picture was reported.
 
         Raises:
-            RenderError: OutOfMemory, PromptOverLimit or BlankPicture. Other jobs can still be drawn.
+            RenderError: OutOfMemory, PromptOverLimit, StartDamaged or BlankPicture. Other jobs can still be
+                drawn.
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
         detail = ""
         try:
-            self._fit.prepare(request.width_px, request.height_px, request.loras)
+            extra_bytes = self._start_encoder.missing_bytes if request.start else 0
+            self._fit.prepare(request.width_px, request.height_px, request.loras, extra_bytes=extra_bytes)
             timer = StageTimer(self._device)
             is_complete = self._draw(_Job(request, reporter, is_cancelled, timer))
         except torch.OutOfMemoryError as error:
@@ -192,8 +214,9 @@ class Pipeline:
         return lambda: replace(end, timings=timer.timings)
 
     def prepare(self, request: RenderRequest) -> None:
-        """Fetch a job's LoRAs into main memory. Another thread may call this during ``draw``."""
+        """Fetch a job's LoRAs and its start picture. Another thread may call this during ``draw``."""
         self._bank.prepare(request.loras)
+        self._start_pixels.prepare(request)
 
     def prefetch(self, loras: Sequence[LoraChoice]) -> None:
         """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``draw``."""
@@ -217,9 +240,19 @@ class Pipeline:
 
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
+        inputs = self._prepare_inputs(job)
+        return all(self._draw_picture(job, index, inputs) for index in range(job.request.count))
+
+    def _prepare_inputs(self, job: _Job) -> _Inputs:
         request = job.request
         caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job), self._lower)
-        return all(self._draw_picture(job, index, caption, stack) for index in range(request.count))
+        start = None
+        if request.start is not None:
+            with job.timer.stage("start_s"):
+                pixels = self._start_pixels.take(request, request.start)
+                encode = self._start_encoder.encode
+                start = self._through_vae(request, lambda is_lean: encode(pixels, is_lean=is_lean))
+        return _Inputs(caption, stack, start, self._settings(request))
 
     def _prepare_caption(self, job: _Job) -> tuple[RefinedCaption, LoraStack]:
         request = job.request
@@ -235,44 +268,45 @@ class Pipeline:
         self._denoiser.forget_batch()
         return self._fit.lower(reason)
 
-    def _draw_picture(self, job: _Job, index: int, caption: RefinedCaption, stack: LoraStack) -> bool:
+    def _draw_picture(self, job: _Job, index: int, inputs: _Inputs) -> bool:
         """Draw one picture and start to encode it; False if cancelled."""
         seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.timer.stage("denoise_s"):
-            latents = self._denoise(job, index, seed, caption, stack)
+            latents = self._denoise(job, index, seed, inputs)
         if latents is None:
             return False
+        vae = self._parts.vae
         with job.timer.stage("decode_s"):
-            pixels = self._decode(latents)
-        job.reporter.report_picture(
-            self._encoder.submit(index, pixels.wait, self._settings(job.request, seed))
-        )
+            pixels = self._through_vae(job.request, lambda is_lean: decode(vae, latents, is_lean=is_lean))
+        settings = replace(inputs.settings, seed=seed)
+        job.reporter.report_picture(self._encoder.submit(index, pixels.wait, settings))
         return True
 
-    def _decode(self, latents: Tensor) -> DecodedPixels:
-        """Decode whole, or with little memory if the plan says so or the memory does not suffice."""
-        is_lean = self._plan.vae_in_parts
+    def _through_vae(self, request: RenderRequest, work: Callable[[bool], T]) -> T:
+        """Encode or decode, with little memory if the plan says so or the memory does not suffice."""
+        is_lean = self._plan.has_vae_in_parts(request.width_px, request.height_px)
 
         def lower(reason: str) -> bool:
             nonlocal is_lean
             if is_lean:
                 return self._lower(reason)
-            log.warning("the picture is decoded with less memory: it takes longer", reason=reason)
+            log.warning("the picture passes the VAE with less memory: it takes longer", reason=reason)
             is_lean = True
             return True
 
-        return retry_with_less_memory(lambda: decode(self._parts.vae, latents, is_lean=is_lean), lower)
+        return retry_with_less_memory(lambda: work(is_lean), lower)
 
-    def _denoise(
-        self, job: _Job, index: int, seed: int, caption: RefinedCaption, stack: LoraStack
-    ) -> Tensor | None:
+    def _denoise(self, job: _Job, index: int, seed: int, inputs: _Inputs) -> Tensor | None:
         """Return the latents of one picture; None if cancelled."""
-        request = job.request
-        noise = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
-        sigmas = sigma_schedule(self._schedule, request.steps)
+        request, start = job.request, inputs.start
+        latents = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
+        sigmas = sigma_schedule(
+            self._schedule, request.steps, request.start.strength if request.start else 1.0
+        )
 
         def run() -> Tensor | None:
-            row = LatentRow(caption, stack, sigmas, noise)
+            begins = latents if start is None else add_noise(start, latents, sigmas[0])
+            row = LatentRow(inputs.caption, inputs.stack, sigmas, begins)
             self._denoiser.join(row)
             try:
                 while not row.is_done:
@@ -295,15 +329,18 @@ class Pipeline:
         lanes = lanes_of(placement.device)
         return BlockStore(blocks, placement.device, lanes, self._plan.resident_blocks, eight_bit)
 
-    def _settings(self, request: RenderRequest, seed: int) -> PictureSettings:
+    def _settings(self, request: RenderRequest) -> PictureSettings:
+        """Return the settings of a job's first picture."""
+        start = request.start
         return PictureSettings(
             prompt=request.prompt,
-            seed=seed,
+            seed=request.seed,
             width_px=request.width_px,
             height_px=request.height_px,
             steps=request.steps,
             model=self._model_name,
             loras=request.loras,
+            start=StartSettings(hashlib.sha256(start.png).hexdigest(), start.strength) if start else None,
         )
 
 

@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from engine.request import remaining_steps
+
 
 class ScheduleConfig(BaseModel):
     """``scheduler/scheduler_config.json``; other fields are ignored.
@@ -30,14 +32,19 @@ class ScheduleConfig(BaseModel):
             raise ValueError("The schedule has another form than Z-Image-Turbo's.")
 
 
-def sigma_schedule(config: ScheduleConfig, steps: int) -> list[float]:
-    """Return the noise level before each of ``steps`` steps and after the last: 1 … 0.
+def sigma_schedule(config: ScheduleConfig, steps: int, strength: float = 1.0) -> list[float]:
+    """Return the noise level before each step and after the last, which is 0.
+
+    The last ``strength`` of a schedule of ``steps`` steps, in as many steps as begin in it, all of one length
+    before the shift. 1.0 is the whole schedule, from 1; a whole number of ``steps`` parts is its end.
 
     Args:
         config: The model's.
         steps: At least 1. Turbo is distilled for 8.
+        strength: 0 < … <= 1.
     """
-    # From 1 down to 1/steps, so that each step moves.
-    sigmas = torch.linspace(1, 1 / steps, steps)
+    taken = remaining_steps(steps, strength)
+    # Down to one step's length, so that each step moves.
+    sigmas = torch.linspace(strength, strength / taken, taken)
     sigmas = config.shift * sigmas / (1 + (config.shift - 1) * sigmas)
     return [*sigmas.tolist(), 0.0]

@@ -5,9 +5,9 @@ Needs torch only, so that reading can start before diffusers and transformers ar
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -92,20 +92,8 @@ class WeightReader:
 
     def _read(self, folder: Path, part: str) -> PartWeights:
         started_s = time.perf_counter()
-        entries: dict[str, tuple[Path, FileEntry]] = {
-            name: (path, entry)
-            for path in weight_files(folder, part)
-            for name, entry in header_of(path).items()
-        }
-        with ExitStack() as open_files:
-            files = {
-                path: open_files.enter_context(path.open("rb")).fileno()
-                for path in dict.fromkeys(path for path, _ in entries.values())
-            }
-            sources = {
-                name: FileTensor(files[path], entry.offset_bytes, DTYPES[entry.dtype])
-                for name, (path, entry) in entries.items()
-            }
+        entries = _entries(folder, part)
+        with _opened(entries) as sources:
             shapes = {name: entry.shape for name, (_, entry) in entries.items()}
             layouts = encoder_layouts(shapes) if part == TEXT_ENCODER else block_layouts(shapes)
             blocks = self._block_source(self._locations.get(part, WeightLocation.CARD), sources, layouts)
@@ -165,6 +153,44 @@ class WeightReader:
         finally:
             wait_for_all(work)  # the threads use the open files until then
         return tensors
+
+
+def read_tensors(folder: Path, part: str, placement: Placement, prefix: str = "") -> dict[str, Tensor]:
+    """Read a part's tensors whose names begin with ``prefix`` to the device; raises as ``wait_for``."""
+    entries = {name: entry for name, entry in _entries(folder, part).items() if name.startswith(prefix)}
+    chunks = ChunkReader(placement.device, readers=1)
+    tensors: dict[str, Tensor] = {}
+    work: list[Future[None]] = []
+    with _opened(entries) as sources:
+        try:
+            for name, source in sources.items():
+                dtype = placement.dtype if source.dtype.is_floating_point else source.dtype
+                tensors[name] = torch.empty(entries[name][1].shape, dtype=dtype, device=placement.device)
+                work += chunks.read(source, tensors[name])
+        finally:
+            wait_for_all(work)
+    return tensors
+
+
+def _entries(folder: Path, part: str) -> dict[str, tuple[Path, FileEntry]]:
+    """Return the file and the place of each tensor of a part."""
+    return {
+        name: (path, entry) for path in weight_files(folder, part) for name, entry in header_of(path).items()
+    }
+
+
+@contextmanager
+def _opened(entries: Mapping[str, tuple[Path, FileEntry]]) -> Iterator[dict[str, FileTensor]]:
+    """Open the files of these tensors meanwhile."""
+    with ExitStack() as open_files:
+        files = {
+            path: open_files.enter_context(path.open("rb")).fileno()
+            for path in dict.fromkeys(path for path, _ in entries.values())
+        }
+        yield {
+            name: FileTensor(files[path], entry.offset_bytes, DTYPES[entry.dtype])
+            for name, (path, entry) in entries.items()
+        }
 
 
 def locations_of(plan: Plan | None) -> tuple[WeightLocation, WeightLocation]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from engine.config import Plan
 from engine.formatting import MIB
 from engine.lora.bank import Bank
 from engine.request import LoraChoice
@@ -33,7 +34,7 @@ class MemoryFit:
         store: The blocks, if they are not.
         memory: Of the device.
         on_moved: Called when weights have moved on the card.
-        is_lean: Whether the decoder uses little memory from the start.
+        plan: Says which pictures pass the VAE with little memory.
     """
 
     def __init__(
@@ -43,22 +44,28 @@ class MemoryFit:
         memory: MemoryReading,
         on_moved: Callable[[], None] = lambda: None,
         *,
-        is_lean: bool = False,
+        plan: Plan | None = None,
     ) -> None:
         self._bank, self._store, self._memory, self._on_moved = bank, store, memory, on_moved
-        self._is_lean = is_lean
+        self._plan = plan or Plan()
         self._activations = ActivationEstimate()
         self._had_copy = True
         self._margin = GROWTH_MARGIN  # doubles with each failure, halves with each picture
 
-    def prepare(self, width_px: int, height_px: int, loras: Sequence[LoraChoice] = ()) -> None:
-        """Make room for a picture of this size with these LoRAs, or use more memory if there is some."""
+    def prepare(
+        self, width_px: int, height_px: int, loras: Sequence[LoraChoice] = (), *, extra_bytes: int = 0
+    ) -> None:
+        """Make room for a picture of this size with these LoRAs, or use more memory if there is some.
+
+        ``extra_bytes`` is what else will be loaded for it.
+        """
         room = self._memory.room_bytes()
         self._had_copy = self._bank.copy_fits
         if room is None:
             return
-        needed = self._activations.of(width_px, height_px, is_lean=self._is_lean)
-        needed += self._bank.excess_bytes(loras)
+        is_lean = self._plan.has_vae_in_parts(width_px, height_px)
+        needed = self._activations.of(width_px, height_px, is_lean=is_lean)
+        needed += self._bank.excess_bytes(loras) + extra_bytes
         if self._store is not None:
             self._fit_blocks(self._store, room - needed - self._bank.card_cache_room_bytes)
         else:
@@ -68,7 +75,8 @@ class MemoryFit:
         """Note the most that was held during a picture of this size, and whether its LoRAs had their copy."""
         if self._memory.room_bytes() is not None:
             used = max(0, peak_bytes - self._memory.held_bytes())  # what is held now is no activation
-            self._activations.learn(width_px, height_px, used, is_lean=self._is_lean)
+            is_lean = self._plan.has_vae_in_parts(width_px, height_px)
+            self._activations.learn(width_px, height_px, used, is_lean=is_lean)
         is_lower = self._had_copy and not self._bank.copy_fits
         self._margin = (
             min(MAX_MARGIN, self._margin * 2) if is_lower else max(GROWTH_MARGIN, self._margin // 2)

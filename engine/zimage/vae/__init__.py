@@ -1,8 +1,13 @@
-"""Latents → pixels. Nothing here encodes an image into latents.
+"""Latents → pixels, and pixels → latents for pictures that begin with an earlier one.
 
-``decode``        the entry point, ``decode``: one picture, optionally with little memory
-``loader``        weights → our decoder, or the library's for an unknown variant
-``decoder``       our decoder, on a card with kernels of its own
-``strips``        the same in strips of rows, with less memory
+``decode``        ``decode``: one picture, optionally with little memory
+``encode``        ``StartEncoder``: the same way back
+``loader``        weights → our decoder and encoder, or the library's for an unknown variant
+``decoder``       our decoder
+``encoder``       our encoder
+``blocks``        what both are made of
+``strips``        both in strips of rows, with less memory
+``kernels``       chooses kernels of our own on a card
 ``norm_kernels``  the group norms of these blocks in Triton
+``config``        what ``config.json`` says
 """

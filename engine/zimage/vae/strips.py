@@ -1,8 +1,8 @@
-"""The decoder in less memory: the large layers are computed in strips of rows, with the same result.
+"""Encoder and decoder in less memory: the large layers are computed in strips of rows, with the same result.
 
 A norm needs the statistics of the whole picture, which are computed first; a convolution needs one row above
-and one below its strip. So there are no seams, unlike with tiles that are decoded alone and blended. The
-values differ from those of the whole picture by rounding only.
+and one below its strip. So there are no seams, unlike with tiles that pass alone and are blended. The values
+differ from those of the whole picture by rounding only.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,25 +11,29 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.zimage.vae.decoder import Decoder, NormSilu, ResidualBlock, Upsampler
+from engine.zimage.vae.blocks import NormSilu, ResidualBlock, VaeHalf
+from engine.zimage.vae.decoder import Upsampler
+from engine.zimage.vae.encoder import Downsampler
 
 STRIP_NUMBERS = 2**24  # of one tensor: 32 MiB in bfloat16
 Norm = Callable[[Tensor], Tensor]
 
 
 @torch.no_grad()
-def decode_in_strips(decoder: Decoder, latents: Tensor, strip_numbers: int = STRIP_NUMBERS) -> Tensor:
-    """As ``Decoder.forward``; needs about two tensors of the widest layer beside each other."""
-    x = latents
-    layers = decoder.layers()
-    for layer in layers[:-2]:
+def run_in_strips(half: VaeHalf, x: Tensor, strip_numbers: int = STRIP_NUMBERS) -> Tensor:
+    """As ``half(x)``; needs about two tensors of the widest layer beside each other."""
+    *layers, norm, last = half.layers()
+    assert isinstance(norm, NormSilu)  # noqa: S101 - of both halves
+    for layer in layers:
         if isinstance(layer, ResidualBlock):
             x = _residual(layer, x, strip_numbers)
         elif isinstance(layer, Upsampler):
             x = _upsampled(layer, x, strip_numbers)
+        elif isinstance(layer, Downsampler):
+            x = _downsampled(layer, x, strip_numbers)
         else:
             x = layer(x)
-    return _convolved(layers[-1], x, _norm_of(decoder.conv_norm_out, x, strip_numbers), strip_numbers)
+    return _convolved(last, x, _norm_of(norm, x, strip_numbers), strip_numbers)
 
 
 def _residual(block: ResidualBlock, x: Tensor, strip_numbers: int) -> Tensor:
@@ -50,6 +54,20 @@ def _upsampled(upsampler: Upsampler, x: Tensor, strip_numbers: int) -> Tensor:
         rows = nn.interpolate(x[:, :, first:last], scale_factor=2.0, mode="nearest")
         rows = rows[:, :, max(0, start - 1) - 2 * first : min(height, end + 1) - 2 * first]
         out[:, :, start:end] = _conv(upsampler.conv, rows, start == 0, end == height)
+    return out
+
+
+def _downsampled(downsampler: Downsampler, x: Tensor, strip_numbers: int) -> Tensor:
+    """Halve strip by strip; a row of the result needs two rows of the picture and the one below them."""
+    height = x.shape[2] // 2
+    out = _empty(x, x.shape[1], height, x.shape[3] // 2)
+    for start, end in _strips(x, strip_numbers, rows_each=2):
+        out[:, :, start:end] = nn.conv2d(
+            nn.pad(x[:, :, 2 * start : 2 * end + 1], (0, 1, 0, int(end == height))),
+            downsampler.conv.weight,
+            downsampler.conv.bias,
+            stride=2,
+        )
     return out
 
 
@@ -99,9 +117,10 @@ def _group_sums(strips: Iterator[Tensor], each: int) -> Tensor:
     return torch.stack([strip.sum(dim=(0, 2, 3)) for strip in strips]).sum(dim=0).view(-1, each).sum(dim=1)
 
 
-def _strips(x: Tensor, strip_numbers: int) -> Iterator[tuple[int, int]]:
-    height = x.shape[2]
-    rows = max(1, strip_numbers // (x.shape[1] * x.shape[3]))
+def _strips(x: Tensor, strip_numbers: int, *, rows_each: int = 1) -> Iterator[tuple[int, int]]:
+    """Yield where each strip starts and ends, counted in so many rows of ``x``."""
+    height = x.shape[2] // rows_each
+    rows = max(1, strip_numbers // (x.shape[1] * x.shape[3] * rows_each))
     for start in range(0, height, rows):
         yield start, min(height, start + rows)
 

@@ -20,7 +20,8 @@ from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import rope_kernel
 from engine.zimage.text.encoder import TextEncoder
 from engine.zimage.vae import norm_kernels as vae_kernels
-from engine.zimage.vae.decoder import use_tested
+from engine.zimage.vae.kernels import use_tested
+from engine.zimage.vae.loader import OwnEncoder, load_encoder
 from tests.integration.pipeline.reference import error_of, reference_rope
 
 EPSILON = 1e-3  # large enough to be missed
@@ -50,6 +51,9 @@ def main() -> None:
         print("turned", error_of_rope(*heads))
     stock_pipeline = load_pipeline(WEIGHTS, choose_placement("cpu"))
     use_tested(stock_pipeline.vae.decoder, vae_kernels)
+    picture_encoder = load_encoder(stock_pipeline.vae, WEIGHTS, choose_placement("cpu"))
+    assert isinstance(picture_encoder, OwnEncoder)
+    use_tested(picture_encoder.encoder, vae_kernels)
     print("encoder", error_of_encoder(stock_pipeline.text_encoder))
     merge_kernel.EIGHT_BIT_TOLERANCE *= 2  # the interpreter cuts fp8 off, a card rounds
     for shape in (ROUND, NOT_ROUND):

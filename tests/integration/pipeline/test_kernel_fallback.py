@@ -27,8 +27,9 @@ from engine.zimage.forward import fusions, reference
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import encoder
-from engine.zimage.vae import decoder
+from engine.zimage.vae import kernels as vae_choice
 from engine.zimage.vae import norm_kernels as vae_kernels
+from engine.zimage.vae.blocks import VaeHalf
 from engine.zimage.vae.loader import OwnVae
 from tests.integration.pipeline.reference import LIMIT, error_of, loaded_pipeline, reference_rope
 
@@ -100,7 +101,7 @@ def trial(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pyte
         latents = torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(1))
         before = whole(latents)
         try:
-            decoder.speed_up(whole, torch.device("cuda"))
+            vae_choice.speed_up(whole, torch.device("cuda"))
         finally:
             has_kernels = whole.conv_norm_out.kernels is not None
             if not has_kernels:
@@ -142,7 +143,7 @@ def install_encoder(monkeypatch: pytest.MonkeyPatch, apply_rope: Callable[..., N
     install_fusions(monkeypatch, reference.swiglu)
 
 
-def vae_decoder() -> decoder.Decoder:
+def vae_decoder() -> VaeHalf:
     """The built-in model's decoder; its kernels are not chosen yet."""
     with capture_logs():
         vae = load_pipeline(WEIGHTS, choose_placement("cpu")).vae

@@ -13,7 +13,7 @@ from engine.errors import BlankPicture
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.decode import decode
 from engine.zimage.vae.loader import LibraryVae, OwnVae, load_vae
-from engine.zimage.vae.strips import decode_in_strips
+from engine.zimage.vae.strips import run_in_strips
 
 CPU = torch.device("cpu")
 LATENTS = torch.randn(1, 16, 24, 16, generator=torch.Generator().manual_seed(3))
@@ -52,7 +52,7 @@ def test_strips_of_any_height_give_the_whole_picture_without_seams(strip_numbers
     ours = load_vae(library.config, library.state_dict(), CPU)
     assert isinstance(ours, OwnVae)
     whole = ours.decode(LATENTS, is_lean=False)
-    in_strips = decode_in_strips(ours.decoder, LATENTS, strip_numbers)
+    in_strips = run_in_strips(ours.decoder, LATENTS, strip_numbers)
     assert (in_strips - whole).abs().max() <= 1e-5 * whole.abs().max()
 
 

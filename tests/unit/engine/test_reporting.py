@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -15,6 +16,7 @@ from engine.request import (
     Picture,
     Progress,
     RenderRequest,
+    StartPicture,
     Stopped,
     Timings,
 )
@@ -51,6 +53,13 @@ def test_steps_are_sent_at_once_pictures_in_order_and_the_end_last() -> None:
         Finished("j", 1, Timings(denoise_s=1.0, encode_s=0.75), peak_bytes=5),
     ]
     assert reporter.has_ended
+
+
+def test_a_picture_with_a_start_counts_the_steps_that_it_takes() -> None:
+    sent: list[Event] = []
+    started = replace(REQUEST, start=StartPicture(b"png", 0.3))
+    JobReporter(started, sent.append, describe_failure).report_step(0, 3)
+    assert sent == [Progress("j", 1, 0, 3, 3)]
 
 
 def test_a_failed_file_fails_the_job_and_the_other_pictures_are_sent() -> None:

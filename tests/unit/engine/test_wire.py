@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from engine.request import (
     Picture,
     Progress,
     RenderRequest,
+    StartPicture,
     Stopped,
     Timings,
     WorkerInfo,
@@ -34,6 +36,7 @@ REQUEST = RenderRequest(
 MESSAGES = [
     EngineConfig(Path("/data"), Path("shelf"), device="cuda:1"),
     REQUEST,
+    replace(REQUEST, start=StartPicture(b"\x89PNG" + bytes(range(256)), 0.3)),
     wire.CancelJob("j1", 2),
     wire.PrefetchLoras((LoraChoice("sugar", "a" * 64, 0.8),)),
     wire.WithdrawLoras(("a" * 64,)),
@@ -99,6 +102,15 @@ def test_any_prompt_survives_the_wire(prompt: str, seed: int, weight: float) -> 
     assert wire.decode(data[8 : 8 + header_bytes], b"") == request
 
 
+def request_with(start: object) -> dict[str, object]:
+    """A request's header, with any start."""
+    body = {
+        "job_id": "j", "attempt": 1, "prompt": "a", "width_px": 512, "height_px": 512, "seed": 7, "count": 1,
+        "loras": [], "steps": 8, "start": start,
+    }  # fmt: skip
+    return {"kind": "RenderRequest", "body": body}
+
+
 GOOD = {"kind": "Progress", "body": {"job_id": "j", "attempt": 1, "index": 0, "step": 1, "steps": 8}}
 
 
@@ -116,6 +128,11 @@ GOOD = {"kind": "Progress", "body": {"job_id": "j", "attempt": 1, "index": 0, "s
         frame({"kind": "Progress", "body": {**GOOD["body"], "step": "1"}}),
         frame({"kind": "Failed", "body": {"job_id": "j", "attempt": 1, "reason": "bored", "detail": ""}}),
         frame(GOOD, b"raw bytes nobody asked for"),
+        frame(request_with(None), b"raw bytes nobody asked for"),
+        frame(request_with({"png": "", "strength": 0}), b"png"),
+        frame(request_with({"png": "", "strength": 1.5}), b"png"),
+        frame(request_with({"png": "", "strength": "0.5"}), b"png"),
+        frame(request_with({"png": ""}), b"png"),
         frame(b"[" * 100_000),
         frame(GOOD)[:-1],
         frame(GOOD)[:5],

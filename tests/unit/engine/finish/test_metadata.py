@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from engine.finish.encoder import encode
-from engine.finish.metadata import PictureSettings, describe, parse, read_settings
+from engine.finish.metadata import PictureSettings, StartSettings, describe, parse, read_settings
 from engine.request import MAX_SEED, LoraChoice
 
 SHA_A, SHA_B = "a" * 64, "0123456789abcdef" * 4
@@ -35,6 +35,15 @@ def test_the_text_has_the_format_that_other_tools_read() -> None:
         "Steps: 8, Sampler: Euler, CFG scale: 1, Seed: 7, Size: 48x32, Model: Z-Image-Turbo, "
         f'Lora hashes: "sugar: {SHA_A}, anime: {SHA_B}"'
     )
+
+
+def test_a_start_picture_is_named_as_other_tools_name_one() -> None:
+    given = settings(start=StartSettings(SHA_B, 0.3), loras=(LoraChoice("sugar", SHA_A, 0.8),))
+    assert describe(given).endswith(
+        "Size: 48x32, Model: Z-Image-Turbo, Denoising strength: 0.3, "
+        f'Init image hash: {SHA_B}, Lora hashes: "sugar: {SHA_A}"'
+    )
+    assert read_settings(encode(PIXELS, given)) == given
 
 
 @pytest.mark.parametrize(
@@ -70,11 +79,12 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4
     loras=st.lists(
         st.builds(LoraChoice, NAMES, st.sampled_from([SHA_A, SHA_B]), st.floats(-2, 2)), max_size=4
     ),
+    start=st.none() | st.builds(StartSettings, st.just(SHA_B), st.floats(0, 1, exclude_min=True)),
 )
 def test_what_is_described_is_parsed_back(
-    prompt: str, model: str, seed: int, loras: list[LoraChoice]
+    prompt: str, model: str, seed: int, loras: list[LoraChoice], start: StartSettings | None
 ) -> None:
-    given = settings(prompt, model=model, seed=seed, loras=tuple(loras))
+    given = settings(prompt, model=model, seed=seed, loras=tuple(loras), start=start)
     assert parse(describe(given)) == given
 
 
