@@ -11,6 +11,8 @@ STEPS = 8  # forwards of the distilled Turbo model, guidance 0 (model card of Z-
 MAX_PROMPT_TOKENS = 512  # as ZImagePipeline encodes, chat layout included; it cuts off the rest
 MAX_SEED = 2**32 - 1  # the largest seed that other tools read from a picture's settings
 MAX_LORAS = 4  # a stack beyond this only degrades a distilled model
+# The strengths of start pictures.
+VARY_SUBTLE, VARY_STRONG, LARGER, FINAL = 0.4, 0.7, 0.3, 0.6
 
 
 @dataclass(frozen=True, slots=True)

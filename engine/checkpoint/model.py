@@ -38,10 +38,15 @@ FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pi
 BASE_SHIFT = 6.0  # of Z-Image, which needs guidance and some 50 steps; Turbo has 3
 MAX_STEPS, MAX_SHIFT = 50, 100.0
 SHAPE_COUNTS = 4.0  # an error of 1 % in shape counts as much as one of 4 % in area
+LARGER_SIDES = 2  # a picture with a start may have so many times the sides of one from noise …
+MAX_LARGER_AREA_PX = 2048 * 2048  # … within this area: attention is then as long as the products (``priors``)
+LARGER_FACTORS = (2.0, 1.5)  # that people are offered, largest first
+LEAST_GROWTH = 1.2  # in area; less is not worth a picture
+MAX_SIDE_PX = 8192  # the positions the transformer knows
 MAX_DETAIL = 300  # characters of a library's error
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-SidePx = Annotated[int, Field(ge=16, le=8192, multiple_of=16)]  # 8192: the positions the transformer knows
+SidePx = Annotated[int, Field(ge=16, le=MAX_SIDE_PX, multiple_of=16)]
 
 
 class _Limits(BaseModel):
@@ -106,12 +111,52 @@ class ModelInfo:
         return min(allowed, key=lambda size: (_distance(size, shape, native_area), size))
 
     def allows(self, width_px: int, height_px: int) -> bool:
-        """Return whether this size can be drawn."""
+        """Return whether this size can be drawn from noise alone."""
+        return self._fits(width_px, height_px, self.max_side_px, self.max_area_px)
+
+    def allows_with_start(self, width_px: int, height_px: int) -> bool:
+        """Return whether this size can be drawn from an earlier picture, which has the composition."""
+        return self._fits(width_px, height_px, self._largest_side_px, self._largest_area_px)
+
+    def larger_sizes(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
+        """Return the sizes to which a picture can be enlarged, largest first; none if it is the largest.
+
+        They have the picture's shape as nearly as the grid allows, and at most ``LARGER_SIDES`` times its
+        sides and the model's.
+        """
+        found: dict[tuple[int, int], None] = {}
+        for factor in LARGER_FACTORS:
+            size = self._enlarged(width_px, height_px, factor)
+            if size[0] * size[1] >= LEAST_GROWTH * width_px * height_px:
+                found[size] = None
+        return tuple(found)
+
+    def _enlarged(self, width_px: int, height_px: int, factor: float) -> tuple[int, int]:
+        """Return the allowed size nearest to ``factor`` times this one, at most that large."""
+        area = min(factor**2 * width_px * height_px, self._largest_area_px)
+        shape = width_px / height_px
+        most = min(self._largest_side_px, LARGER_SIDES * max(width_px, height_px))
+        sizes = {
+            (width, round(width / shape / self.multiple_px) * self.multiple_px)
+            for width in range(width_px, most + 1, self.multiple_px)
+        }
+        allowed = [size for size in sizes if size[0] * size[1] <= area and self.allows_with_start(*size)]
+        return min(allowed, key=lambda size: (_distance(size, shape, area), size), default=(0, 0))
+
+    def _fits(self, width_px: int, height_px: int, max_side_px: int, max_area_px: int) -> bool:
         sides_fit = all(
-            side % self.multiple_px == 0 and self.min_side_px <= side <= self.max_side_px
+            side % self.multiple_px == 0 and self.min_side_px <= side <= max_side_px
             for side in (width_px, height_px)
         )
-        return sides_fit and width_px * height_px <= self.max_area_px
+        return sides_fit and width_px * height_px <= max_area_px
+
+    @property
+    def _largest_side_px(self) -> int:
+        return min(LARGER_SIDES * self.max_side_px, MAX_SIDE_PX)
+
+    @property
+    def _largest_area_px(self) -> int:
+        return max(self.max_area_px, min(LARGER_SIDES**2 * self.max_area_px, MAX_LARGER_AREA_PX))
 
     def nearest(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
         """Return up to three allowed sizes, nearest first: this one corrected, this shape, the native one."""

@@ -2,7 +2,8 @@
 
 * ``host``            draws jobs, one worker after another
 * ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on;
-                      how long it may be silent, and what it holds of its device
+                      what it holds of its device
+* ``step_watch``      how long a worker may be silent
 * ``report``          the card and its worker as a host sees them
 * ``output``          what a worker prints, as entries of our log
 

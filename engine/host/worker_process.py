@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
@@ -21,6 +20,7 @@ from engine import wire
 from engine.config import TRITON_DIR, EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
 from engine.host.output import WorkerOutput, open_pipe
+from engine.host.step_watch import StepWatch
 from engine.planner.monitor import WorkerShare
 from engine.request import (
     Drawn,
@@ -37,9 +37,6 @@ from engine.request import (
 MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the scheduler too early
 SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
-LEAST_S = 25.0  # of silence; a kernel that must be built first takes about ten seconds
-USUAL_STEPS = 10  # a step that takes longer than so many usual ones counts as hung
-NEWEST = 64  # steps that make the usual one
 OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
 # A worker downloads nothing, so it needs neither tokens nor proxies.
 _SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
@@ -89,41 +86,6 @@ class HeldMemory:
                 self.is_measured = True
             case Failed(reason=FailReason.OUT_OF_MEMORY):
                 self.bytes, self.is_measured = self._weights_bytes, True  # it has freed all other memory
-
-
-class StepWatch:
-    """Measures the steps of one worker.
-
-    Args:
-        most_s: The limit while nothing is measured, and the largest at any time.
-
-    Attributes:
-        limit_s: The longest silence about the job that is being drawn.
-    """
-
-    def __init__(self, most_s: float) -> None:
-        self.limit_s = self._most_s = most_s
-        self._steps_s: deque[float] = deque(maxlen=NEWEST)
-        self._last: tuple[Progress, float] | None = None
-
-    def note(self, event: Event, now_s: float) -> None:
-        """Measure the time between two steps of one picture.
-
-        The first step counts for nothing: it comes after the prompt, a merge, and kernels that are built.
-        """
-        before, self._last = self._last, None
-        if not isinstance(event, Progress):
-            return
-        self._last = (event, now_s)
-        if before is None:
-            return
-        earlier, then_s = before
-        is_next = (earlier.job_id, earlier.attempt, earlier.index, earlier.step + 1) == (
-            event.job_id, event.attempt, event.index, event.step
-        )  # fmt: skip
-        if is_next and earlier.step > 0:
-            self._steps_s.append(now_s - then_s)
-            self.limit_s = min(self._most_s, max(LEAST_S, USUAL_STEPS * max(self._steps_s)))
 
 
 class WorkerProcess:
@@ -257,7 +219,7 @@ class WorkerProcess:
         job = InFlightJob(request)
         self._jobs.append(job)
         if len(self._jobs) == 1:
-            self._time_limit.reschedule(self._loop.time() + self._watch.limit_s)
+            self._time_limit.reschedule(self._loop.time() + self._watch.limit_s(request))
         try:
             while isinstance(event := await job.events.get(), Progress | Drawn):
                 listen(event)
@@ -333,7 +295,8 @@ class WorkerProcess:
                             )
                             self._signal(signal.SIGKILL)
         except TimeoutError:
-            message = f"The worker took no step in {self._watch.limit_s:.0f} s and was ended."
+            limit_s = self._watch.limit_s(self._jobs[0].request)
+            message = f"The worker took no step in {limit_s:.0f} s and was ended."
             self._signal(signal.SIGKILL)
         except WireError as error:
             log.error(
@@ -359,9 +322,11 @@ class WorkerProcess:
         if not isinstance(event, Progress | Drawn):
             self._jobs.remove(job)
         if is_first:
-            self._watch.note(event, self._loop.time())
-            ends_s = self._loop.time() + self._watch.limit_s if self._jobs else None
-            self._time_limit.reschedule(ends_s)
+            now_s = self._loop.time()
+            self._watch.note(job.request, event, now_s)
+            self._time_limit.reschedule(
+                now_s + self._watch.limit_s(self._jobs[0].request) if self._jobs else None
+            )
 
     def _fail_jobs(self, message: str) -> None:
         """End all jobs, because the worker is gone.

@@ -6,17 +6,16 @@ of a picture.
 * Bytes: what the worker keeps between jobs, as it last reported, and a picture's own memory by its size. That
   curve lies above everything measured: a higher value counts at once and is forgotten slowly, because a
   prediction that is too low costs a failed job.
-* Seconds: a step and the rest of a picture, each by size. They follow the newest jobs both ways.
+* Seconds by size: a step, the rest of a picture, and the encoding of a start picture, once for a job. They
+  follow the newest jobs both ways.
 
-Between two measured sizes a curve is a straight line. Sizes above and below follow the prior.
+``priors`` says what holds between and beyond measured sizes, and before anything was measured.
 
 ``CostBook`` keeps the last few models. Both know no clock and no card. The caller saves the book, in a
 thread; a broken file only means learning again.
 """
 
 import importlib.metadata
-from bisect import bisect_left
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -26,6 +25,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.config import Plan, WeightLocation
 from engine.durable import write_file
+from engine.planner.priors import (
+    BYTES_A_LORA,
+    COPY_SHARE,
+    ENCODER_BYTES,
+    REST_S,
+    START_S,
+    STEP_S,
+    along,
+    picture_bytes,
+)
 from engine.request import (
     STEPS,
     Failed,
@@ -35,6 +44,7 @@ from engine.request import (
     Stopped,
     TimeEstimate,
     WorkerInfo,
+    remaining_steps,
 )
 
 log = structlog.get_logger(__name__)
@@ -42,17 +52,6 @@ log = structlog.get_logger(__name__)
 MOST_KEYS = 16  # a host with two cards and a few plans; the key not used for longest is forgotten
 NEWS = 0.1  # a prediction of seconds that changed by more than this part is worth new costs for all who wait
 KEY_CHARS = 400
-
-# Priors. Bytes of a picture beside what stays: stock diffusers in bf16 peaked 1.1 GiB above its 19.1 GiB of
-# weights at 512 x 768 and 2.6 GiB at 1024 x 1024 (H200, 2026-11-22). Seconds: 8.4 a 512 x 768 picture of
-# 8 steps with a LoRA on an A10, the slowest card with published figures.
-FIXED_BYTES = 0.2 * 2**30
-BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
-BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
-COPY_SHARE = 0.56  # of the weights' memory: the merged copy of 11.3 of Z-Image-Turbo's 20.5 GB
-# Seconds as straight lines: the fixed ones, and those of a pixel.
-STEP_S = (0.1 * 2.5e-6 / 1.1 * 512 * 768, 2.5e-6 / 1.1)  # a tenth does not shrink with the picture
-REST_S = (0.5, 0.0)
 
 MARGIN = 0.01  # of the whole prediction of bytes
 BYTES_RATE = 0.02  # part of an overestimate of bytes that one job corrects
@@ -97,9 +96,11 @@ class CostModel(BaseModel):
         lora_bytes: How much of that is LoRAs.
         yields_bytes: How much of that the worker gives up by itself if a job needs it.
         has_merged: Whether a picture with a LoRA was drawn, so that the memory for merging is kept already.
+        has_encoder: Whether a start picture was encoded, so that the encoder is kept already.
         picture_bytes: A picture's own memory.
         doubt: From jobs that ran out of memory: they needed more, but nobody knows how much.
-        step_s, rest_s: Seconds of one step, and of everything else of one picture.
+        step_s, rest_s: Seconds of one step, and of everything else of one picture but its start.
+        start_s: Seconds of encoding a job's start picture.
         ratios: Seconds taken ÷ seconds predicted, of the newest jobs, oldest first.
         jobs: How many people's jobs taught this; 0 after a calibration alone.
     """
@@ -111,17 +112,19 @@ class CostModel(BaseModel):
     lora_bytes: _Bytes = 0
     yields_bytes: _Bytes = 0
     has_merged: bool = False
+    has_encoder: bool = False
     picture_bytes: _Curve = {}
     doubt: Annotated[float, Field(ge=1, le=MAX_DOUBT)] = 1.0
     step_s: _Curve = {}
     rest_s: _Curve = {}
+    start_s: _Curve = {}
     ratios: Annotated[tuple[_Positive, ...], Field(max_length=NEWEST)] = ()
     jobs: Annotated[int, Field(ge=0)] = 0
 
     def restarted(self, weights_bytes: int) -> Self:
         """Note a new worker: it keeps only its weights."""
         fresh = {"weights_bytes": weights_bytes, "kept_bytes": 0, "lora_bytes": 0, "yields_bytes": 0}
-        return self.model_copy(update=fresh | {"has_merged": False})
+        return self.model_copy(update=fresh | {"has_merged": False, "has_encoder": False})
 
     def doubted(self) -> Self:
         """Note a job that ran out of memory."""
@@ -135,6 +138,7 @@ class CostModel(BaseModel):
         keeps_two_copies: bool,
         cache_bytes: int | None,
         extra_bytes: int = 0,
+        has_start: bool = False,
     ) -> int:
         """Predict the most that the worker holds during a job.
 
@@ -144,6 +148,7 @@ class CostModel(BaseModel):
             keeps_two_copies: Whether the first LoRA makes the worker keep a merged copy of the weights.
             cache_bytes: The limit of the LoRAs that the worker keeps; None if unknown.
             extra_bytes: As ``CostBook.predict``.
+            has_start: Whether the job begins with an earlier picture.
         """
         kept = self.kept_bytes or self.weights_bytes
         grows = loras * BYTES_A_LORA + extra_bytes
@@ -151,20 +156,28 @@ class CostModel(BaseModel):
             grows = min(grows, max(cache_bytes, grows) - min(self.lora_bytes, cache_bytes))
         if loras and keeps_two_copies and not self.has_merged:
             grows += round(COPY_SHARE * self.weights_bytes)
-        curve, prior = self.picture_bytes, FIXED_BYTES + BYTES_A_PIXEL * pixels
+        if has_start and not self.has_encoder:
+            grows += ENCODER_BYTES
+        curve, prior = self.picture_bytes, picture_bytes(pixels)
         smaller = (curve[size] for size in curve if size <= pixels)  # a picture needs no less than these
-        own = max([_along(curve, pixels, (prior, 0.0)), *smaller])
-        own += BYTES_A_PIXEL * max(0, pixels - max(curve, default=pixels))
+        own = max([along(curve, pixels, (prior,)), *smaller])
+        own += max(0.0, prior - picture_bytes(max(curve, default=pixels)))
         measured = 1 + MARGIN if curve else 1.0
         return round((kept + grows + own * self.doubt) * measured)
 
     def picture_s(self, pixels: int, steps: int) -> float:
-        """Predict the seconds of one picture."""
-        return steps * _along(self.step_s, pixels, STEP_S) + _along(self.rest_s, pixels, REST_S)
+        """Predict the seconds of one picture that takes so many steps."""
+        return steps * along(self.step_s, pixels, STEP_S) + along(self.rest_s, pixels, REST_S)
+
+    def job_s(self, pixels: int, steps: int, count: int, *, has_start: bool) -> float:
+        """Predict the seconds of a job whose pictures each take so many steps."""
+        start_s = along(self.start_s, pixels, START_S) if has_start else 0.0
+        return count * self.picture_s(pixels, steps) + start_s
 
     def learned(self, request: RenderRequest, outcome: Finished, *, is_job: bool = True) -> Self:
         """Learn from a job, or from a picture that nobody waits for: of that, a job replaces the seconds."""
         pixels, timings = request.width_px * request.height_px, outcome.timings
+        taken, has_start = request.steps_taken, request.start is not None
         total_s = sum(astuple(timings))
         changes: dict[str, Any] = {}
         values: dict[str, float] = {}  # of the curves, at this size
@@ -179,51 +192,29 @@ class CostModel(BaseModel):
                 "lora_bytes": min(outcome.lora_bytes, kept),
                 "yields_bytes": min(outcome.yields_bytes, kept),
                 "has_merged": self.has_merged or bool(request.loras),
+                "has_encoder": self.has_encoder or has_start,
                 "doubt": self.doubt - BYTES_RATE * (self.doubt - 1),
             }
         if is_job:
             changes["jobs"] = self.jobs + 1
         if is_job and self.jobs:
-            predicted_s = self.picture_s(pixels, request.steps) * request.count
+            predicted_s = self.job_s(pixels, taken, request.count, has_start=has_start)
             changes["ratios"] = (*self.ratios, max(MIN_S, total_s) / predicted_s)[-NEWEST:]
         if is_job or not self.jobs:
-            step_s = timings.denoise_s / (request.count * request.steps)
-            rest_s = (total_s - timings.denoise_s) / request.count
+            step_s = timings.denoise_s / (request.count * taken)
+            rest_s = (total_s - timings.denoise_s - timings.start_s) / request.count
+            measured = [("step_s", self.step_s, STEP_S, step_s), ("rest_s", self.rest_s, REST_S, rest_s)]
+            if has_start:
+                measured.append(("start_s", self.start_s, START_S, timings.start_s))
             rate = SECONDS_RATE if self.jobs else 1.0
-            for name, curve, prior, measured in (
-                ("step_s", self.step_s, STEP_S, step_s),
-                ("rest_s", self.rest_s, REST_S, rest_s),
-            ):
-                known = _along(curve, pixels, prior)
+            for name, curve, prior, seconds in measured:
+                known = along(curve, pixels, prior)
                 weight = rate if pixels in curve else max(rate, 0.5)  # a new size teaches more
-                values[name] = max(MIN_S, known + weight * (measured - known))
+                values[name] = max(MIN_S, known + weight * (seconds - known))
         for name, value in values.items():
             points = {size: known for size, known in getattr(self, name).items() if size != pixels}
             changes[name] = dict([*points.items(), (pixels, value)][-MOST_SIZES:])
         return self.model_copy(update=changes)
-
-
-def _along(curve: Mapping[int, float], pixels: int, prior: tuple[float, float]) -> float:
-    """Return the value at this size, on the straight line between the two nearest sizes.
-
-    Outside the measured sizes the nearest one counts, scaled as the prior is.
-
-    Args:
-        curve: The measured values.
-        pixels: The size.
-        prior: A straight line: its fixed value, and that of a pixel.
-    """
-    fixed, a_pixel = prior
-    if not curve:
-        return fixed + a_pixel * pixels
-    sizes = sorted(curve)
-    nearest = min(max(pixels, sizes[0]), sizes[-1])
-    index = bisect_left(sizes, nearest)
-    above, below = sizes[index], sizes[max(0, index - 1)]
-    value = curve[above]
-    if below < nearest < above:
-        value = curve[below] + (curve[above] - curve[below]) * (nearest - below) / (above - below)
-    return value * ((fixed + a_pixel * pixels) / (fixed + a_pixel * nearest))
 
 
 class _File(BaseModel):
@@ -320,21 +311,27 @@ class CostBook:
         loras: int,
         steps: int = STEPS,
         *,
+        strength: float | None = None,
         extra_bytes: int = 0,
     ) -> Cost:
         """Predict a job of ``count`` pictures of this size with ``loras`` LoRAs.
 
-        ``extra_bytes`` is what these take of the card beyond ``BYTES_A_LORA`` each.
+        ``strength`` is that of its start picture, None without one; ``extra_bytes`` is what the LoRAs take of
+        the card beyond ``BYTES_A_LORA`` each.
         """
         model, plan, pixels = self._model, self._plan, width_px * height_px
+        has_start = strength is not None
+        taken = steps if strength is None else remaining_steps(steps, strength)
         most = model.bytes_of(
             pixels,
             loras,
             extra_bytes=extra_bytes,
             keeps_two_copies=plan is not None and plan.base is WeightLocation.CARD,
             cache_bytes=plan.lora_cache_bytes if plan else None,
+            has_start=has_start,
         )
-        return Cost(most, count * model.picture_s(pixels, steps), max(1, most - model.yields_bytes))
+        seconds = model.job_s(pixels, taken, count, has_start=has_start)
+        return Cost(most, seconds, max(1, most - model.yields_bytes))
 
     def estimate_of(self, seconds: float) -> TimeEstimate | None:
         """Convert summed predictions into a range of seconds; None while no job was measured."""
@@ -364,7 +361,7 @@ class CostBook:
                 self._model = self._model.learned(request, outcome, is_job=is_job)
             case Failed(reason=FailReason.OUT_OF_MEMORY):
                 self._model = self._model.doubted()
-        size = request.width_px * request.height_px, request.steps
+        size = request.width_px * request.height_px, request.steps_taken
         now_s, before_s = self._model.picture_s(*size), self._priced.picture_s(*size)
         if abs(now_s - before_s) > NEWS * before_s:
             self._priced = self._model

@@ -15,7 +15,7 @@ from bot.commands.text import normalize
 from bot.commands.values import LoraWish
 from bot.errors import LoraBeingChecked, UnknownLora
 from bot.outcomes import LoraSummary
-from engine.planner.cost import BYTES_A_LORA
+from engine.planner.priors import BYTES_A_LORA
 from engine.request import LoraChoice
 from engine.shelf import LoraFile, Shelf
 

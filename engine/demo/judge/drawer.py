@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -13,7 +14,7 @@ from engine.config import Plan
 from engine.demo.networks import LORAS, NATIVE, WEIGHTS
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
-from engine.request import Drawn, Event, LoraChoice, RenderRequest
+from engine.request import Drawn, Event, LoraChoice, RenderRequest, StartPicture
 from engine.shelf import read_shelf
 from engine.worker.failures import describe_failure
 from engine.zimage.device import choose_placement
@@ -42,21 +43,39 @@ class Drawer:
 
     def draw(self, prompts: Sequence[str], lora: str = "") -> Tensor:
         """Draw one picture per prompt, the i-th with seed i → float [B, 3, H, W], 0 … 1."""
-        return torch.stack([self._drawn(prompt, seed, lora) for seed, prompt in enumerate(prompts)])
-
-    def close(self) -> None:
-        """End the pipeline's threads."""
-        self._pipeline.close()
-
-    def _drawn(self, prompt: str, seed: int, lora: str) -> Tensor:
-        loras = (self._choices[lora],) if lora else ()
-        request = RenderRequest(
-            "judge", 1, prompt, width_px=NATIVE[0], height_px=NATIVE[1], seed=seed, loras=loras
+        return torch.stack(
+            [
+                torch.from_numpy(opened(self.draw_file(prompt, seed, lora)).copy()).permute(2, 0, 1).float()
+                / 255
+                for seed, prompt in enumerate(prompts)
+            ]
         )
+
+    def draw_file(
+        self,
+        prompt: str,
+        seed: int,
+        lora: str = "",
+        *,
+        size: tuple[int, int] = NATIVE,
+        start: StartPicture | None = None,
+    ) -> bytes:
+        """Draw one picture → its PNG file."""
+        loras = (self._choices[lora],) if lora else ()
+        width, height = size
+        request = RenderRequest("judge", 1, prompt, width, height, seed, loras=loras, start=start)
         events: list[Event] = []
         reporter = JobReporter(request, events.append, describe_failure)
         reporter.report_end(self._pipeline.draw(request, reporter, lambda: False))
         reporter.wait()
         (drawn,) = (event for event in events if isinstance(event, Drawn))
-        pixels = np.asarray(Image.open(io.BytesIO(drawn.picture.png)).convert("RGB"))
-        return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+        return drawn.picture.png
+
+    def close(self) -> None:
+        """End the pipeline's threads."""
+        self._pipeline.close()
+
+
+def opened(png: bytes) -> npt.NDArray[np.uint8]:
+    """Return the pixels of a file: (height, width, 3)."""
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))

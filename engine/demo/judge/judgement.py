@@ -68,11 +68,12 @@ def judge(
             reference = reference or pictures
             shown = [style_accuracy(probe, *own) for own in zip(pictures[1:], SHELF, strict=True)]
             yield Judgement(
-                weight_format, placement, _obedience(probe, asked, pictures[0]), sum(shown) / len(shown),
+                weight_format, placement, obedience(probe, asked, pictures[0]), sum(shown) / len(shown),
                 has_same_pixels=all(map(torch.equal, pictures, reference)),
             )  # fmt: skip
 
 
-def _obedience(probe: Probe, asked: EvaluationSet, pictures: Tensor) -> float:
+def obedience(probe: Probe, asked: EvaluationSet, pictures: Tensor) -> float:
+    """Return the share of the traits asked for that the probe sees, 0 … 1."""
     scores = score_traits(probe, asked, pictures).values()
     return sum(score.seen for score in scores) / sum(score.asked for score in scores)

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.zimage.vae.blocks import NormSilu, ResidualBlock, VaeHalf
+from engine.zimage.vae.blocks import Attention, NormSilu, ResidualBlock, VaeHalf
 from engine.zimage.vae.decoder import Upsampler
 from engine.zimage.vae.encoder import Downsampler
 
 STRIP_NUMBERS = 2**24  # of one tensor: 32 MiB in bfloat16
+SCORES_A_NUMBER = 16  # of attention, for each number of a strip: 512 MiB in bfloat16
 Norm = Callable[[Tensor], Tensor]
 
 
@@ -27,6 +28,8 @@ def run_in_strips(half: VaeHalf, x: Tensor, strip_numbers: int = STRIP_NUMBERS) 
     for layer in layers:
         if isinstance(layer, ResidualBlock):
             x = _residual(layer, x, strip_numbers)
+        elif isinstance(layer, Attention):
+            x = _attended(layer, x, strip_numbers)
         elif isinstance(layer, Upsampler):
             x = _upsampled(layer, x, strip_numbers)
         elif isinstance(layer, Downsampler):
@@ -43,6 +46,19 @@ def _residual(block: ResidualBlock, x: Tensor, strip_numbers: int) -> Tensor:
         rows = x[:, :, start:end]
         y[:, :, start:end] += rows if block.conv_shortcut is None else block.conv_shortcut(rows)
     return y
+
+
+def _attended(attention: Attention, x: Tensor, strip_numbers: int) -> Tensor:
+    """Attend from some places at a time: a card without the right kernel holds a score for each pair."""
+    places = attention.group_norm(x.flatten(2)).transpose(1, 2)
+    key, value = (each(places)[:, None] for each in (attention.to_k, attention.to_v))
+    count = max(1, SCORES_A_NUMBER * strip_numbers // places.shape[1])
+    mixed = [
+        nn.scaled_dot_product_attention(attention.to_q(some)[:, None], key, value)[:, 0]
+        for some in places.split(count, dim=1)
+    ]
+    out: Tensor = attention.to_out[0](torch.cat(mixed, dim=1))
+    return out.transpose(1, 2).reshape(x.shape) + x
 
 
 def _upsampled(upsampler: Upsampler, x: Tensor, strip_numbers: int) -> Tensor:

@@ -92,6 +92,54 @@ def test_rounding_never_goes_beyond_the_largest_area(shape: tuple[int, int]) -> 
     assert all(TURBO.allows(*size) for size in TURBO.nearest(*shape))
 
 
+@pytest.mark.parametrize(
+    ("size", "larger"),
+    [
+        ((1024, 1024), [(2048, 2048), (1536, 1536)]),
+        ((512, 768), [(1024, 1536), (768, 1152)]),
+        ((832, 464), [(1664, 928), (1232, 688)]),
+        ((1024, 1536), [(1664, 2496), (1536, 2304)]),  # the area ends before the sides
+        ((256, 1536), [(512, 3072), (384, 2304)]),
+        ((2048, 2048), []),
+        ((1664, 2496), []),
+        ((1536, 1536), [(2048, 2048)]),
+    ],
+)
+def test_a_picture_can_be_enlarged_to_twice_its_sides(
+    size: tuple[int, int], larger: list[tuple[int, int]]
+) -> None:
+    assert TURBO.larger_sizes(*size) == tuple(larger)
+
+
+def test_the_built_in_model_enlarges_once() -> None:
+    built_in = read_model(model_module.BUILT_IN_WEIGHTS)
+    assert built_in.larger_sizes(128, 192)[0] == (256, 384)
+    assert built_in.larger_sizes(256, 384) == ()
+
+
+@pytest.mark.parametrize("model", [TURBO, SMALL])
+@given(ratio_w=st.integers(1, 100), ratio_h=st.integers(1, 100))
+def test_larger_sizes_have_the_pictures_shape_and_are_allowed_with_a_start_alone(
+    model: ModelInfo, ratio_w: int, ratio_h: int
+) -> None:
+    width, height = model.fit(ratio_w, ratio_h)
+    sizes = model.larger_sizes(width, height)
+    assert sizes, "every size from noise can be enlarged"
+    assert list(sizes) == sorted(sizes, key=math.prod, reverse=True)
+    for larger in sizes:
+        assert model.allows_with_start(*larger)
+        assert width * height < math.prod(larger) <= 4 * width * height
+        assert math.isclose(larger[0] / larger[1], width / height, rel_tol=0.06)
+    assert model.allows_with_start(width, height)
+
+
+@pytest.mark.parametrize("size", [(2064, 2048), (520, 520), (240, 512), (3088, 256), (16, 16)])
+def test_a_start_does_not_make_every_size_possible(size: tuple[int, int]) -> None:
+    assert not TURBO.allows_with_start(*size)
+    assert TURBO.allows_with_start(2048, 2048)
+    assert not TURBO.allows(2048, 2048)
+
+
 def test_the_nearest_size_is_the_corrected_one() -> None:
     assert TURBO.nearest(519, 775)[0] == (512, 768)
     assert TURBO.nearest(2000, 3000)[0] == (1024, 1536)
