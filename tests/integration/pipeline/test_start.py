@@ -79,8 +79,7 @@ def test_the_strength_decides_how_far_a_picture_is_from_its_start(draw: Any, fir
     strengths = (0.1, 0.3, 0.5, 0.8)
     drawn = [draw("black", seed=8, start=StartPicture(first, strength)).pngs[0] for strength in strengths]
     distances = [difference(png, first) for png in drawn]
-    assert distances == sorted(distances)
-    assert 2 * distances[0] < distances[-1]
+    assert distances == sorted(set(distances))
 
 
 def test_the_whole_strength_is_noise_alone(draw: Any, first: bytes) -> None:
