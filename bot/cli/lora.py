@@ -19,6 +19,7 @@ from rich.table import Table
 from bot.checks.checks import Level
 from bot.cli.screen import Screen, add_row
 from bot.commands.text import normalize
+from bot.languages import title_of
 from bot.messages import N_, format_error, text
 from bot.settings import Settings
 from engine.checkpoint.contents import linear_shapes, vector_lengths
@@ -96,7 +97,14 @@ async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
         table.add_column(text(title, locale), overflow="fold")
     for file in shelf.files.values():
         size = in_mib(file.bytes)
-        cells = (file.name, file.titles.get(locale, ""), file.trigger, str(file.rank), size, file.sha256[:12])
+        cells = (
+            file.name,
+            title_of(file.titles, locale),
+            file.trigger,
+            str(file.rank),
+            size,
+            file.sha256[:12],
+        )
         add_row(table, cells)
     out.print(table)
     for each in shelf.rejected:
@@ -304,7 +312,7 @@ def _print_facts(
 def _stated(sidecar: Sidecar, locale: str) -> list[tuple[str, str]]:
     """Return what the sidecar states, by the names of its fields."""
     usual = _plain(asdict(Sidecar()))
-    rows = [(N_("title"), sidecar.titles.get(locale) or sidecar.titles.get("en", ""))]
+    rows = [(N_("title"), title_of(sidecar.titles, locale))]
     for name, value in _plain(asdict(sidecar)).items():
         if name == "helpers":
             value = [f"{helper.name}:{helper.weight:g}" for helper in sidecar.helpers]

@@ -24,6 +24,7 @@ from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraSwitch
 from bot.desk.shelf.trials import TRIAL_S
 from bot.errors import NotUnderstood
+from bot.languages import is_chinese
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
 from bot.settings import Settings
@@ -118,7 +119,8 @@ async def demo(settings: Settings) -> int:
         page = _create_web_chat(application)
         async with serve_chats(application, [console, page]):
             info = await _wait_for_worker(application)
-            answer = await console.say(FIRST_MESSAGE[settings.language], user_name="a member", is_host=False)
+            first = FIRST_MESSAGE["zh-CN" if is_chinese(settings.language) else "en"]
+            answer = await console.say(first, user_name="a member", is_host=False)
             if answer.exit_code:
                 return answer.exit_code
             _print_stages(settings.language, info.load_s, timed)

@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from bot.languages import is_chinese
+
 USAGE_ERROR = 2
 UsageError: type[Any] = typer.BadParameter.__mro__[1]  # typer does not export it
 _NO_COMMAND = re.compile(r"No such command '(.*?)'")
@@ -105,7 +107,7 @@ def _suggest(names: Sequence[str], locale: str) -> str:
 
     if not names:
         return ""
-    space = "" if locale == "zh-CN" else " "
+    space = "" if is_chinese(locale) else " "
     return space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(names))
 
 

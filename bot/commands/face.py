@@ -1,5 +1,7 @@
 """The suggestions for each face slot, in Chinese and English."""
 
+from bot.languages import is_chinese
+
 SUGGESTED: dict[str, tuple[tuple[str, str], ...]] = {
     "skin": (
         ("清透水光肌", "dewy skin"),
@@ -36,7 +38,7 @@ The built-in model knows all of them, so that a newcomer sees the effect of a sl
 
 def suggestions(slot: str, typed: str = "", locale: str = "en") -> tuple[str, ...]:
     """Return the suggestions for a slot that contain the typed text, in this language."""
-    column = 0 if locale == "zh-CN" else 1
+    column = 0 if is_chinese(locale) else 1
     wanted = typed.strip().casefold()
     return tuple(
         pair[column]

@@ -19,8 +19,9 @@ from rapidfuzz import fuzz, process
 
 from bot.commands import marks
 from bot.commands.table import SUGAR_OPTIONS, UNSUPPORTED, Option, OptionKind
-from bot.commands.text import normalize, simplified
+from bot.commands.text import normalize
 from bot.errors import FixedSteps, MissingValue, PersonError, UnknownFlag
+from bot.languages import typed_forms
 
 NEAREST = 3  # suggestions in one message
 _ALIKE_PERCENT = 60
@@ -252,7 +253,9 @@ def _unknown_flag(typed: str, name: str, known: Iterable[str]) -> UnknownFlag:
         return FixedSteps(flag=typed)
     if kind:
         return kind(flag=typed)
-    words = [word for word in known if len(word) > 1 and word == simplified(word)]
+    names = list(known)
+    variants = {form for word in names for form in typed_forms(word) if form != word}
+    words = [word for word in names if len(word) > 1 and word not in variants]
     close = nearest(name, words)
     if len(name) == 1:
         close = tuple(word for word in words if word.startswith(name))[:NEAREST]

@@ -28,7 +28,7 @@ from bot.commands.reading import (
     words_of,
 )
 from bot.commands.table import COMMANDS, FACE_SLOTS, CommandEntry
-from bot.commands.text import clean, normalize, traditional
+from bot.commands.text import clean, normalize
 from bot.commands.values import (
     Cancel,
     Command,
@@ -46,6 +46,7 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.errors import EmptyPrompt, PersonError, TooManyLoras, UnknownCommand
+from bot.languages import typed_forms
 from engine.request import MAX_LORAS
 
 MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
@@ -112,7 +113,7 @@ def _names_of(entry: CommandEntry) -> tuple[str, ...]:
 
 def _in_both_scripts(*words: str) -> tuple[str, ...]:
     """Return the words, and the Chinese ones in Traditional characters too."""
-    return tuple(dict.fromkeys([*words, *map(traditional, words)]))
+    return tuple(dict.fromkeys(form for word in words for form in typed_forms(word)))
 
 
 _NAMED = {normalize(name): entry for entry in COMMANDS for name in _names_of(entry)}

@@ -1,4 +1,4 @@
-"""Cleans and compares text, converts command words to Traditional characters, composes final prompts."""
+"""Cleans and compares text, composes final prompts."""
 
 import re
 from collections.abc import Sequence
@@ -14,11 +14,6 @@ _DROPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202
 _CLEANED = str.maketrans(_DROPPED | {"\n": " ", "\r": " ", "\t": " "})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")
-# The characters of ``table`` in the form that Taiwan uses, one for one.
-_SIMPLIFIED = "种张数权强随机肤红妆仅画图额余务关联绑账号帮么换这里风无质显许详检读删链页选编辑变举报开"
-_TRADITIONAL = "種張數權強隨機膚紅妝僅畫圖額餘務關聯綁帳號幫麼換這裡風無質顯許詳檢讀刪鏈頁選編輯變舉報開"
-_TO_TRADITIONAL = str.maketrans(_SIMPLIFIED, _TRADITIONAL)
-_TO_SIMPLIFIED = str.maketrans(_TRADITIONAL, _SIMPLIFIED)
 
 
 def clean(text: str, *, limit: int | None = None) -> str:
@@ -32,16 +27,6 @@ def clean(text: str, *, limit: int | None = None) -> str:
     if limit is not None and len(text) > limit:
         raise TextTooLong(length=len(text), limit=limit)
     return _LONE_SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").translate(_CLEANED)).strip()
-
-
-def traditional(word: str) -> str:
-    """Return the word in Traditional characters."""
-    return word.translate(_TO_TRADITIONAL)
-
-
-def simplified(word: str) -> str:
-    """Return the word in Simplified characters."""
-    return word.translate(_TO_SIMPLIFIED)
 
 
 @dataclass(frozen=True, slots=True)

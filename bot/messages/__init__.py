@@ -13,8 +13,9 @@ time. The functions return plain text that contains people's own words; each cha
 Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """
 
+from bot.languages import LOCALES, locale_of
 from bot.messages.answers import format_history_entry, format_outcome, picture_of
-from bot.messages.catalogue import LOCALES, N_, Times, format_time, locale_of, shorten, text
+from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
 from bot.messages.iterating.answers import edit_invitation
 from bot.messages.jobs import (

@@ -2,6 +2,7 @@
 
 from bot.commands.reading import format_link_code
 from bot.commands.values import Help
+from bot.languages import is_chinese
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.iterating.answers import format_continued
@@ -122,7 +123,7 @@ def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
         N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
     )
     notes = [format_note(each, locale) for each in receipt.notes]
-    return "\n".join([("" if locale == "zh-CN" else " ").join(first), join_facts(facts), paid, *notes])
+    return "\n".join([("" if is_chinese(locale) else " ").join(first), join_facts(facts), paid, *notes])
 
 
 def _history(history: History, locale: str) -> str:

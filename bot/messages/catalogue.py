@@ -11,9 +11,9 @@ from typing import Literal
 
 from babel.messages.pofile import read_po
 
+from bot.languages import in_script, is_chinese
 from engine.request import TimeEstimate
 
-LOCALES = ("en", "zh-CN")
 Times = Literal["utc", "local", "discord"] | tzinfo
 """How a point in time is written: in UTC; in this machine's time zone; as Discord's markup, which the
 reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
@@ -22,7 +22,6 @@ PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "c
 MINUTES_FROM_S = 90
 MAX_FACT_CHARS = 60  # of people's own text in a sentence; one line on a phone
 
-_LIST_SEPARATORS = {"en": ", ", "zh-CN": "、"}
 _NEVER_SHORTENED = frozenset(
     {
         "about",
@@ -51,20 +50,15 @@ def N_(msgid: str) -> str:
     return msgid
 
 
-def locale_of(code: str | None) -> str:
-    """Return our locale for a platform's language code: ``zh-hans``, ``zh_CN``, ``en-US``, … or nothing."""
-    return "zh-CN" if (code or "").lower().replace("_", "-").split("-")[0] == "zh" else "en"
-
-
 def text(msgid: str, locale: str, **facts: object) -> str:
     """Return one sentence in a locale.
 
     Args:
         msgid: The English sentence, with a ``{fact}`` for each fact.
-        locale: One of ``LOCALES``; any other gives English.
+        locale: One of ``bot.languages.LOCALES``.
         facts: Text is shortened to one line, tuples become lists, pairs of numbers sizes: ``512 × 768``.
     """
-    sentence = _TRANSLATIONS.get(locale, {}).get(msgid, msgid)
+    sentence = in_script(_CHINESE.get(msgid, msgid), locale) if is_chinese(locale) else msgid
     return sentence.format_map(_Facts((key, format_fact(fact, locale, key)) for key, fact in facts.items()))
 
 
@@ -80,7 +74,8 @@ def format_fact(fact: object, locale: str, key: str = "") -> str:
         case (int() as width_px, int() as height_px):
             return f"{width_px} × {height_px}"
         case list() | tuple():
-            return _LIST_SEPARATORS.get(locale, ", ").join(format_fact(part, locale, key) for part in fact)
+            separator = "、" if is_chinese(locale) else ", "
+            return separator.join(format_fact(part, locale, key) for part in fact)
         case _:
             return str(fact)
 
@@ -140,10 +135,11 @@ class _Facts(dict[str, str]):
         return "…"
 
 
-def _read_catalogue(po_name: str) -> dict[str, str]:
-    with Path(__file__).with_name(po_name).open("rb") as po:
+def read_catalogue() -> dict[str, str]:
+    """Return the Chinese of each English sentence. Blocking."""
+    with Path(__file__).with_name("zh_CN.po").open("rb") as po:
         catalogue = read_po(po)
     return {str(message.id): str(message.string) for message in catalogue if message.id and message.string}
 
 
-_TRANSLATIONS = {"zh-CN": _read_catalogue("zh_CN.po")}  # at import: later it would block the event loop
+_CHINESE = read_catalogue()  # at import: later it would block the event loop

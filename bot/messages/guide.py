@@ -21,6 +21,7 @@ from bot.commands.values import (
     Repeat,
     Reroll,
 )
+from bot.languages import in_script, is_chinese
 from bot.messages.catalogue import N_, text
 
 BUTTON_LABELS = {
@@ -80,7 +81,7 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
 def _vocabulary(lines: Sequence[str], locale: str) -> list[str]:
     if not lines:
         return []
-    words = ("；" if locale == "zh-CN" else "; ").join(lines)
+    words = ("；" if is_chinese(locale) else "; ").join(lines)
     return ["", text(N_("This bot draws with the small built-in model, which knows:"), locale), words]
 
 
@@ -114,4 +115,4 @@ def _face_line(locale: str) -> str:
 
 
 def _name_of(option: Option, locale: str) -> str:
-    return option.word if locale == "zh-CN" else option.name
+    return in_script(option.word, locale) if is_chinese(locale) else option.name

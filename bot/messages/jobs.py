@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from bot.languages import is_chinese
 from bot.messages.catalogue import N_, format_countdown, format_duration, format_fact, join_facts, text
 from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.loras.stacks import format_stack_note
@@ -207,7 +208,7 @@ def _unusual_end(job_result: JobResult, locale: str) -> str:
         sentences.append(text(N_("Drawn before that: {done} of {count}."), locale, **facts))
     if job_result.refund:
         sentences.append(text(N_("Credits refunded: {refund}."), locale, refund=job_result.refund))
-    return ("" if locale == "zh-CN" else " ").join(sentences)
+    return ("" if is_chinese(locale) else " ").join(sentences)
 
 
 def format_note(note: Note, locale: str) -> str:

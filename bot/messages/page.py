@@ -2,7 +2,7 @@
 
 from bot.messages.catalogue import N_, text
 
-LANGUAGES = {"en": "English", "zh-CN": "中文"}
+LANGUAGES = {"en": "English", "zh-CN": "简体", "zh-TW": "繁體"}
 """Each language's own name."""
 
 PAGE = {

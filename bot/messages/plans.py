@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from bot.languages import is_chinese
 from bot.messages.catalogue import N_, Times, format_time, join_facts, text
 from bot.messages.details import translate_detail
 from engine.formatting import in_gib
@@ -58,7 +59,7 @@ def format_plan(reason: PlanReason, locale: str) -> str:
     kind = "tiles" if reason.facts["tiles"] else ""
     sentence = text(SENTENCES[kind], locale, **{**facts, **parts})
     hint = text(HINTS[reason.hint], locale, **facts) if reason.hint else ""
-    return f"{sentence}{'' if locale == 'zh-CN' else ' '}{hint}".rstrip()
+    return f"{sentence}{'' if is_chinese(locale) else ' '}{hint}".rstrip()
 
 
 def format_no_plan(refusal: NoPlan, locale: str) -> str:
@@ -150,7 +151,7 @@ def format_card(report: CardReport, locale: str, times: Times) -> str:
     state = text(STATES[report.state], locale)
     if report.loading_s is not None:
         seconds = text(N_("A start takes about {seconds} s."), locale, seconds=round(report.loading_s))
-        state = f"{state}{'' if locale == 'zh-CN' else ' '}{seconds}"
+        state = f"{state}{'' if is_chinese(locale) else ' '}{seconds}"
     lines = [join_facts(facts), state]
     if report.default_lora:
         lines.append(text(N_("Default LoRA here: {name}"), locale, name=report.default_lora))

@@ -4,6 +4,7 @@ import os
 
 from bot import errors
 from bot.commands.table import SUGAR_OPTIONS
+from bot.languages import is_chinese
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
 from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
@@ -201,7 +202,7 @@ def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> 
     nearest = getattr(error, "facts", {}).get("nearest")
     if not nearest:
         return sentence
-    space = "" if locale == "zh-CN" else " "
+    space = "" if is_chinese(locale) else " "
     return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
 
 

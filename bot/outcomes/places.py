@@ -35,7 +35,7 @@ class CommandContext:
         event_id: The platform's id of this message or press; the same id twice makes one job.
         user_id: The platform's id of the person.
         user_name: The name to display; it does not identify the person.
-        locale: ``en`` or ``zh-CN``.
+        locale: One of ``bot.languages.LOCALES``.
         space_id: The Discord guild, for allow-lists; empty elsewhere.
         space_locale: The language of that guild, like ``locale``; empty if the platform names none.
         is_group: Several people read the answer.

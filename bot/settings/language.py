@@ -4,15 +4,17 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from bot.languages import locale_of
+
 LANGUAGE = "SUGARBOT_LANGUAGE"  # the setting ``language``
 SHORT = "SUGARBOT_LANG"
 _VARIABLES = (SHORT, "LC_ALL", "LC_MESSAGES", "LANG")
 
 
 def default_language(environ: Mapping[str, str]) -> str:
-    """Return the language without a setting: ``SUGARBOT_LANG``, else the system's; ``en`` or ``zh-CN``."""
+    """Return the language without a setting: ``SUGARBOT_LANG``, else the system's."""
     code = next((environ[name] for name in _VARIABLES if environ.get(name)), "")
-    return _locale_of(code)
+    return locale_of(code)
 
 
 def expected_language(path: Path | None, environ: Mapping[str, str]) -> str:
@@ -23,14 +25,9 @@ def expected_language(path: Path | None, environ: Mapping[str, str]) -> str:
         environ: The environment.
     """
     if environ.get(LANGUAGE):
-        return _locale_of(environ[LANGUAGE])
+        return locale_of(environ[LANGUAGE])
     try:
         written = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("language") if path else None
     except (OSError, ValueError):
         written = None
-    return _locale_of(written) if isinstance(written, str) else default_language(environ)
-
-
-def _locale_of(code: str) -> str:
-    """Return zh-CN for every Chinese code, such as ``zh_CN.UTF-8``, and en for all others."""
-    return "zh-CN" if code.lower().replace("_", "-").split(".")[0].split("-")[0] == "zh" else "en"
+    return locale_of(written) if isinstance(written, str) else default_language(environ)

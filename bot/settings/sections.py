@@ -243,7 +243,7 @@ class Settings(Section):
     """All settings. Paths are relative to the working directory."""
 
     data_dir: _Folder = Path("var")
-    language: Annotated[Literal["en", "zh-CN"], _must_be("en or zh-CN", "zh-CN")] = "en"
+    language: Annotated[Literal["en", "zh-CN", "zh-TW"], _must_be("en, zh-CN or zh-TW", "zh-CN")] = "en"
     hosts: Annotated[
         tuple[_PersonId, ...],
         BeforeValidator(_listed),

@@ -151,11 +151,11 @@ def read_prompt(prompt: str) -> PromptReading:
 
 
 def vocabulary(locale: str) -> tuple[str, ...]:
-    """Return what the model can draw, one line per trait; in Chinese for ``zh-CN``, else in English."""
-    rows = {**(ZH if locale == "zh-CN" else EN)}
-    colours, cuts = (HAIR_ZH, CUT_ZH) if locale == "zh-CN" else (HAIR_EN, CUT_EN)
+    """Return what the model can draw, one line per trait; in Chinese unless ``locale`` is ``en``."""
+    rows = {**(ZH if locale != "en" else EN)}
+    colours, cuts = (HAIR_ZH, CUT_ZH) if locale != "en" else (HAIR_EN, CUT_EN)
     usual = [_usual(values.values()) for values in (*rows.values(), colours, cuts)]
-    if locale == "zh-CN":
+    if locale != "en":
         return tuple("、".join(words) for words in usual)
     usual[-2] = tuple(f"{colour} hair" for colour in usual[-2])
     return tuple(_shared_noun(words) for words in usual)

@@ -26,6 +26,7 @@ from bot.chats.discord_.incoming.interactions import InteractionHandler
 from bot.chats.discord_.library_internals import CommandTree, Interaction, menu_payload, set_parameters
 from bot.commands.face import SUGGESTED
 from bot.commands.table import COMMANDS, CommandEntry, Option, OptionKind, Right
+from bot.languages import in_script
 from engine.durable import write_file
 
 Choice = app_commands.Choice[str | int | float]
@@ -87,7 +88,9 @@ class MenuTranslator(app_commands.Translator):
         """The Chinese for a name or description; None if it is the same or unknown."""
         if locale not in CHINESE:
             return None
-        translation = string.extras.get("word") or messages.text(string.message, "zh-CN")
+        code = messages.locale_of(locale.value)
+        word = string.extras.get("word")
+        translation = in_script(word, code) if word else messages.text(string.message, code)
         return None if translation == string.message else str(translation)
 
 

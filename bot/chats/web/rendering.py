@@ -25,6 +25,7 @@ from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
 from bot.commands import buttons
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT
 from bot.errors import SugarbotError
+from bot.languages import is_chinese, title_of
 from bot.messages import (
     LOCALES,
     button_label,
@@ -136,7 +137,7 @@ def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary,
         locale,
         conversation=render_conversation(conversation),
         card=card,
-        loras=[(lora.name, title_of(lora, locale), lora.weight) for lora in loras],
+        loras=[(lora.name, lora_title(lora, locale), lora.weight) for lora in loras],
         languages=[(code, LANGUAGES[code]) for code in LOCALES],
         shapes=("", *SHAPES),
         max_weight=MAX_WEIGHT,
@@ -153,7 +154,8 @@ def render_redirect(locale: str) -> str:
 def render_conversation(conversation: Conversation) -> str:
     """Render the whole conversation in its language."""
     if not conversation.items:
-        return _render("welcome.html", conversation.locale, examples=EXAMPLES[conversation.locale])
+        examples = EXAMPLES["zh-CN" if is_chinese(conversation.locale) else "en"]
+        return _render("welcome.html", conversation.locale, examples=examples)
     return "".join(render_message(item, conversation) for item in conversation.items)
 
 
@@ -173,9 +175,9 @@ def render_panel(card: CardPanel, default_lora: str, locale: str) -> str:
     return _render("panel.html", locale, card=card, default_lora=default_lora, gib=in_gib)
 
 
-def title_of(lora: LoraSummary, locale: str) -> str:
-    """The LoRA's title in this language."""
-    return lora.titles.get(locale) or lora.titles.get("en") or lora.name
+def lora_title(lora: LoraSummary, locale: str) -> str:
+    """The LoRA's title in this language, else its name."""
+    return title_of(lora.titles, locale) or lora.name
 
 
 def _render(template: str, locale: str, **facts: Any) -> str:

@@ -39,7 +39,7 @@ from bot.chats.web.desk_client import DeskClient, preferred_locale
 from bot.chats.web.event_stream import stream_events
 from bot.chats.web.middleware import is_link_from_elsewhere
 from bot.chats.web.panel import CardPanel
-from bot.chats.web.rendering import render_page, render_panel, render_redirect, title_of
+from bot.chats.web.rendering import lora_title, render_page, render_panel, render_redirect
 from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body
 from bot.chats.web.sessions import Session, Sessions, TooManyStreams, is_secret, new_secret
 from bot.errors import SugarbotError
@@ -179,7 +179,7 @@ class PageRoutes:
         card = self._card()
         try:
             lora = await self._desk_client.default_lora(conversation)
-            title = title_of(lora, conversation.locale) if lora else ""
+            title = lora_title(lora, conversation.locale) if lora else ""
         except SugarbotError:
             title = card.default_lora
         return render_panel(card, title, conversation.locale)

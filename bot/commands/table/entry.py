@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
-from bot.commands.text import traditional
 from bot.commands.values import Command, Face
+from bot.languages import typed_forms
 
 FACE_SLOTS = tuple(slot.name for slot in fields(Face))
 CHATS = ("discord", "telegram", "web", "console")
@@ -74,7 +74,7 @@ class Option:
     def spellings(self) -> tuple[str, ...]:
         """All names of the option in text; Chinese names in Simplified and Traditional characters."""
         names = (self.name, self.word, *self.flags)
-        return tuple(dict.fromkeys([*names, *map(traditional, names)]))
+        return tuple(dict.fromkeys(form for name in names for form in typed_forms(name)))
 
     @property
     def is_face_slot(self) -> bool:

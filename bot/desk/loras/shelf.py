@@ -14,6 +14,7 @@ from bot.commands.render import name_text
 from bot.commands.text import normalize
 from bot.commands.values import LoraWish
 from bot.errors import LoraBeingChecked, UnknownLora
+from bot.languages import title_of
 from bot.outcomes import LoraSummary
 from engine.planner.priors import BYTES_A_LORA
 from engine.request import LoraChoice
@@ -167,7 +168,7 @@ class LoraShelf:
             if score >= _LIKENESS and may_use(entry.file):
                 name = entry.summary.name
                 place = rank.get(name, len(rank)) if score >= _CONTAINS else len(rank)
-                title = entry.summary.titles.get(locale, name).casefold()
+                title = (title_of(entry.summary.titles, locale) or name).casefold()
                 # Whoever types a whole name means it; then come the preferred ones.
                 scored.append(((score < _EQUALS, place, -score, title), entry.summary))
         scored.sort(key=lambda found: found[0])

@@ -1,6 +1,7 @@
 """The answers to decisions about who may use a LoRA, and the reports to its owner."""
 
 from bot.commands.values import LoraRevoke
+from bot.languages import is_chinese
 from bot.messages.catalogue import N_, shorten, text
 from bot.outcomes import LoraAllowed, LoraRevoked, OwnerReport
 
@@ -25,7 +26,7 @@ def format_decision(outcome: LoraAllowed | LoraRevoked, locale: str) -> str:
     if not outcome.ended:
         return revoked
     ended = text(N_("Jobs that were stopped and refunded: {count}."), locale, count=outcome.ended)
-    return revoked + ("" if locale == "zh-CN" else " ") + ended
+    return revoked + ("" if is_chinese(locale) else " ") + ended
 
 
 def format_owner_report(report: OwnerReport, locale: str) -> str:

@@ -3,6 +3,7 @@
 from bot.commands.render import lora_text
 from bot.commands.values import LoraWish, Scope
 from bot.errors import LoraRefused
+from bot.languages import is_chinese, title_of
 from bot.messages.catalogue import N_, join_facts, shorten, text
 from bot.messages.refusals import format_error
 from bot.outcomes import (
@@ -128,12 +129,12 @@ def _line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
 
 def _usage(name: str, locale: str) -> str:
     """Return what to type, with quotes if the name needs them; never shortened, so that it can be copied."""
-    space = "" if locale == "zh-CN" else " "
+    space = "" if is_chinese(locale) else " "
     return text(N_("To use one:"), locale) + space + lora_text(LoraWish(name))
 
 
 def _title(lora: LoraSummary, locale: str) -> str:
-    title = lora.titles.get(locale) or lora.titles.get("en", "")
+    title = title_of(lora.titles, locale)
     return shorten(title, TITLE_CHARS) if title != lora.name else ""
 
 

@@ -219,7 +219,7 @@ def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
     ("text", "words"),
     [
         ("data_dir = 3", ["data_dir", "folder"]),
-        ('language = "de"', ["language", "en or zh-CN", "'de'"]),
+        ('language = "de"', ["language", "en, zh-CN or zh-TW", "'de'"]),
         ('hosts = ["me"]', ["hosts", "platform:user-id", "'me'", '["discord:123456789"]']),
         ('hosts = ["discord:*"]', ["hosts"]),
         ('hosts = ["web:1"]', ["hosts"]),

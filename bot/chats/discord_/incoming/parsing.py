@@ -36,6 +36,7 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.errors import NotInPublic, OldButton, TextOnly, UnknownCommand
+from bot.languages import is_chinese, title_of
 from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
@@ -152,7 +153,7 @@ def suggest_values(
     if option.kind is OptionKind.LORA:
         context = context_of(interaction, address_of(interaction, is_private=True))
         found = desk.suggest_loras(typed, context)
-        return [(_label(lora.titles.get(locale, ""), lora.name), _value(lora)) for lora in found]
+        return [(_label(title_of(lora.titles, locale), lora.name), _value(lora)) for lora in found]
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)
     else:
@@ -174,11 +175,11 @@ class PersonLocales:
             self._locales.popitem(last=False)
 
     def locale_of(self, user_id: str, text: str, server_locale: str) -> str:
-        """The person's locale: of their text, else of their Discord, else of their server."""
+        """The locale of the person's Discord, else of the server; Chinese for Chinese text."""
+        known = self._locales.get(user_id) or messages.locale_of(server_locale)
         points = [ord(character) for character in text]
-        if any(point in _HAN for point in points) and not any(point in _KANA for point in points):
-            return "zh-CN"
-        return self._locales.get(user_id) or messages.locale_of(server_locale)
+        is_written = any(point in _HAN for point in points) and not any(point in _KANA for point in points)
+        return "zh-CN" if is_written and not is_chinese(known) else known
 
 
 @dataclass(frozen=True, slots=True)

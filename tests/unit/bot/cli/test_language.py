@@ -11,7 +11,7 @@ import structlog
 from typer.main import get_command
 
 from bot import __main__ as command_line
-from bot.messages import LOCALES, format_error, text
+from bot.messages import format_error, text
 from bot.messages.details import KNOWN_LINES, translate_detail
 from engine import errors
 from tests.unit.engine.folders import write_model
@@ -19,6 +19,7 @@ from tests.unit.engine.folders import write_model
 pytestmark = pytest.mark.usefixtures("own_threads")
 
 # Three plain English words in a row, in lower case but for the first: names, options and paths are not.
+LOCALES = ("en", "zh-CN")
 ENGLISH = re.compile(r"(?<![\w/.`'\"<=\[-])[A-Za-z]['’a-z]+ (?:[a-z]['’a-z]*,? ){1,}[a-z]{2,}(?![\w/.=-])")
 CHINESE = re.compile("[\u4e00-\u9fff]+")
 NAMES = {

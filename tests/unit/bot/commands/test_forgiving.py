@@ -3,8 +3,6 @@
 import pytest
 
 from bot.commands.grammar import parse
-from bot.commands.table import COMMANDS, SUGAR_OPTIONS
-from bot.commands.text import simplified, traditional
 from bot.commands.values import Cancel, Draw, LoraList, LoraSwitch, LoraWish, Mine, Quota, Ratio, Scope
 from bot.errors import (
     BadCount,
@@ -83,18 +81,6 @@ def test_traditional_face_slots_are_read() -> None:
         "慵懒",
         "细碎",
     )
-
-
-def test_every_chinese_word_of_the_table_has_its_traditional_form() -> None:
-    words = [word for entry in COMMANDS for word in (entry.word, *entry.words)]
-    words += [word for option in SUGAR_OPTIONS for word in (option.word, *option.flags)]
-    assert all(simplified(traditional(word)) == word for word in words)
-    same = {word for word in words if not word.isascii() and traditional(word) == word}
-    assert same == {
-        "描述", "尺寸", "比例", "大小", "私密", "眼神", "睫毛", "眼睛", "嘴唇", "唇部", "生成", "列表",
-        "我的", "我的作品", "取消", "lora列表", "所有lora", "有哪些lora", "收回", "收回lora", "添加",
-        "添加lora", "加lora", "移除", "移除lora", "lora信息", "刷新lora",
-    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,6 @@ from bot.messages.catalogue import (
     format_duration,
     format_time,
     join_facts,
-    locale_of,
     shorten,
     text,
 )
@@ -137,27 +136,6 @@ def test_no_sentence_is_hidden_from_the_catalogue() -> None:
                 continue
             if getattr(call.func, "id", getattr(call.func, "attr", "")) == "text":
                 assert not isinstance(call.args[0], ast.JoinedStr | ast.BinOp), f"{path}:{call.lineno}"
-
-
-@pytest.mark.parametrize(
-    ("code", "locale"),
-    [
-        ("zh-CN", "zh-CN"),
-        ("zh_CN", "zh-CN"),
-        ("zh-hans", "zh-CN"),
-        ("zh-TW", "zh-CN"),
-        ("zh", "zh-CN"),
-        ("ZH", "zh-CN"),
-        ("en", "en"),
-        ("en-US", "en"),
-        ("fr", "en"),
-        ("", "en"),
-        (None, "en"),
-        ("zha", "en"),
-    ],
-)
-def test_the_locale_of_a_platform_s_code(code: str | None, locale: str) -> None:
-    assert locale_of(code) == locale
 
 
 def test_an_unknown_sentence_or_locale_falls_back_to_english() -> None:

@@ -6,6 +6,7 @@ from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import Draw, LoraCheck, LoraInfo, LoraReload, LoraRemove, LoraRevoke
+from bot.languages import in_script
 from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import BUTTON_LABELS
 from engine.demo.vocabulary import vocabulary
@@ -20,7 +21,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     assert "/lora remove" in message
     assert all(entry.name.split()[-1] in message for entry in COMMANDS if entry.command_type in beside)
     assert all(
-        f"--{option.word}" in message or f"--{option.name}" in message
+        f"--{in_script(option.word, locale)}" in message or f"--{option.name}" in message
         for option in SUGAR_OPTIONS
         if not option.positional
     )
@@ -44,9 +45,10 @@ def test_every_usage_makes_its_own_command(locale: str) -> None:
 
 
 def test_english_help_holds_no_chinese_and_chinese_help_shows_a_chinese_prompt() -> None:
-    english, chinese = (help_text(locale, vocabulary(locale)) for locale in LOCALES)
+    english, chinese, taiwanese = (help_text(locale, vocabulary(locale)) for locale in LOCALES)
     assert not [letter for letter in english if "\u3400" <= letter <= "\u9fff"]
-    assert "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红" in chinese
+    for each in (chinese, taiwanese):  # the built-in model knows words in Simplified characters alone
+        assert "/sugar Sugar面部，清透水光肌，微醺蜜桃腮红" in each
 
 
 @pytest.mark.parametrize("locale", LOCALES)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.messages.catalogue import LOCALES
+from bot.languages import LOCALES
 from bot.messages.plans import ADVICE, HINTS, LAYOUTS, format_layout, format_no_plan, format_plan, plan_rows
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import NoPlan, Placed, PlanReason

@@ -49,10 +49,10 @@ def test_controls_change_no_other_command() -> None:
     ("header", "locale"),
     [
         ("zh-CN,zh;q=0.9,en;q=0.8", "zh-CN"),
-        ("zh-TW", "zh-CN"),
+        ("zh-TW", "zh-TW"),
         ("en-US,en;q=0.9,zh;q=0.8", "en"),
         ("fr", "en"),
-        ("fr-CH, zh-TW;q=0.9, en;q=0.8", "zh-CN"),
+        ("fr-CH, zh-TW;q=0.9, en;q=0.8", "zh-TW"),
         ("", "en"),
     ],
 )

@@ -77,7 +77,7 @@ def test_personal_commands_work_in_direct_messages() -> None:
         ("清透水光肌", "", "en-US", "zh-CN"),
         ("/quota", "", "", "en"),
         ("/quota", "zh-CN", "en-US", "zh-CN"),
-        ("/quota", "", "zh-TW", "zh-CN"),
+        ("/quota", "", "zh-TW", "zh-TW"),
         ("可愛い女の子の顔", "", "", "en"),
     ],
 )
