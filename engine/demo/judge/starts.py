@@ -31,7 +31,6 @@ from engine.request import StartPicture
 STRENGTHS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
 OTHER_SEED = 1_000_000  # added to a picture's seed for its variation
 SHOWN = 4  # faces of the sheet
-Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def judge_starts(count: int, strengths: Sequence[float], device: str = "cpu") ->
     drawer, probe, asked = Drawer(device, Plan()), load_probe(), make_evaluation_set(count)
     prompts = [caption.text for caption in asked.captions]
     larger, draft = (2 * NATIVE[0], 2 * NATIVE[1]), (NATIVE[0] // 2, NATIVE[1] // 2)
-    ways: tuple[tuple[str, Size, Size, int], ...] = (
+    ways: tuple[tuple[str, tuple[int, int], tuple[int, int], int], ...] = (
         ("vary", NATIVE, NATIVE, OTHER_SEED),
         ("larger", NATIVE, larger, 0),
         ("final", draft, NATIVE, 0),
