@@ -65,6 +65,7 @@ class RenderRequest:
         seed: 0 … MAX_SEED, of the first picture.
         steps: Of the whole schedule.
         start: What every picture of the job begins with; None for noise alone.
+        prompts: The text of each picture, if they differ; empty: every picture has ``prompt``.
     """
 
     job_id: str
@@ -77,11 +78,16 @@ class RenderRequest:
     loras: tuple[LoraChoice, ...] = ()
     steps: int = STEPS
     start: StartPicture | None = None
+    prompts: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def steps_taken(self) -> int:
         """The steps that one picture takes."""
         return self.steps if self.start is None else remaining_steps(self.steps, self.start.strength)
+
+    def prompt_of(self, index: int) -> str:
+        """Return the text that picture ``index`` is drawn with."""
+        return self.prompts[index] if self.prompts else self.prompt
 
 
 def remaining_steps(steps: int, strength: float) -> int:

@@ -8,6 +8,7 @@ import json
 
 import opencc
 
+from bot.commands.prompts.face import SURPRISE_WORDS
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, UNSUPPORTED
 from bot.commands.values import Draw
 from bot.languages import TAIWAN_FILE
@@ -32,7 +33,8 @@ def taiwan_texts() -> dict[str, dict[str, str]]:
         *(word for entry in COMMANDS for word in (entry.word, *entry.words)),
         *(entry.alone.word for entry in COMMANDS if entry.alone),
         *(word for option in options for word in (option.word, *option.flags)),
-        *(choice.word for option in options for choice in option.choices),
+        *(choice.word for option in options for choice in (*option.choices, *option.named)),
+        *SURPRISE_WORDS,
         *UNSUPPORTED,
     ]
     shown: dict[str, str] = {}

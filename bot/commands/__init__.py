@@ -5,13 +5,13 @@ whether a LoRA exists, a size fits or the person may do this.
 
 * ``values``   the commands
 * ``table``    every command once: the source of menus, help, grammar and tests
-* ``grammar``  text or menu options → command
+* ``grammar``  text or menu options → command; ``drawing`` reads what is to be drawn
 * ``job_commands``  the text behind a command about a job → command
 * ``loras``    the same for the commands of the shelf
 * ``flags``    finds options in text; ``marks`` has its patterns
 * ``reading``  the text of one option → its value; link codes
 * ``text``     cleaning, comparing, Traditional characters; prompt, face slots and triggers → final prompt
-* ``face``     suggestions for the face slots
+* ``prompts``  suggestions for the face slots, wildcards, alternatives
 * ``render``   drawing → the text that asks for it again
 * ``buttons``  button data ↔ command
 

@@ -61,27 +61,42 @@ def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _Vocabulary:
-    """The names of the options: ``names`` after dashes, ``keywords`` also without.
+    """The names of the options.
 
-    ``start`` matches wherever an option may start, ``chinese`` any Chinese name.
+    Attributes:
+        names: After dashes; ``keywords`` also without.
+        values: The value of a name that stands for one; ``unvalued`` are the other names.
+        start: Matches wherever an option may start; ``chinese`` any Chinese name, ``value`` a named value.
     """
 
     names: dict[str, Option]
     keywords: dict[str, Option]
+    values: dict[str, str]
+    unvalued: tuple[str, ...]
     start: re.Pattern[str]
     chinese: re.Pattern[str]
+    value: re.Pattern[str]
 
 
 @lru_cache
 def _vocabulary(options: tuple[Option, ...]) -> _Vocabulary:
-    names = {name: option for option in options if not option.positional for name in option.spellings}
+    values = {name: value for option in options for name, value in option.value_of.items()}
+    names = {
+        name: option
+        for option in options
+        if not option.positional
+        for name in (*option.spellings, *option.value_of)
+    }
     chinese = sorted((name for name in names if not name.isascii()), key=len, reverse=True)
-    keywords = {name: names[name] for name in chinese if names[name].keyword}
+    keywords = {name: names[name] for name in chinese if names[name].keyword and name not in values}
     return _Vocabulary(
         names=names,
         keywords=keywords,
+        values=values,
+        unvalued=tuple(name for name in names if name not in values),
         start=re.compile("|".join([marks.DASH_OR_BRACKET, *keywords])),
         chinese=re.compile("|".join(chinese) or r"(?!)"),
+        value=re.compile(rf"(?:{'|'.join(name for name in values if not name.isascii()) or '(?!)'})(?!\w)"),
     )
 
 
@@ -170,7 +185,7 @@ class _Lexer:
         is_certain = dashed["certain"] and not before.isalnum()
         if latin := marks.LATIN_NAME.match(self.text, name_start):
             name = normalize(latin[0])
-            if name in self.known.names or is_certain:
+            if is_certain or (name in self.known.names and not self._is_prose(name)):
                 return self._named(start, name, latin.end())
             return None if before.isalnum() else self._named_if_plausible(start, name, latin.end())
         chinese = self.known.chinese.match(self.text, name_start)
@@ -182,7 +197,9 @@ class _Lexer:
             return keyword
         # Chinese prose uses dashes: a name without a number counts only with a gap on both sides.
         is_apart = not before or before.isspace() or before in marks.COMMAS
-        if chinese and is_apart and marks.NAME_END.match(self.text, chinese.end()):
+        if not chinese or not is_apart or self._is_prose(chinese[0]):
+            return None
+        if marks.NAME_END.match(self.text, chinese.end()):
             return self._named(start, chinese[0], chinese.end())
         return None
 
@@ -191,13 +208,17 @@ class _Lexer:
 
         That is a name with a typo, or another bot's option, followed by a number.
         """
-        if name in self.known.names:
+        if name in self.known.names and not self._is_prose(name):
             return self._named(start, name, end)
         value_start = self._gap_end(end)
         has_number = marks.SIZE.match(self.text, value_start) or marks.NUMBER.match(self.text, value_start)
         if has_number and (name in UNSUPPORTED or nearest(name, self.known.names)):
             return self._named(start, name, end)
         return None
+
+    def _is_prose(self, name: str) -> bool:
+        """Whether a name needs two dashes: ``a -tall girl`` and ``a study —portrait of a girl`` are prose."""
+        return name in self.known.values and self.known.names[name].kind is not OptionKind.SWITCH
 
     def _keyword(self, start: int, name_start: int) -> _Token | None:
         """Return the token of a Chinese name that counts without dashes, but only before a number."""
@@ -206,7 +227,9 @@ class _Lexer:
         if name is None or option is None:
             return None
         value_start = self._gap_end(name.end())
-        patterns = [marks.SIZE, marks.SIZE_IN_WORDS] if option.kind is OptionKind.TEXT else [marks.NUMBER]
+        patterns = [marks.NUMBER]
+        if option.kind is OptionKind.TEXT:
+            patterns = [marks.SIZE, marks.SIZE_IN_WORDS, self.known.value]
         if value_start > name.end():
             patterns.append(marks.NOT_A_NUMBER)
         matches = (pattern.match(self.text, value_start) for pattern in patterns)
@@ -218,9 +241,9 @@ class _Lexer:
         typed = self.text[start:end]
         option = self.known.names.get(name)
         if option is None:
-            return _Token(start, end, _unknown_flag(typed, name, self.known.names))
-        if option.kind is OptionKind.SWITCH:
-            return _Token(start, end, Flag(option, ""))
+            return _Token(start, end, _unknown_flag(typed, name, self.known.unvalued))
+        if option.kind is OptionKind.SWITCH or name in self.known.values:
+            return _Token(start, end, Flag(option, self.known.values.get(name, "")))
         begin = self._gap_end(end)
         if option.takes_words and (quoted := marks.QUOTED.match(self.text, begin)):
             value, end = next((part for part in quoted.groups() if part), ""), quoted.end()

@@ -6,51 +6,37 @@ kept byte for byte, except for control characters and the spaces and commas arou
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, replace
-from types import MappingProxyType
+from collections.abc import Callable
+from dataclasses import replace
 
-from bot.commands.flags import Scan, nearest, scan
+from bot.commands.drawing import MAX_TEXT_CHARS, read_drawing
+from bot.commands.drawing import draw_of as draw_of  # menus and forms use it through this module
+from bot.commands.flags import nearest, scan
 from bot.commands.job_commands import JOB_MAKERS
 from bot.commands.loras import LORA_MAKERS
 from bot.commands.reading import (
     MAX_WORD_CHARS,
-    NO_LORA,
-    OptionValue,
-    as_typed,
-    count_of,
     is_link_code,
     link_code_of,
-    lora_of,
-    seed_of,
-    size_of,
-    weight_of,
-    words_of,
 )
-from bot.commands.table import COMMANDS, FACE_SLOTS, CommandEntry
+from bot.commands.table import COMMANDS, CommandEntry
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
     Cancel,
     Command,
     Draw,
-    Face,
     Help,
     Link,
     LoraAdd,
     LoraOffer,
-    LoraWish,
     Mine,
     Quota,
     SentFile,
     ShowCard,
     Unlink,
 )
-from bot.errors import EmptyPrompt, PersonError, TooManyLoras, UnknownCommand
+from bot.errors import PersonError, UnknownCommand
 from bot.languages import typed_forms
-from engine.request import MAX_LORAS
-
-MAX_TEXT_CHARS = 8_000  # three times what 512 tokens of English need, with room for every option
-_MENU_LORA = re.compile(r'(?:"[^"]*"|[^,，])+')  # a name with a comma is in quotes
 
 _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
 _WORDED = re.compile(r"(?P<word>[^\s\x00-\x7f]\S*?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
@@ -72,36 +58,7 @@ def parse(text: str) -> Command:
         return _MAKERS[entry.command_type]("")
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
-    return command or _draw(scan(message))
-
-
-def draw_of(
-    prompt: str,
-    *,
-    lora: str | None = None,
-    weight: OptionValue = None,
-    size: str | None = None,
-    seed: OptionValue = None,
-    count: OptionValue = None,
-    skin: str | None = None,
-    blush: str | None = None,
-    lips: str | None = None,
-    eyes: str | None = None,
-    lashes: str | None = None,
-    private: bool | None = None,
-) -> Draw:
-    """Return the drawing of menu options or a form; ``lora`` may name several, separated by commas.
-
-    Options inside the prompt count too; an argument wins over them.
-
-    Raises:
-        NotUnderstood: As for ``parse``.
-    """
-    face = dict(zip(FACE_SLOTS, (skin, blush, lips, eyes, lashes), strict=True))
-    arguments = {"lora": lora, "weight": weight, "size": size, "seed": seed, "count": count, **face}
-    chosen = {name: typed for name, value in arguments.items() if (typed := as_typed(value))}
-    draw = _draw(scan(clean(prompt, limit=MAX_TEXT_CHARS)), chosen)
-    return draw if private is None else replace(draw, private=private)
+    return command or read_drawing(scan(message))
 
 
 def _names_of(entry: CommandEntry) -> tuple[str, ...]:
@@ -158,7 +115,7 @@ def _parse_slash_command(message: str) -> Command:
         return _MAKERS[entry.command_type](rest)
     for prefix in _DRAW_WORDS:  # /画一个女孩: Chinese is written without spaces
         if not prefix.isascii() and found["word"].startswith(prefix):
-            return _draw(scan(message[1 + len(prefix) :].strip()))
+            return read_drawing(scan(message[1 + len(prefix) :].strip()))
     raise _unknown_command(found["word"])
 
 
@@ -188,48 +145,6 @@ def _unknown_command(word: str) -> UnknownCommand:
     return UnknownCommand(text=typed, nearest=tuple(f"/{name}" for name in close))
 
 
-def _draw(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw:
-    """Read a scanned sentence; the options in ``chosen`` win over those in the text.
-
-    Of LoRAs, the menu's count, else those of ``--lora``, else those of tags.
-    """
-    values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
-    loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
-    if _LORA in chosen:
-        loras = [part.replace('"', "") for part in _MENU_LORA.findall(chosen[_LORA]) if part.strip()]
-    draw = Draw(
-        prompt=found.prompt,
-        face=Face(**{slot: words_of(values[slot]) for slot in FACE_SLOTS if slot in values}),
-        loras=_loras(loras, values.get("weight")) if loras or "weight" in values else (),
-        size=size_of(values["size"]) if "size" in values else None,
-        seed=seed_of(values["seed"]) if "seed" in values else None,
-        count=count_of(values["count"]) if "count" in values else 1,
-        private="private" in values,
-    )
-    if not any((draw.prompt, *astuple(draw.face))):
-        raise EmptyPrompt
-    return draw
-
-
-def _loras(texts: Sequence[str], weight: str | None) -> tuple[LoraWish, ...]:
-    """Return the named LoRAs; a weight alone is for the default LoRA."""
-    # Of two equal names, the last counts.
-    wishes = {normalize(wish.name): wish for wish in map(lora_of, texts)}
-    if len(wishes) > 1:
-        wishes.pop(NO_LORA, None)
-    if len(wishes) > MAX_LORAS:
-        raise TooManyLoras(limit=MAX_LORAS)
-    if weight is None:
-        return tuple(wishes.values())
-    strength = weight_of(weight)
-    if not wishes:
-        return (LoraWish("", strength),)
-    return tuple(
-        replace(wish, weight=strength) if wish.weight is None and wish.name != NO_LORA else wish
-        for wish in wishes.values()
-    )
-
-
 def with_file(command: Command, file: SentFile | None) -> Command:
     """Return the command with the file that was sent with it; only ``/lora add`` without a link takes one."""
     if isinstance(command, LoraAdd) and file is not None and not command.link:
@@ -247,7 +162,7 @@ def add_of(text: str, file: SentFile) -> LoraAdd | LoraOffer:
 
 
 _MAKERS: dict[type[Command], Callable[[str], Command]] = {
-    Draw: lambda rest: _draw(scan(rest)),
+    Draw: lambda rest: read_drawing(scan(rest)),
     **LORA_MAKERS,
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),

@@ -7,7 +7,26 @@ from random import Random
 from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
 from bot.errors import BadCount, BadPage, BadPicture, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
+from bot.languages import typed_forms
 from engine.request import MAX_SEED
+
+ASPECTS = (
+    ("2:3", "portrait", "竖图"),
+    ("1:1", "square", "方图"),
+    ("3:2", "landscape", "横图"),
+    ("3:4", "photo", "竖照"),
+    ("4:3", "classic", "横照"),
+    ("16:9", "wide", "宽屏"),
+    ("9:16", "tall", "手机屏"),
+    ("2:3", "vertical", "竖版"),
+    ("1:1", "avatar", "头像"),
+    ("3:2", "horizontal", "横版"),
+    ("9:16", "phone", "长图"),
+)
+"""(shape, English, Chinese): the names that a size may have."""
+
+MENU_ASPECTS = ASPECTS[:7]
+"""One name for each shape."""
 
 NO_LORA = "none"
 DEFAULT_LORA = "default"
@@ -25,6 +44,7 @@ _WHOLE = re.compile(r"[0-9]{1,10}")  # as many as MAX_SEED has
 _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _NO_LORA_WORDS = frozenset({NO_LORA, "off", "无", "無", "不用"})
 _DEFAULT_WORDS = frozenset({DEFAULT_LORA, "默认", "預設", "默認"})
+_SHAPE_OF = {form: shape for shape, *names in ASPECTS for name in names for form in typed_forms(name)}
 _LORA_EXAMPLE = "--lora sugar:0.8"
 
 HERE_WORDS = frozenset({"here", "这里", "這裡"})
@@ -47,10 +67,12 @@ def as_typed(value: OptionValue) -> str:
 def size_of(text: str) -> Size:
     """Convert ``2:3`` to a shape, ``512x768`` to pixels; full-width, ``×``, ``*``, ``比``, ``三比四`` too.
 
+    ``ASPECTS`` names shapes: ``portrait``, ``竖图``.
+
     Raises:
         BadSize: It is neither, or one side is zero. Whether a model can draw it is checked later.
     """
-    sides = re.split("([:比])", normalize(text))
+    sides = re.split("([:比])", _SHAPE_OF.get(normalize(text), normalize(text)))
     found = _SIZE.fullmatch("".join(map(_number, sides)))
     if found is None:
         raise BadSize(text=text)

@@ -50,10 +50,17 @@ def _flags(draw: Draw) -> list[str]:
         flags.append(f"--size {size_text(draw.size)}")
     if draw.seed is not None:
         flags.append(f"--seed {draw.seed}")
-    if draw.count > 1:
+    if draw.count is not None:
         flags.append(f"-n {draw.count}")
-    if draw.private:
-        flags.append("--private")
+    for on, off, is_on in (
+        ("private", "public", draw.private),
+        ("spoiler", "no-spoiler", draw.spoiler),
+        ("surprise", "", draw.surprise or None),
+        ("dry", "", draw.dry or None),
+        ("again", "", draw.again or None),
+    ):
+        if is_on is not None:
+            flags.append(f"--{on if is_on else off}")
     return flags
 
 

@@ -48,13 +48,25 @@ def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> Composed
     contains already, in any case, is not added.
     """
     written = [part for part in (prompt, *astuple(face)) if part]
+    missing = missing_triggers(triggers, written)
+    return ComposedPrompt(join_parts([*missing, *written]), join_parts(written), missing)
+
+
+def is_east_asian(text: str) -> bool:
+    """Whether a text has Chinese or Japanese characters."""
+    return _EAST_ASIAN.search(text) is not None
+
+
+def missing_triggers(triggers: Sequence[str], written: Sequence[str]) -> tuple[str, ...]:
+    """Return the triggers that nothing of what is written contains, in any case."""
     missing: list[str] = []
     for trigger in triggers:
         if trigger and not any(trigger.casefold() in part.casefold() for part in [*written, *missing]):
             missing.append(trigger)
-    return ComposedPrompt(_joined([*missing, *written]), _joined(written), tuple(missing))
+    return tuple(missing)
 
 
-def _joined(parts: Sequence[str]) -> str:
-    comma = "，" if any(_EAST_ASIAN.search(part) for part in parts) else ", "
+def join_parts(parts: Sequence[str]) -> str:
+    """Join the parts of a prompt with the comma of their language."""
+    comma = "，" if any(map(is_east_asian, parts)) else ", "
     return comma.join(parts)

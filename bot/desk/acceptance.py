@@ -5,59 +5,42 @@ charge and ledger. The same message twice, even at the same moment or after a cr
 equal receipts.
 """
 
-import math
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from random import Random
 
 import structlog
 
-from bot.commands.reading import NO_LORA
-from bot.commands.render import size_text
-from bot.commands.text import ComposedPrompt, compose_prompt, normalize
-from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Repeat, Reroll, Size
+from bot.commands.values import Draw, Repeat, Reroll
+from bot.desk.asking.recipes import Recipes
+from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
-from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
-from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
 from bot.desk.people.access import JobAccess
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import (
     Closing,
-    EmptyPrompt,
+    NoCreditsLeft,
     NoDiskSpace,
     NoPrivateChat,
-    PromptTooLong,
-    ShapeNotAllowed,
-    SizeNotAllowed,
     TooManyWaiting,
 )
 from bot.monitoring.figures import JOBS_ACCEPTED
 from bot.outcomes import (
     Address,
     CommandContext,
-    DefaultMissing,
+    DryRun,
     Note,
     Platform,
     Receipt,
-    Recipe,
-    SizeChanged,
-    UnknownWords,
 )
 from bot.policy.rules import Rules, chats_of, price
 from bot.store import Store
-from bot.store.rows import JobRow, NewJob
-from engine.checkpoint.model import ModelInfo
-from engine.checkpoint.prompt_tokens import PromptLength
-from engine.demo.vocabulary import read_prompt
+from bot.store.rows import NewJob
 
 log = structlog.get_logger("bot.desk")
 
-SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
-NEAR_SHAPE = 1.25  # drawn, with a note; shapes further away are refused
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: without i, l, o and u, which are misread
 
 
@@ -67,133 +50,8 @@ def new_job_id(now_ms: int, random: Random) -> str:
     return "".join(_DIGITS[number >> shift & 31] for shift in range(75, -1, -5))
 
 
-class Recipes:
-    """Writes recipes for this shelf and model.
-
-    Args:
-        measure: Counts the tokens of a prompt; None if only the worker can.
-    """
-
-    def __init__(
-        self,
-        *,
-        shelf: LoraShelf,
-        model: ModelInfo,
-        random: Random,
-        measure: Callable[[str], PromptLength] | None = None,
-    ) -> None:
-        self._shelf = shelf
-        self._model = model
-        self._random = random
-        self._measure = measure
-
-    def write(
-        self, draw: Draw, default: LoraWish | None, may_use: Rule = for_everybody
-    ) -> tuple[Recipe, tuple[Note, ...]]:
-        """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
-
-        Raises:
-            NotUnderstood: EmptyPrompt, PromptTooLong, TooManyLoras, StackTooStrong, StepsDiffer.
-            NotPossible: UnknownLora, StepsNotPossible, SizeNotAllowed, ShapeNotAllowed.
-        """
-        wishes = draw.loras or ((default,) if default else ())
-        if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
-            wishes = (replace(default, weight=wishes[0].weight),) if default else ()
-        if any(normalize(wish.name) == NO_LORA for wish in wishes):
-            wishes = ()
-        stack = NO_STACK
-        if wishes:
-            chosen = self._choose(wishes, may_use)
-            stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
-        prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
-        if not prompt.final:
-            raise EmptyPrompt
-        return self._complete(prompt, stack, draw.size, seed=draw.seed, count=draw.count)
-
-    def rewrite(
-        self, job: JobRow, may_use: Rule = for_everybody, *, seed: int | None = None
-    ) -> tuple[Recipe, tuple[Note, ...]]:
-        """Return the job's recipe with this or a new seed and the present file of each LoRA, and notes.
-
-        Raises:
-            NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
-            NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
-        """
-        old = job.recipe
-        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras), may_use)
-        files = [file for file, _ in chosen]
-        stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
-        size = PixelSize(old.width_px, old.height_px)
-        prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
-        return self._complete(prompt, stack, size, seed=seed, count=old.count)
-
-    def find_notes(self, typed: str) -> tuple[Note, ...]:
-        """Return what the built-in model does not know of what was typed; nothing for another model."""
-        if not self._model.is_built_in:
-            return ()
-        reading = read_prompt(typed)
-        words = (UnknownWords(reading.words, reading.is_blank),) if reading.words else ()
-        return (*reading.features, *words)
-
-    def _complete(
-        self,
-        prompt: ComposedPrompt,
-        stack: Stack,
-        size: Size | None,
-        *,
-        seed: int | None,
-        count: int,
-    ) -> tuple[Recipe, tuple[Note, ...]]:
-        final = prompt.final
-        if self._measure is not None and (length := self._measure(final)).tokens > length.limit:
-            raise PromptTooLong(tokens=length.tokens, limit=length.limit, excess=length.excess_chars)
-        (width_px, height_px), changes = self._fit(size)
-        seed = self._random.getrandbits(32) if seed is None else seed
-        recipe = Recipe(
-            prompt=final,
-            loras=stack.loras,
-            width_px=width_px,
-            height_px=height_px,
-            seed=seed,
-            count=count,
-            steps=stack.steps or self._model.steps,
-            typed=prompt.typed,
-            triggers=prompt.triggers,
-        )
-        return recipe, (*stack.notes, *changes, *self.find_notes(prompt.typed))
-
-    def _choose(self, wishes: tuple[LoraWish, ...], may_use: Rule) -> list[Chosen]:
-        """Return the files of the LoRAs that a person named. Of two weights the last counts."""
-        chosen: dict[str, Chosen] = {}
-        for wish in wishes:
-            if (found := self._shelf.find_wish(wish, may_use)) is None:
-                raise self._shelf.unknown(wish.name, may_use)
-            chosen[found[0].name] = found
-        return list(chosen.values())
-
-    def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
-        """Return the size to draw, and a note if it differs from the requested one.
-
-        Raises:
-            SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
-        """
-        match size:
-            case None:
-                return (self._model.native_width_px, self._model.native_height_px), ()
-            case Ratio(width, height):
-                fitted = self._model.fit(width, height)
-                times = math.exp(abs(math.log(fitted[0] / fitted[1] / (width / height))))
-                if times > NEAR_SHAPE:
-                    raise ShapeNotAllowed(shape=size_text(size), nearest=(fitted,))
-                return fitted, (SizeChanged(size_text(size), *fitted),) if times > SAME_SHAPE else ()
-            case PixelSize(width_px, height_px):
-                if self._model.allows(width_px, height_px):
-                    return (width_px, height_px), ()
-                nearest = self._model.nearest(width_px, height_px)
-                for near in nearest:
-                    if max(abs(near[0] - width_px), abs(near[1] - height_px)) < self._model.multiple_px:
-                        return near, (SizeChanged(size_text(size), *near),)
-                raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
+class _RolledBack(Exception):
+    """A dry run has read everything that it wrote."""
 
 
 class JobAcceptance:
@@ -210,7 +68,7 @@ class JobAcceptance:
         store: Store,
         ledger: Ledger,
         recipes: Recipes,
-        defaults: LoraDefaults,
+        requests: DrawRequests,
         consents: ConsentLedger,
         habits: LoraHabits,
         access: JobAccess,
@@ -222,7 +80,7 @@ class JobAcceptance:
         self._store = store
         self._ledger = ledger
         self._recipes = recipes
-        self._defaults = defaults
+        self._requests = requests
         self._consents = consents
         self._habits = habits
         self._access = access
@@ -250,7 +108,7 @@ class JobAcceptance:
         jobs = self._store.jobs
         async with self._store.atomic():
             if job := await jobs.find_by_origin(context.platform, context.event_id):
-                is_repeated, notes = True, self._recipes.find_notes(job.recipe.typed)
+                is_repeated, notes = True, self._recipes.find_notes(job.recipe)
                 credits_left = (await self._store.people.account(job.person)).credits
             elif self._is_closing:
                 raise Closing
@@ -284,27 +142,54 @@ class JobAcceptance:
             notes=notes,
         )
 
+    async def foresee(self, command: Draw, context: CommandContext) -> DryRun:
+        """Return what the request would be now; nothing is stored.
+
+        Raises:
+            PersonError: It would be refused.
+        """
+        try:
+            async with self._store.atomic():
+                person = await self._store.people.find_or_create(context, self._clock())
+                new_job, notes = await self._new_job(command, context, person)
+                unfinished = await self._store.jobs.unfinished_of(person)
+                account = await self._ledger.renew(person)
+                ahead, wait = self._queue.foresee(person, new_job.recipe)
+                raise _RolledBack
+        except _RolledBack:
+            pass
+        if len(unfinished) >= self._rules.max_waiting:
+            raise TooManyWaiting(limit=self._rules.max_waiting)
+        if account.credits < new_job.price:
+            facts = {"credits": account.credits, "renews_at_s": account.renews_at_s}
+            raise NoCreditsLeft(price=new_job.price, **facts)
+        return DryRun(
+            recipe=new_job.recipe,
+            price=new_job.price,
+            credits_left=account.credits - new_job.price,
+            position=ahead,
+            wait=wait,
+            is_loading=self._queue.is_loading(),
+            loading_s=self._queue.loading_s(),
+            notes=notes,
+        )
+
     async def _new_job(
         self, command: Draw | Reroll | Repeat, context: CommandContext, person: int
     ) -> tuple[NewJob, tuple[Note, ...]]:
-        may_use = partial(self._consents.may_use, context)
         if isinstance(command, Draw):
-            found = await self._defaults.find(context, may_use)
-            default = found if isinstance(found, LoraWish) else None
-            recipe, notes = self._recipes.write(command, default, may_use)
-            if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
-                notes = (found, *notes)
-            is_private = command.private
+            asked = await self._requests.read(command, context, person)
         else:
             earlier = await self._access.require_visible(command.job_id, context)
             seed = earlier.recipe.seed if isinstance(command, Repeat) else None
+            may_use = partial(self._consents.may_use, context)
             recipe, notes = self._recipes.rewrite(earlier, may_use, seed=seed)
-            is_private = earlier.private
+            asked = AskedPictures(recipe, notes, earlier.private, earlier.spoiler)
         # In a group, private pictures go to the person's private chat.
-        address = context.private_address if is_private and context.is_group else context.address
+        address = context.private_address if asked.private and context.is_group else context.address
         if address is None:
             raise NoPrivateChat
-        now_ms = self._clock()
+        now_ms, recipe = self._clock(), asked.recipe
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
@@ -312,10 +197,12 @@ class JobAcceptance:
             chat_id=address.chat_id,
             ref=address.ref,
             locale=context.locale,
-            private=is_private,
+            private=asked.private,
             recipe=recipe,
             price=price(recipe.width_px, recipe.height_px, recipe.count),
             created_ms=now_ms,
             asked_in=chats_of(context),
+            spoiler=asked.spoiler,
+            request=asked.request,
         )
-        return new_job, notes
+        return new_job, asked.notes

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
 
-from bot.desk.acceptance import JobAcceptance, Recipes
+from bot.desk.acceptance import JobAcceptance
+from bot.desk.asking.recipes import Recipes
+from bot.desk.asking.requests import DrawRequests
 from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
@@ -133,7 +135,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
     access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
     drawing = _build_drawing(inputs, queue, completion, progress, space, consents, waits)
-    acceptance = _build_acceptance(inputs, ledger, recipes, defaults, consents, habits, access, queue)
+    requests = DrawRequests(store=store, recipes=recipes, defaults=defaults, consents=consents, clock=clock)
+    acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -228,7 +231,7 @@ def _build_acceptance(
     inputs: DeskInputs,
     ledger: Ledger,
     recipes: Recipes,
-    defaults: LoraDefaults,
+    requests: DrawRequests,
     consents: ConsentLedger,
     habits: LoraHabits,
     access: JobAccess,
@@ -238,7 +241,7 @@ def _build_acceptance(
         store=inputs.store,
         ledger=ledger,
         recipes=recipes,
-        defaults=defaults,
+        requests=requests,
         consents=consents,
         habits=habits,
         access=access,

@@ -14,6 +14,7 @@ import structlog
 
 from bot.commands.values import (
     Command,
+    Draw,
     Help,
     LoraOffer,
 )
@@ -64,7 +65,7 @@ class Desk:
             PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
-        if isinstance(command, READ_ONLY):
+        if isinstance(command, READ_ONLY) or (isinstance(command, Draw) and command.dry):
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
@@ -109,6 +110,8 @@ class Desk:
         """Carry out the command if the person may give it here; count a refusal."""
         try:
             await self._require_permission(command, context)
+            if isinstance(command, Draw) and command.dry:
+                return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, space_bytes)
             return await self._actions[type(command)](command, context)

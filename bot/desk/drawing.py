@@ -310,6 +310,7 @@ class Drawing:
             count=recipe.count,
             loras=recipe.loras,
             steps=recipe.steps,
+            prompts=recipe.prompts,
         )
         try:
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it

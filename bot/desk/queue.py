@@ -6,6 +6,7 @@ and a status lost in a crash is published again by the next step. Each job has a
 """
 
 import asyncio
+import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,6 +26,7 @@ from engine.scheduler import Decision, Scheduler, Waiting
 log = structlog.get_logger("bot.desk")
 
 ANNOUNCED_POSITIONS = (1, 2, 3, 5, 10)  # a placeholder is edited when its job first comes this near
+FORESEEN = "foreseen"  # no job has this id: ids have 16 characters
 FAR = ANNOUNCED_POSITIONS[-1] + 1  # every position beyond
 PREFETCH_JOBS = 8  # how many waiting jobs the prefetch looks at
 PREFETCH_LORAS = 4  # at 159 MB each, they fill about half of the worker's cache and evict none in use
@@ -137,18 +139,18 @@ class JobQueue:
 
         A job that has lost an attempt may have ended the worker, so it is drawn alone.
         """
-        self.jobs[job.id], recipe = job, job.recipe
-        waiting = Waiting(
-            job.id,
-            job.person,
-            self._cost_of(recipe),
-            job.accepted_order,
-            weight=self._weights.get(job.person, 1),
-            pictures=recipe.count,
-            is_alone=job.attempt > 0,
-        )
-        self.scheduler.add(waiting)
+        self.jobs[job.id] = job
+        waiting = self._waiting(job.id, job.person, job.recipe, job.accepted_order)
+        self.scheduler.add(replace(waiting, is_alone=job.attempt > 0))
         self.report_change(job.id)
+
+    def foresee(self, person: int, recipe: Recipe) -> tuple[int, TimeEstimate | None]:
+        """Return how many jobs a new job of this person would have before it, and its wait."""
+        self._recost()
+        self.scheduler.add(self._waiting(FORESEEN, person, recipe, accepted_order=sys.maxsize))
+        ahead, wait = self.scheduler.ahead_of(FORESEEN).jobs, self.estimate_wait(FORESEEN)
+        self.scheduler.remove(FORESEEN)
+        return ahead, wait
 
     def remove(self, job_id: str) -> None:
         """Remove a job; unknown ids are ignored."""
@@ -211,6 +213,11 @@ class JobQueue:
                 self._announced[job_id] = announced
             if has_loaded or (is_nearer and job_id != joined):
                 self._publish_position(job_id)
+
+    def _waiting(self, job_id: str, person: int, recipe: Recipe, accepted_order: int) -> Waiting:
+        weight = self._weights.get(person, 1)
+        cost = self._cost_of(recipe)
+        return Waiting(job_id, person, cost, accepted_order, weight=weight, pictures=recipe.count)
 
     def _recost(self) -> None:
         """Give all jobs that wait new costs, if the engine has learned that the old ones are wrong."""

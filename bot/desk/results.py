@@ -24,7 +24,17 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
 from bot.errors import CannotSave
 from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, PICTURES
-from bot.outcomes import Address, ChatOutput, JobResult, JobState, Note, Platform, RetryLater, Undeliverable
+from bot.outcomes import (
+    Address,
+    ChatOutput,
+    JobResult,
+    JobState,
+    Note,
+    Platform,
+    Recipe,
+    RetryLater,
+    Undeliverable,
+)
 from bot.store import Store
 from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
 from engine.backoff import Backoff
@@ -206,7 +216,7 @@ class OutboxDelivery:
         progress: ProgressPublisher,
         pictures_dir: Path,
         clock: Callable[[], int],
-        find_notes: Callable[[str], tuple[Note, ...]],
+        find_notes: Callable[[Recipe], tuple[Note, ...]],
     ) -> None:
         self._store = store
         self._find_notes = find_notes
@@ -309,6 +319,7 @@ class OutboxDelivery:
             user_name=stored.user_name,
             locale=job.locale,
             private=job.private,
+            spoiler=job.spoiler,
             state=JobState(job.state),
             recipe=job.recipe,
             pictures=pictures.files,
@@ -319,5 +330,5 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._find_notes(job.recipe.typed),
+            notes=self._find_notes(job.recipe),
         )

@@ -72,6 +72,7 @@ from bot.errors.not_allowed import (
     NotYours,
 )
 from bot.errors.not_possible import (
+    AlreadyAsked,
     AlreadyEnded,
     AlreadyLinked,
     BadLinkCode,
@@ -133,6 +134,7 @@ from bot.errors.operator import (
 )
 
 __all__ = [
+    "AlreadyAsked",
     "AlreadyEnded",
     "AlreadyLinked",
     "AnonymousSender",

@@ -19,6 +19,10 @@ class TooManyWaiting(NotPossible):
     """Facts: ``limit``, the jobs one person may have waiting."""
 
 
+class AlreadyAsked(NotPossible):
+    """The person asked for exactly this a moment ago. Facts: ``job_id`` of that, ``seconds`` since."""
+
+
 class NoSuchJob(NotPossible):
     """Facts: ``job_id``."""
 

@@ -13,6 +13,7 @@ from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
+    DryRun,
     EditableText,
     HelpWithVocabulary,
     History,
@@ -33,12 +34,14 @@ from bot.outcomes import (
     Outcome,
     PickedPicture,
     Receipt,
+    Recipe,
     ShelfReloaded,
     Unlinked,
 )
 from engine.host.report import CardReport
 
 PROMPT_IN_LIST_CHARS = 40
+MAX_DRY_CHARS = 1_200  # of the final prompts of a trial; a Discord message has 2,000
 
 
 def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s: float | None = None) -> str:
@@ -53,6 +56,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
     match outcome:
         case Receipt():
             return _receipt(outcome, locale, now_s)
+        case DryRun():
+            return _dry_run(outcome, locale, now_s)
         case CancelAccepted(job_id=job_id, was_running=True):
             return text(
                 N_(
@@ -112,18 +117,44 @@ def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
     return b"", ""
 
 
-def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
-    sentence = N_("I already have this one (job {job_id}).") if receipt.repeated else N_("Got it!")
-    first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale, now_s)]
-    recipe = receipt.recipe
+def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
+    recipe, space = dry.recipe, "" if is_chinese(locale) else " "
+    first = text(N_("A trial: nothing is drawn or charged."), locale)
+    price = N_("This would cost {price}; you would have {left} credits left.")
+    prompts = recipe.prompts or (recipe.prompt,)
+    each_chars = MAX_DRY_CHARS // len(prompts)
+    drawn = [shorten(prompt, each_chars) for prompt in prompts]
+    if len(drawn) > 1:
+        drawn = [f"{number}: {prompt}" for number, prompt in enumerate(drawn, 1)]
+    return "\n".join(
+        [
+            first + space + format_position(dry, locale, now_s),
+            _facts_of(recipe, locale),
+            text(price, locale, price=dry.price, left=dry.credits_left),
+            text(N_("Final prompt: {prompt}"), locale, prompt=drawn[0])
+            if len(drawn) == 1
+            else "\n".join([text(N_("Final prompts:"), locale), *drawn]),
+            *(format_note(each, locale) for each in dry.notes),
+        ]
+    )
+
+
+def _facts_of(recipe: Recipe, locale: str) -> str:
     facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
     if recipe.count > 1:
         facts.append(text(N_("{count} pictures"), locale, count=recipe.count))
+    return join_facts(facts)
+
+
+def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
+    sentence = N_("I already have this one (job {job_id}).") if receipt.repeated else N_("Got it!")
+    first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale, now_s)]
     paid = text(
         N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
     )
     notes = [format_note(each, locale) for each in receipt.notes]
-    return "\n".join([("" if is_chinese(locale) else " ").join(first), join_facts(facts), paid, *notes])
+    start = ("" if is_chinese(locale) else " ").join(first)
+    return "\n".join([start, _facts_of(receipt.recipe, locale), paid, *notes])
 
 
 def _history(history: History, locale: str) -> str:

@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 
-from bot.commands.face import suggestions
+from bot.commands.prompts.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
 from bot.commands.values import (
     Command,
     Edit,
-    LoraAdd,
     LoraAllow,
-    LoraCheck,
     LoraInfo,
     LoraList,
-    LoraReload,
-    LoraRemove,
     LoraRevoke,
     Mine,
     Original,
@@ -34,14 +30,14 @@ BUTTON_LABELS = {
 }
 _BESIDE = (
     *(Reroll, Repeat, Pick, Edit, Original),
-    *(LoraInfo, LoraRevoke, LoraRemove, LoraCheck, LoraReload),
+    *(LoraInfo, LoraRevoke),
 )  # lines of their own would not fit
 _ALSO: dict[type[Command], str] = {
     Mine: N_("{about}; /again, /same, /pick, /edit, /original continue from one"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
-    LoraAdd: N_("{about}; also /lora remove, check, reload"),
 }
+SWITCHES_ABOUT = N_("Only for you; hidden; a face at random; only the price; once more")
 FACE_ABOUT = N_("The face, feature by feature")
 
 
@@ -68,10 +64,16 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     return "\n".join(
         [
             text(N_("Send me a sentence and I'll draw it, or use a command:"), locale),
-            *(_command_line(entry, locale) for entry in COMMANDS if entry.command_type not in _BESIDE),
+            *(
+                _command_line(entry, locale)
+                for entry in COMMANDS
+                if entry.right is Right.EVERYONE and entry.command_type not in _BESIDE
+            ),
+            text(N_("For hosts: {commands}"), locale, commands=_host_commands()),
             "",
             text(N_("Options, anywhere in the text:"), locale),
-            *(_option_line(option, locale) for option in options),
+            *(_option_line(option, locale) for option in options if option.kind is not OptionKind.SWITCH),
+            _switches_line([option for option in options if option.kind is OptionKind.SWITCH], locale),
             _face_line(locale),
             *_vocabulary(vocabulary, locale),
         ]
@@ -86,20 +88,25 @@ def _vocabulary(lines: Sequence[str], locale: str) -> list[str]:
 
 
 def _command_line(entry: CommandEntry, locale: str) -> str:
-    sentence = (
-        N_("{usage} – {about}") if entry.right is Right.EVERYONE else N_("{usage} – {about} (hosts only)")
-    )
     about = text(entry.about, locale)
     if also := _ALSO.get(entry.command_type):
         about = text(also, locale, about=about)
-    return text(sentence, locale, usage=text(entry.usage, locale), about=about)
+    return text(N_("{usage} – {about}"), locale, usage=text(entry.usage, locale), about=about)
+
+
+def _host_commands() -> tuple[str, ...]:
+    return tuple(f"/{entry.name}" for entry in COMMANDS if entry.right is Right.HOST)
 
 
 def _option_line(option: Option, locale: str) -> str:
-    usage = (
-        f"--{_name_of(option, locale)}" if option.kind is OptionKind.SWITCH else example_of(option, locale)
-    )
+    usage = example_of(option, locale)
     return text(N_("{usage} – {about}"), locale, usage=usage, about=text(option.about, locale))
+
+
+def _switches_line(switches: Sequence[Option], locale: str) -> str:
+    """Return the options without a value on one line; menus explain each."""
+    usage = " ".join(f"--{_name_of(option, locale)}" for option in switches)
+    return text(N_("{usage} – {about}"), locale, usage=usage, about=text(SWITCHES_ABOUT, locale))
 
 
 def example_of(option: Option, locale: str) -> str:

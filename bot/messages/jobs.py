@@ -4,10 +4,18 @@ import math
 from collections.abc import Sequence
 
 from bot.languages import is_chinese
-from bot.messages.catalogue import N_, format_countdown, format_duration, format_fact, join_facts, text
+from bot.messages.catalogue import (
+    N_,
+    format_countdown,
+    format_duration,
+    format_fact,
+    join_facts,
+    shorten,
+    text,
+)
 from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.loras.stacks import format_stack_note
-from bot.outcomes import JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
+from bot.outcomes import DryRun, JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason
 
@@ -15,6 +23,7 @@ AI_MARK = N_("AI-generated")
 """Part of every caption of a picture: people must know it."""
 
 NEXT_WHILE_LOADING = N_("You are next; I'll start as soon as the model is loaded.")
+MAX_CHOICES_CHARS = 300  # of a caption, which Telegram limits to 1,024
 LEAST_WAIT_S = 1.0  # a shorter wait is not mentioned
 BAR_CELLS = 10
 DRAWN_CELL, MISSING_CELL = "▰", "▱"  # of different shape: the bar needs no colour
@@ -51,7 +60,7 @@ def format_bar(status: Status) -> str:
     return DRAWN_CELL * cells + MISSING_CELL * (BAR_CELLS - cells)
 
 
-def format_position(job: Receipt | Status, locale: str, now_s: float | None = None) -> str:
+def format_position(job: Receipt | DryRun | Status, locale: str, now_s: float | None = None) -> str:
     """Return how many jobs are ahead of a job, and when it starts.
 
     Args:
@@ -173,9 +182,21 @@ def format_caption(job_result: JobResult, locale: str) -> str:
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
-    return "\n".join(
-        part for part in (_unusual_end(job_result, locale), join_facts([drawn, left, mark]), unknown) if part
-    )
+    choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
+    parts = (_unusual_end(job_result, locale), join_facts([drawn, left, mark]), choices, unknown)
+    return "\n".join(part for part in parts if part)
+
+
+def format_choices(recipe: Recipe, indexes: Sequence[int], locale: str) -> str:
+    """Return which alternatives these pictures were drawn with, on one line; empty without alternatives."""
+    drawn = []
+    for index in indexes:
+        if choices := [choice or "–" for choice in recipe.choices_of(index)]:
+            number = f"{index + 1}: " if recipe.count > 1 else ""
+            drawn.append(number + format_fact(choices, locale))
+    if not drawn:
+        return ""
+    return text(N_("Drawn: {drawn}"), locale, drawn=shorten(join_facts(drawn), MAX_CHOICES_CHARS))
 
 
 def settings_of(recipe: Recipe, locale: str) -> str:

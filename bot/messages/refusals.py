@@ -104,6 +104,10 @@ SENTENCES: dict[type[Exception], str] = {
     errors.TooManyWaiting: N_(
         "You already have {limit} jobs waiting, which is the limit. Wait for one, or stop one with /cancel."
     ),
+    errors.AlreadyAsked: N_(
+        "You asked for exactly this {seconds} s ago (job {job_id}), so I made no second job. To draw it "
+        "once more, add --again, or a seed of your own."
+    ),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
     errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
     errors.PicturesGone: N_(

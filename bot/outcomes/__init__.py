@@ -14,6 +14,7 @@ from bot.outcomes.controls import MOST_IN_ROW, Control, ControlStyle, controls_o
 from bot.outcomes.iterating import EditableText, PickedPicture
 from bot.outcomes.jobs import (
     CancelAccepted,
+    DryRun,
     History,
     HistoryEntry,
     JobResult,
@@ -86,6 +87,7 @@ __all__ = [
     "ControlStyle",
     "CreditBalance",
     "DefaultMissing",
+    "DryRun",
     "EditableText",
     "FacesMixed",
     "HelpWithVocabulary",

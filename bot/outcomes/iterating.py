@@ -10,13 +10,16 @@ class PickedPicture:
     """One picture of a job alone, for a message with all its controls.
 
     Attributes:
+        recipe: Of this picture.
         is_private: Only the person may see the answer.
+        spoiler: The picture is hidden until somebody opens it.
     """
 
     job_id: str
     picture: PictureFile
     recipe: Recipe
     is_private: bool = False
+    spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)

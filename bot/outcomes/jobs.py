@@ -1,13 +1,14 @@
 """What a person learns about jobs: receipts, progress, results, history."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from bot.commands.prompts.alternatives import draw_alternatives, escape, has_alternatives
 from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address
 from engine.demo.vocabulary import UnknownFeature
-from engine.request import FailReason, LoraChoice, Picture, TimeEstimate
+from engine.request import MAX_SEED, FailReason, LoraChoice, Picture, TimeEstimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,9 @@ class Recipe:
     """Everything that is needed to draw the same pictures again.
 
     ``prompt`` is drawn: ``triggers`` of the LoRAs and what the person ``typed``, which people see apart.
+
+    Attributes:
+        prompts: The text of each picture, if what was typed has alternatives; ``prompt`` is the first one.
     """
 
     prompt: str = field(repr=False)
@@ -26,6 +30,27 @@ class Recipe:
     steps: int
     typed: str = field(default="", repr=False)
     triggers: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = field(default=(), repr=False)
+
+    def seed_of(self, index: int) -> int:
+        """Return the seed of picture ``index``."""
+        return (self.seed + index) % (MAX_SEED + 1)
+
+    def typed_of(self, index: int) -> str:
+        """Return what the person typed, with the alternatives that picture ``index`` was drawn with."""
+        return draw_alternatives(self.typed, self.seed_of(index)).text if self.prompts else self.typed
+
+    def choices_of(self, index: int) -> tuple[str, ...]:
+        """Return the alternatives that picture ``index`` was drawn with, in the order of the text."""
+        return draw_alternatives(self.typed, self.seed_of(index)).choices if self.prompts else ()
+
+    def alone(self, index: int) -> "Recipe":
+        """Return the recipe of picture ``index`` alone; its text has no alternatives."""
+        one = replace(self, seed=self.seed_of(index), count=1)
+        if not self.prompts:
+            return one
+        prompt, typed = self.prompts[index], escape(self.typed_of(index))
+        return replace(one, prompt=prompt, typed=typed, prompts=(prompt,) if has_alternatives(typed) else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,25 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a request would be; nothing is stored or charged.
+
+    Attributes:
+        credits_left: After its price.
+        position, wait, is_loading, loading_s, notes: As in ``Receipt``.
+    """
+
+    recipe: Recipe
+    price: int
+    credits_left: int
+    position: int
+    wait: TimeEstimate | None
+    is_loading: bool
+    loading_s: float | None
+    notes: tuple[Note, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CancelAccepted:
     """A waiting job is cancelled and refunded, or a running one stops after its current step."""
 
@@ -118,13 +162,18 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """One of the person's jobs; ``missing`` of its pictures are no longer on the disk."""
+    """One of the person's jobs; ``missing`` of its pictures are no longer on the disk.
+
+    Attributes:
+        spoiler: The pictures are hidden until somebody opens them.
+    """
 
     job_id: str
     state: JobState
     recipe: Recipe
     pictures: tuple[PictureFile, ...] = ()
     missing: int = 0
+    spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +191,15 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Originals:
-    """A job's pictures, to be sent as files, without those that the host has deleted."""
+    """A job's pictures, to be sent as files, without those that the host has deleted.
+
+    Attributes:
+        spoiler: They are hidden until somebody opens them.
+    """
 
     job_id: str
     pictures: tuple[PictureFile, ...]
+    spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +238,7 @@ class JobResult:
         refund: Credits that were refunded.
         notes: Words of the prompt that the model does not know.
         missing: How many files of drawn pictures are no longer on the disk.
+        spoiler: The pictures are hidden until somebody opens them.
     """
 
     job_id: str
@@ -202,6 +257,7 @@ class JobResult:
     fail: FailReason | None = None
     notes: tuple[Note, ...] = ()
     missing: int = 0
+    spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)

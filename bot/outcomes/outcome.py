@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.iterating import EditableText, PickedPicture
-from bot.outcomes.jobs import CancelAccepted, History, Originals, Receipt
+from bot.outcomes.jobs import CancelAccepted, DryRun, History, Originals, Receipt
 from bot.outcomes.loras import (
     LoraAdded,
     LoraAllowed,
@@ -30,6 +30,7 @@ class HelpWithVocabulary:
 
 Outcome = (
     Receipt
+    | DryRun
     | CancelAccepted
     | CreditBalance
     | History

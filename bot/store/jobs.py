@@ -17,7 +17,7 @@ from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, Pi
 from engine.request import LoraChoice
 
 URGENT = True
-_LISTS = ("loras", "triggers", "asked_in")  # columns of job that hold JSON
+_LISTS = ("loras", "triggers", "asked_in", "prompts")  # columns of job that hold JSON
 
 
 class Inbox:
@@ -81,7 +81,7 @@ class Jobs:
 
         Call it in the transaction of its charge.
         """
-        values = asdict(job) | {"private": int(job.private)}
+        values = asdict(job) | {"private": int(job.private), "spoiler": int(job.spoiler)}
         values |= values.pop("recipe")
         values |= {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
@@ -93,6 +93,12 @@ class Jobs:
     async def find(self, job_id: str) -> JobRow | None:
         """Return one job."""
         rows = await self._query("find_job", id=job_id)
+        return _job_of(rows[0]) if rows else None
+
+    async def find_same(self, person: int, request: str, since_ms: int, now_ms: int) -> JobRow | None:
+        """Return the person's newest job of the same request in this time, unless it has no pictures."""
+        times = {"since_ms": since_ms, "now_ms": now_ms}
+        rows = await self._query("find_same", person=person, request=request, **times)
         return _job_of(rows[0]) if rows else None
 
     async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
@@ -257,11 +263,12 @@ class Outbox:
 def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     values = dict(row)
     loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
-    triggers, asked_in = (tuple(json.loads(values.pop(name))) for name in ("triggers", "asked_in"))
+    triggers, asked_in, prompts = (
+        tuple(json.loads(values.pop(name))) for name in ("triggers", "asked_in", "prompts")
+    )
     names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps")
     others = {name: values.pop(name) for name in names}
-    values["recipe"] = Recipe(loras=loras, triggers=triggers, **others)
+    values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, **others)
     values["asked_in"] = asked_in
-    values["private"] = bool(values["private"])
-    values["cancel_requested"] = bool(values["cancel_requested"])
+    values |= {name: bool(values[name]) for name in ("private", "spoiler", "cancel_requested")}
     return JobRow(**values)

@@ -74,7 +74,13 @@ class UseCount:
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job before it is accepted; ``asked_in`` as ``bot.policy.rules.chats_of`` returns it."""
+    """A job before it is accepted.
+
+    Attributes:
+        asked_in: As ``bot.policy.rules.chats_of`` returns it.
+        spoiler: Its pictures are hidden until somebody opens them.
+        request: Hash of what was asked for, and where; empty if the same again is meant.
+    """
 
     id: str
     person: int
@@ -87,6 +93,8 @@ class NewJob:
     price: int
     created_ms: int
     asked_in: tuple[str, ...]
+    spoiler: bool
+    request: str
 
 
 @dataclass(frozen=True, slots=True)

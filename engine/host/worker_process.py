@@ -213,8 +213,7 @@ class WorkerProcess:
         if self.is_lost.is_set():
             raise JobNotStarted
         self.send(request)
-        if request.prompt:
-            self._output.prompts.append(request.prompt)
+        self._output.prompts += {request.prompt, *request.prompts} - {""}
         self.held.is_measured = False
         job = InFlightJob(request)
         self._jobs.append(job)

@@ -241,11 +241,25 @@ class Pipeline:
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
         inputs = self._prepare_inputs(job)
-        return all(self._draw_picture(job, index, inputs) for index in range(job.request.count))
+        for index in range(job.request.count):
+            inputs = self._with_prompt(job, inputs, job.request.prompt_of(index))
+            if not self._draw_picture(job, index, inputs):
+                return False
+        return True
+
+    def _with_prompt(self, job: _Job, inputs: _Inputs, prompt: str) -> _Inputs:
+        """Return the inputs of a picture with this text."""
+        if prompt == inputs.settings.prompt:
+            return inputs
+        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job, prompt), self._lower)
+        settings = replace(inputs.settings, prompt=prompt)
+        return replace(inputs, caption=caption, stack=stack, settings=settings)
 
     def _prepare_inputs(self, job: _Job) -> _Inputs:
         request = job.request
-        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job), self._lower)
+        caption, stack = retry_with_less_memory(
+            lambda: self._prepare_caption(job, request.prompt_of(0)), self._lower
+        )
         start = None
         if request.start is not None:
             with job.timer.stage("start_s"):
@@ -254,10 +268,10 @@ class Pipeline:
                 start = self._through_vae(request, lambda is_lean: encode(pixels, is_lean=is_lean))
         return _Inputs(caption, stack, start, self._settings(request))
 
-    def _prepare_caption(self, job: _Job) -> tuple[RefinedCaption, LoraStack]:
+    def _prepare_caption(self, job: _Job, prompt: str) -> tuple[RefinedCaption, LoraStack]:
         request = job.request
         with job.timer.stage("text_s"):
-            embedding = self._text.embed(request.prompt)
+            embedding = self._text.embed(prompt)
         with job.timer.stage("lora_s"):
             stack = self._bank.stack(request.loras)
         with job.timer.stage("text_s"):
@@ -333,7 +347,7 @@ class Pipeline:
         """Return the settings of a job's first picture."""
         start = request.start
         return PictureSettings(
-            prompt=request.prompt,
+            prompt=request.prompt_of(0),
             seed=request.seed,
             width_px=request.width_px,
             height_px=request.height_px,

@@ -24,7 +24,7 @@ from discord.enums import AppCommandOptionType
 from bot import messages
 from bot.chats.discord_.incoming.interactions import InteractionHandler
 from bot.chats.discord_.library_internals import CommandTree, Interaction, menu_payload, set_parameters
-from bot.commands.face import SUGGESTED
+from bot.commands.prompts.face import SUGGESTED
 from bot.commands.table import COMMANDS, CommandEntry, Option, OptionKind, Right
 from bot.languages import in_script
 from engine.durable import write_file

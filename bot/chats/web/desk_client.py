@@ -46,7 +46,7 @@ class DrawOptions:
             command,
             loras=command.loras or chosen,
             size=command.size or self.ratio,
-            count=command.count if command.count > 1 else self.count,
+            count=command.count or self.count,
         )
 
 

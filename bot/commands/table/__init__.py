@@ -21,6 +21,7 @@ from bot.commands.table.drawing import (
 from bot.commands.table.entry import (
     CHATS,
     FACE_SLOTS,
+    OFF,
     CommandEntry,
     Option,
     OptionChoice,
@@ -34,6 +35,7 @@ __all__ = [
     "COMMANDS",
     "ENTRY_OF",
     "FACE_SLOTS",
+    "OFF",
     "SUGAR_OPTIONS",
     "UNSUPPORTED",
     "CommandEntry",

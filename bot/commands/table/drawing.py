@@ -1,6 +1,7 @@
 """The options of ``/sugar``, and the options that this model does not have."""
 
-from bot.commands.table.entry import Option, OptionKind
+from bot.commands.reading import ASPECTS
+from bot.commands.table.entry import OFF, Option, OptionChoice, OptionKind
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT
 from bot.errors import FixedSteps, NoGuidance, NoNegativePrompt, UnknownFlag
 from engine.request import MAX_SEED
@@ -40,10 +41,11 @@ SUGAR_OPTIONS = (
         "size",
         "尺寸",
         OptionKind.TEXT,
-        "A shape like 2:3, or pixels like 512x768",
+        "A shape like 2:3 or portrait, or pixels like 512x768",
         example="2:3",
         flags=("比例", "大小", "ratio", "ar", "aspect", "aspect-ratio"),
         keyword=True,
+        named=tuple(OptionChoice(*aspect) for aspect in ASPECTS),
     ),
     Option(
         "seed",
@@ -73,6 +75,36 @@ SUGAR_OPTIONS = (
         OptionKind.SWITCH,
         "Only you see the answer, if the chat supports that",
         flags=("仅自己",),
+        named=(OptionChoice(OFF, "public", "公开"), OptionChoice(OFF, "no-private", "不私密")),
+    ),
+    Option(
+        "spoiler",
+        "剧透",
+        OptionKind.SWITCH,
+        "The pictures are hidden until somebody opens them",
+        flags=("遮挡",),
+        named=(OptionChoice(OFF, "no-spoiler", "不剧透"), OptionChoice(OFF, "unhidden", "不遮挡")),
+    ),
+    Option(
+        "surprise",
+        "惊喜",
+        OptionKind.SWITCH,
+        "A face at random: every feature that you leave out",
+        flags=("随机妆容",),
+    ),
+    Option(
+        "dry",
+        "试算",
+        OptionKind.SWITCH,
+        "Only show the price, the wait and the final prompt",
+        flags=("dry-run", "预览"),
+    ),
+    Option(
+        "again",
+        "再画",
+        OptionKind.SWITCH,
+        "Draw it even if you asked for the same a moment ago",
+        flags=("重画",),
     ),
     Option(
         "skin",

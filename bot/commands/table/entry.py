@@ -7,6 +7,7 @@ from bot.commands.values import Command, Face
 from bot.languages import typed_forms
 
 FACE_SLOTS = tuple(slot.name for slot in fields(Face))
+OFF = "off"  # the value of a switch that is turned off
 CHATS = ("discord", "telegram", "web", "console")
 
 
@@ -53,6 +54,7 @@ class Option:
         flags: Its other names in text, without dashes.
         keyword: Whether its Chinese names count in text without dashes if a number follows.
         positional: It has no name in text; its value is the text between the options.
+        named: Names of single values; after two dashes each is this option with its value: ``--public``.
         least: The smallest number allowed; ``most`` is the largest.
         choices: The values of a ``CHOICE``, the default first; in text each is a flag.
     """
@@ -69,6 +71,14 @@ class Option:
     least: float | None = None
     most: float | None = None
     choices: tuple[OptionChoice, ...] = ()
+    named: tuple[OptionChoice, ...] = ()
+
+    @property
+    def value_of(self) -> dict[str, str]:
+        """The value of each name of a single value; Chinese names also in Traditional characters."""
+        return {
+            name: choice.value for choice in self.named for name in (choice.name, *typed_forms(choice.word))
+        }
 
     @property
     def spellings(self) -> tuple[str, ...]:

@@ -61,7 +61,12 @@ class Draw:
         loras: Empty for the chat's default.
         size: None for the model's native size.
         seed: None for a new one, which the answer names.
+        count: None for the person's own default, else one; ``private`` and ``spoiler`` likewise.
         private: Only the person sees the answer, if the platform supports that.
+        spoiler: The pictures are hidden until somebody opens them, if the platform supports that.
+        surprise: Every slot of the face that is empty is drawn at random.
+        dry: Only say what it would be, and cost.
+        again: Draw it even if the person asked for the same a moment ago.
     """
 
     prompt: str = field(default="", repr=False)
@@ -69,5 +74,9 @@ class Draw:
     loras: tuple[LoraWish, ...] = ()
     size: Size | None = None
     seed: int | None = None
-    count: int = 1
-    private: bool = False
+    count: int | None = None
+    private: bool | None = None
+    spoiler: bool | None = None
+    surprise: bool = False
+    dry: bool = False
+    again: bool = False

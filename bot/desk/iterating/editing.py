@@ -47,5 +47,6 @@ class JobEditing:
             size=PixelSize(recipe.width_px, recipe.height_px),
             seed=recipe.seed,
             count=recipe.count,
-            private=job.private,
+            private=job.private or None,
+            spoiler=job.spoiler or None,
         )

@@ -35,4 +35,4 @@ class PicturePicking:
         picture = next((file for file in found.files if file.index == command.index), None)
         if picture is None:
             raise PicturesGone(job_id=job.id)
-        return PickedPicture(job.id, picture, job.recipe, job.private)
+        return PickedPicture(job.id, picture, job.recipe.alone(command.index), job.private, job.spoiler)

@@ -84,7 +84,7 @@ class HistoryQueries:
         pictures = (await find_pictures(rows, self._pictures_dir, [job.id]))[job.id]
         if not pictures.files:
             raise PicturesGone(job_id=job.id)
-        return Originals(job.id, pictures.files)
+        return Originals(job.id, pictures.files, job.spoiler)
 
     async def read_balance(self, context: CommandContext) -> CreditBalance:
         """Return the credits that the person has today."""
@@ -123,4 +123,5 @@ def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntr
         recipe=job.recipe,
         pictures=pictures.files,
         missing=pictures.missing,
+        spoiler=job.spoiler,
     )

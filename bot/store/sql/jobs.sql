@@ -7,10 +7,10 @@ WHERE origin.platform = :platform AND origin.event_id = :event_id;
 -- A new job, last in the order of acceptance; no row if its person has enough unfinished jobs.
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
                  triggers, loras, width_px, height_px, seed, count, steps, price, created_ms,
-                 asked_in)
+                 asked_in, prompts, spoiler, request)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
        :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
-       :price, :created_ms, :asked_in
+       :price, :created_ms, :asked_in, :prompts, :spoiler, :request
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 
@@ -21,6 +21,13 @@ INSERT INTO origin (platform, event_id, job) VALUES (:platform, :event_id, :job)
 -- name: find_job
 -- One job by its id.
 SELECT * FROM job WHERE id = :id;
+
+-- name: find_same
+-- The newest job of the same request that waits, is drawn or was drawn.
+SELECT * FROM job
+WHERE person = :person AND request = :request AND created_ms > :since_ms AND created_ms <= :now_ms
+  AND state IN ('queued', 'running', 'done')
+ORDER BY accepted_order DESC LIMIT 1;
 
 -- name: unfinished_of
 -- The jobs of a person that wait or run, newest first.

@@ -75,6 +75,13 @@ def test_the_prompt_changes_the_picture(draw: Any) -> None:
     assert not np.array_equal(pixels(draw("a cat").pngs[0]), pixels(draw("一只猫").pngs[0]))
 
 
+def test_each_picture_is_drawn_with_its_own_prompt_and_names_it(draw: Any) -> None:
+    prompts = ("red lips", "black hair", "black hair")
+    result = draw("red lips", seed=7, count=3, prompts=prompts)
+    assert result.pngs == [draw(prompt, seed=7 + index).pngs[0] for index, prompt in enumerate(prompts)]
+    assert [read_settings(png).prompt for png in result.pngs] == list(prompts)
+
+
 def test_two_pictures_equal_two_jobs_of_one_also_when_the_seed_wraps(draw: Any) -> None:
     assert draw(seed=MAX_SEED, count=2).pngs == [*draw(seed=MAX_SEED).pngs, *draw(seed=0).pngs]
 

@@ -16,9 +16,11 @@ from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentM
 from bot.chats.event_table import RawEvent, is_lora_file
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
-from bot.commands.face import SUGGESTED
-from bot.commands.face import suggestions as face_suggestions
+from bot.commands.prompts.face import SUGGESTED
+from bot.commands.prompts.face import suggestions as face_suggestions
+from bot.commands.reading import MENU_ASPECTS
 from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
+from bot.commands.text import normalize
 from bot.commands.values import (
     Command,
     Draw,
@@ -40,7 +42,6 @@ from bot.languages import is_chinese, title_of
 from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
-SIZES = ("2:3", "3:4", "1:1", "4:3", "3:2", "9:16", "16:9")  # the common shapes of pictures
 REMEMBERED_PERSONS = 2_000  # whose locale an interaction named lately
 _HAN, _KANA = range(0x4E00, 0xA000), range(0x3040, 0x3100)
 
@@ -138,7 +139,7 @@ def is_private_answer(command: Command, interaction: Interaction) -> bool:
     """Whether only the person sees the answer: always, except for pictures that are not private."""
     match command:
         case Draw():
-            return command.private
+            return bool(command.private) or command.dry
         case Reroll() | Repeat() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case _:
@@ -157,7 +158,12 @@ def suggest_values(
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)
     else:
-        values = tuple(size for size in SIZES if typed in size)
+        wanted, column = normalize(typed), 0 if locale == "en" else 1
+        return [
+            (f"{names[column]} {shape}", shape)
+            for shape, *names in MENU_ASPECTS
+            if any(wanted in each for each in (shape, *names))
+        ]
     return [(value[:LABEL_CHARS], value[:LABEL_CHARS]) for value in values]
 
 

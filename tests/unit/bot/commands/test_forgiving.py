@@ -193,7 +193,7 @@ def test_a_misspelt_option_is_refused_with_the_nearest_whatever_its_dash(text: s
 def test_suggestions_are_whole_words_in_simplified_characters_each_once() -> None:
     assert sorted(refused("脸 --唇裝 红", UnknownFlag)["nearest"]) == ["--唇妆", "--唇部", "--嘴唇"]  # type: ignore[call-overload]
     assert refused("a face --nn 7", UnknownFlag)["nearest"] == ()
-    assert refused("a face -s 7", UnknownFlag)["nearest"] == ("--size", "--seed", "--skin")
+    assert refused("a face -s 7", UnknownFlag)["nearest"] == ("--size", "--seed", "--spoiler")
 
 
 @pytest.mark.parametrize("text", ["a face --xyz 1", "a face --q 2", "脸 --天气 晴"])

@@ -5,11 +5,12 @@ from random import SystemRandom
 from unicodedata import normalize
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bot.commands.grammar import parse
 from bot.commands.reading import (
+    ASPECTS,
     LINK_CODE_CHARS,
     count_of,
     format_link_code,
@@ -23,8 +24,10 @@ from bot.commands.reading import (
     weight_of,
     words_of,
 )
+from bot.commands.text import normalize as comparable
 from bot.commands.values import MAX_TOTAL_WEIGHT, MAX_WEIGHT, Draw, Link, LoraWish, PixelSize, Ratio, Unlink
 from bot.errors import BadCount, BadSeed, BadSize, BadWeight, MissingValue, PersonError
+from bot.languages import typed_forms
 from engine.request import MAX_SEED
 
 
@@ -45,17 +48,26 @@ def test_weights_keep_three_decimals(thousandths: int) -> None:
     assert str(weight_of("-0.0")) == "0.0"
 
 
+NAMES = {form for _, *names in ASPECTS for name in names for form in typed_forms(name)}
 READERS = [(size_of, BadSize), (seed_of, BadSeed), (count_of, BadCount), (weight_of, BadWeight)]
 
 
 @pytest.mark.parametrize(("read", "error"), READERS)
 @given(st.text().filter(lambda text: not any(map(str.isnumeric, normalize("NFKC", text)))))
+@example("portraits")
 def test_text_without_a_digit_is_refused_as_typed(
     read: Callable[[str], object], error: type[PersonError], text: str
 ) -> None:
+    assume(read is not size_of or comparable(text) not in NAMES)
     with pytest.raises(error) as refused:
         read(text)
     assert refused.value.facts["text"] == text
+
+
+@pytest.mark.parametrize(("shape", "english", "chinese"), ASPECTS)
+def test_a_shape_has_names_in_every_script(shape: str, english: str, chinese: str) -> None:
+    for name in (english, english.upper(), *typed_forms(chinese)):
+        assert size_of(name) == size_of(shape)
 
 
 @pytest.mark.parametrize(

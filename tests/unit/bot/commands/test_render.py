@@ -34,6 +34,20 @@ PIECES = st.sampled_from(
             "/sugar ",
             "--weight -0.25",
         ),
+        *(
+            "--spoiler",
+            "--不遮挡",
+            "--公开",
+            "--surprise",
+            "--dry",
+            "--again",
+            "--portrait",
+            "--竖图 ",
+            "比例 方图",
+            "-tall",
+            "—photo ",
+        ),
+        *("{a|b}", "｛红｜玫瑰｝", "--lips random", "__lips__", "\\{"),
         *("--private", '--lora "a, b:1"', "--", "-", ",", "，", " ", "面", "x"),
     ]
 )
@@ -60,15 +74,23 @@ def test_what_was_read_reads_the_same_again(text: str) -> None:
     st.text(max_size=40),
     st.text(max_size=20),
     st.none() | st.integers(0, MAX_SEED),
-    st.integers(1, 4),
-    st.booleans(),
+    st.none() | st.integers(1, 4),
+    st.none() | st.booleans(),
+    st.none() | st.booleans(),
     st.none() | st.floats(-2, 2),
 )
 def test_what_was_chosen_reads_the_same_again(
-    prompt: str, skin: str, seed: int | None, count: int, private: bool, weight: float | None
+    prompt: str,
+    skin: str,
+    seed: int | None,
+    count: int | None,
+    private: bool | None,
+    spoiler: bool | None,
+    weight: float | None,
 ) -> None:
+    options = {"skin": skin, "seed": seed, "count": count, "weight": str(weight or "")}
     try:
-        draw = draw_of(prompt, skin=skin, seed=seed, count=count, private=private, weight=str(weight or ""))
+        draw = draw_of(prompt, private=private, spoiler=spoiler, **options)  # type: ignore[arg-type]
     except NotUnderstood:
         assume(False)
     assert parse(render(draw)) == draw
@@ -101,7 +123,13 @@ def test_what_was_chosen_reads_the_same_again(
         (Draw("x", seed=0), "/sugar x --seed 0"),
         (Draw("about --steps 20"), "/sugar -- about --steps 20"),
         (Draw("about <lora:a>", seed=7), "/sugar --seed 7 -- about <lora:a>"),
-        (Draw("x", count=1), "/sugar x"),
+        (Draw("x", count=1), "/sugar x -n 1"),
+        (Draw("x", private=False, spoiler=True), "/sugar x --public --spoiler"),
+        (Draw("x", private=True, spoiler=False), "/sugar x --private --no-spoiler"),
+        (Draw("x", surprise=True, dry=True, again=True), "/sugar x --surprise --dry --again"),
+        (Draw("", surprise=True), "/sugar --surprise"),
+        (Draw("x", Face(lips="__lips__")), "/sugar x --lips __lips__"),
+        (Draw("{a|b} --seed 7"), "/sugar -- {a|b} --seed 7"),
         (Draw("x", Face(lips="nude gloss")), "/sugar x --lips nude gloss"),
         (Draw("x", Face(lips="种子 7")), '/sugar x --lips "种子 7"'),
         (Draw("x", loras=(LoraWish("a", 0.0),)), "/sugar x --lora a:0"),

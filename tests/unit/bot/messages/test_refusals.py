@@ -24,6 +24,7 @@ FACTS: dict[str, object] = {
     "needed_bytes": 12_600_000_000,
     "free_bytes": 3_100_000_000,
     "length": 900,
+    "seconds": 20,
     "limit": 800,
     "tokens": 1013,
     "excess": 300,

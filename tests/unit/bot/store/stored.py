@@ -37,7 +37,9 @@ async def a_job(
     recipe = Recipe(
         "a face", (LoraChoice("sugar", "a" * 64, 0.8),), 64, 96, seed=7, count=2, steps=8, typed="a face"
     )
-    new = NewJob(name, person, platform, chat_id, "{}", "en", private, recipe, 2, created_ms, ("web:room",))
+    new = NewJob(
+        name, person, platform, chat_id, "{}", "en", private, recipe, 2, created_ms, ("web:room",), False, ""
+    )
     job = await store.jobs.add(new, event_id=name, most_unfinished=1_000)
     assert job is not None
     return job

@@ -70,7 +70,7 @@ async def test_the_text_of_a_job_asks_for_the_same_job(harness: DeskHarness, ask
     assert isinstance(first, Receipt)
     shown = await harness.desk.handle(Edit(first.job_id), a_context("2"))
     assert isinstance(shown, EditableText)
-    assert shown.is_private is asked.private
+    assert shown.is_private is bool(asked.private)
     again = await harness.desk.handle(parse(shown.text), a_context("3"))
     assert isinstance(again, Receipt)
     assert again.recipe == first.recipe

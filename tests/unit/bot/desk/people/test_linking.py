@@ -56,7 +56,7 @@ class Talk:
         return await self.harness.desk.handle(command, self.context(chat_id))  # type: ignore[arg-type]
 
     async def draw(self, count: int = 1) -> Receipt:
-        receipt = await self.say(Draw(prompt="a face", count=count))
+        receipt = await self.say(Draw(prompt="a face", count=count, again=True))
         assert isinstance(receipt, Receipt)
         return receipt
 

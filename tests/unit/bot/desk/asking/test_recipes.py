@@ -19,7 +19,7 @@ from bot.commands.values import (
     Reroll,
     Scope,
 )
-from bot.desk.acceptance import Recipes
+from bot.desk.asking.recipes import Recipes
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import (
     EmptyPrompt,
@@ -196,9 +196,14 @@ def test_a_ratio_is_fitted_and_pixels_are_accepted_or_refused() -> None:
         (PixelSize(130, 190), 128, 192),
         (PixelSize(60, 100), 64, 96),
         (PixelSize(64, 71), 64, 64),
+        (PixelSize(48, 64), 112, 144),
+        (PixelSize(1, 1), 64, 64),
+        (PixelSize(4096, 2048), 2048, 1024),
+        (PixelSize(9999, 9999), 1440, 1456),
+        (PixelSize(16, 64), 64, 256),
     ],
 )
-def test_pixels_beside_the_grid_are_put_on_it_with_a_note(
+def test_pixels_that_cannot_be_drawn_become_the_nearest_of_their_shape_with_a_note(
     size: PixelSize, width_px: int, height_px: int
 ) -> None:
     recipe, notes = recipes().write(Draw(prompt="a", size=size), None)
@@ -206,10 +211,8 @@ def test_pixels_beside_the_grid_are_put_on_it_with_a_note(
     assert notes == (SizeChanged(f"{size.width_px}x{size.height_px}", width_px, height_px),)
 
 
-@pytest.mark.parametrize(
-    "size", [PixelSize(48, 64), PixelSize(2064, 64), PixelSize(2048, 2048), PixelSize(1, 1)]
-)
-def test_pixels_that_are_a_whole_step_outside_the_limits_are_refused(size: PixelSize) -> None:
+@pytest.mark.parametrize("size", [PixelSize(3000, 64), PixelSize(1, 64), PixelSize(99999, 1)])
+def test_pixels_of_a_shape_that_cannot_be_drawn_are_refused(size: PixelSize) -> None:
     with pytest.raises(SizeNotAllowed) as caught:
         recipe_of(Draw(prompt="a", size=size))
     nearest = caught.value.facts["nearest"]
@@ -302,19 +305,10 @@ def test_four_loras_may_be_combined() -> None:
     assert [lora.name for lora in recipe.loras] == ["a", "b", "c", "d"]
 
 
-def test_pixels_a_step_off_in_one_direction_alone_are_refused() -> None:
-    for size in (PixelSize(128, 48), PixelSize(48, 128)):
-        with pytest.raises(SizeNotAllowed) as caught:
-            recipe_of(Draw(prompt="a", size=size))
-        assert (caught.value.facts["width_px"], caught.value.facts["height_px"]) == (
-            size.width_px,
-            size.height_px,
-        )
-
-
 JOB = JobRow(
     id="j", person=1, platform="web", chat_id="", ref="", locale="en", private=False,
     recipe=Recipe("p", (), 128, 128, seed=1, count=4, steps=8), price=4, created_ms=1, asked_in=(),
+    spoiler=False, request="",
     state="queued",
     attempt=0, accepted_order=1, started_ms=None, ended_ms=None, fail=None, cancel_requested=False,
     lease=None,
@@ -326,3 +320,58 @@ def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
     seeds = {again.rewrite(JOB)[0].seed for _ in range(200)}
     assert len(seeds) == 200
     assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1
+
+
+def test_each_picture_of_a_batch_draws_its_own_alternatives_and_a_reroll_draws_anew() -> None:
+    draw = Draw(prompt="{red|rose} lips {a|b|c|d}", loras=(LoraWish("sugar"),), seed=MAX_SEED, count=4)
+    recipe = recipe_of(draw)
+    assert (recipe.typed, recipe.triggers) == (draw.prompt, ("sugar face",))
+    assert len(set(recipe.prompts)) > 1
+    assert recipe.prompt == recipe.prompts[0]
+    assert [recipe.seed_of(index) for index in range(4)] == [MAX_SEED, 0, 1, 2]
+    for index, prompt in enumerate(recipe.prompts):
+        assert prompt == f"sugar face, {recipe.typed_of(index)}"
+        one = recipe_of(replace(draw, seed=recipe.seed_of(index), count=1))
+        assert one.prompts == (prompt,)  # the same seed draws the same
+        picked = recipe.alone(index)
+        assert (picked.prompt, picked.typed, picked.seed, picked.count) == (
+            prompt, recipe.typed_of(index), one.seed, 1,
+        )  # fmt: skip
+        assert picked.prompts == ()
+    stored = replace(JOB, recipe=recipe)
+    assert len({recipes().rewrite(stored)[0].prompts for _ in range(1)}) == 1
+    again = recipes().rewrite(stored)[0]
+    assert (again.typed, len(again.prompts)) == (draw.prompt, 4)
+    assert [again.typed_of(index) for index in range(4)] == [
+        prompt.removeprefix("sugar face, ") for prompt in again.prompts
+    ]
+
+
+def test_a_picked_picture_keeps_braces_that_were_escaped() -> None:
+    recipe = recipe_of(Draw(prompt=r"\{a|b\} {c|c}"))
+    assert recipe.prompts == ("{a|b} c",)
+    picked = recipe.alone(0)
+    assert (picked.prompt, picked.prompts) == ("{a|b} c", ("{a|b} c",))
+    assert recipe_of(Draw(prompt=picked.typed)).prompts == ("{a|b} c",)
+
+
+def test_without_alternatives_every_picture_has_the_one_prompt() -> None:
+    recipe = recipe_of(Draw(prompt="a {b}", count=2))
+    assert (recipe.prompt, recipe.prompts, recipe.typed_of(1), recipe.choices_of(1)) == (
+        "a {b}",
+        (),
+        "a {b}",
+        (),
+    )
+    assert recipe.alone(1) == replace(recipe, seed=recipe.seed_of(1), count=1)
+
+
+def test_the_longest_alternative_of_the_batch_must_fit_the_model() -> None:
+    def measure(prompt: str) -> PromptLength:
+        return PromptLength(len(prompt), 10, max(0, len(prompt) - 10))
+
+    few = recipes(measure=measure)
+    assert few.write(Draw(prompt="{12345678|12345679} a"), None)[0].prompts  # 20 characters as typed
+    with pytest.raises(PromptTooLong) as caught:
+        few.write(Draw(prompt="{1234567890123|12|12|12}", count=4, seed=5), None)
+    assert caught.value.facts == {"tokens": 13, "limit": 10, "excess": 3}

@@ -1,0 +1,172 @@
+"""Turns a request into a recipe: its LoRAs (found and pinned), size, seed and final prompt."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from random import Random
+
+from bot.commands.prompts.alternatives import compose_alternatives
+from bot.commands.reading import NO_LORA
+from bot.commands.render import size_text
+from bot.commands.text import ComposedPrompt, compose_prompt, normalize
+from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Size
+from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
+from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
+from bot.errors import EmptyPrompt, PromptTooLong, ShapeNotAllowed, SizeNotAllowed
+from bot.outcomes import Note, Recipe, SizeChanged, UnknownWords
+from bot.store.rows import JobRow
+from engine.checkpoint.model import ModelInfo
+from engine.checkpoint.prompt_tokens import PromptLength
+from engine.demo.vocabulary import read_prompt
+from engine.request import MAX_SEED
+
+SAME_SHAPE = 1.05  # nobody sees a picture that is so many times wider than requested
+NEAR_SHAPE = 1.25  # drawn, with a note; shapes further away are refused
+
+
+class Recipes:
+    """Writes recipes for this shelf and model.
+
+    Args:
+        measure: Counts the tokens of a prompt; None if only the worker can.
+    """
+
+    def __init__(
+        self,
+        *,
+        shelf: LoraShelf,
+        model: ModelInfo,
+        random: Random,
+        measure: Callable[[str], PromptLength] | None = None,
+    ) -> None:
+        self._shelf = shelf
+        self._model = model
+        self._random = random
+        self._measure = measure
+
+    def write(
+        self, draw: Draw, default: LoraWish | None, may_use: Rule = for_everybody
+    ) -> tuple[Recipe, tuple[Note, ...]]:
+        """Return the recipe of ``draw``, with ``default`` if it names no LoRA, and notes about differences.
+
+        Raises:
+            NotUnderstood: EmptyPrompt, PromptTooLong, TooManyLoras, StackTooStrong, StepsDiffer.
+            NotPossible: UnknownLora, StepsNotPossible, SizeNotAllowed, ShapeNotAllowed.
+        """
+        wishes = draw.loras or ((default,) if default else ())
+        if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
+            wishes = (replace(default, weight=wishes[0].weight),) if default else ()
+        if any(normalize(wish.name) == NO_LORA for wish in wishes):
+            wishes = ()
+        stack = NO_STACK
+        if wishes:
+            chosen = self._choose(wishes, may_use)
+            stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
+        prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
+        if not prompt.final:
+            raise EmptyPrompt
+        return self._complete(prompt, stack, stack.triggers, draw.size, seed=draw.seed, count=draw.count or 1)
+
+    def rewrite(
+        self, job: JobRow, may_use: Rule = for_everybody, *, seed: int | None = None
+    ) -> tuple[Recipe, tuple[Note, ...]]:
+        """Return the job's recipe with this or a new seed and the present file of each LoRA, and notes.
+
+        Raises:
+            NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
+            NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
+        """
+        old = job.recipe
+        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras), may_use)
+        files = [file for file, _ in chosen]
+        stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
+        size = PixelSize(old.width_px, old.height_px)
+        prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
+        return self._complete(prompt, stack, old.triggers, size, seed=seed, count=old.count)
+
+    def find_notes(self, recipe: Recipe) -> tuple[Note, ...]:
+        """Return what the built-in model does not know of what was typed; nothing for another model."""
+        if not self._model.is_built_in:
+            return ()
+        reading = read_prompt("; ".join(dict.fromkeys(map(recipe.typed_of, range(recipe.count)))))
+        words = (UnknownWords(reading.words, reading.is_blank),) if reading.words else ()
+        return (*reading.features, *words)
+
+    def _complete(
+        self,
+        prompt: ComposedPrompt,
+        stack: Stack,
+        triggers: Sequence[str],
+        size: Size | None,
+        *,
+        seed: int | None,
+        count: int,
+    ) -> tuple[Recipe, tuple[Note, ...]]:
+        seed = self._random.getrandbits(32) if seed is None else seed
+        seeds = [(seed + index) % (MAX_SEED + 1) for index in range(count)]
+        prompts = compose_alternatives(prompt.typed, triggers, seeds)
+        self._require_length(prompts or (prompt.final,))
+        (width_px, height_px), changes = self._fit(size)
+        recipe = Recipe(
+            prompt=prompts[0] if prompts else prompt.final,
+            loras=stack.loras,
+            width_px=width_px,
+            height_px=height_px,
+            seed=seed,
+            count=count,
+            steps=stack.steps or self._model.steps,
+            typed=prompt.typed,
+            triggers=prompt.triggers,
+            prompts=prompts,
+        )
+        return recipe, (*stack.notes, *changes, *self.find_notes(recipe))
+
+    def _require_length(self, prompts: Sequence[str]) -> None:
+        """Return if the model reads the whole of each prompt.
+
+        Raises:
+            PromptTooLong: The longest has too many tokens.
+        """
+        if self._measure is None:
+            return
+        longest = max(map(self._measure, dict.fromkeys(prompts)), key=lambda length: length.tokens)
+        if longest.tokens > longest.limit:
+            raise PromptTooLong(tokens=longest.tokens, limit=longest.limit, excess=longest.excess_chars)
+
+    def _choose(self, wishes: tuple[LoraWish, ...], may_use: Rule) -> list[Chosen]:
+        """Return the files of the LoRAs that a person named. Of two weights the last counts."""
+        chosen: dict[str, Chosen] = {}
+        for wish in wishes:
+            if (found := self._shelf.find_wish(wish, may_use)) is None:
+                raise self._shelf.unknown(wish.name, may_use)
+            chosen[found[0].name] = found
+        return list(chosen.values())
+
+    def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
+        """Return the size to draw, and a note if it differs from the requested one.
+
+        Raises:
+            SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
+        """
+        match size:
+            case None:
+                return (self._model.native_width_px, self._model.native_height_px), ()
+            case Ratio(width, height):
+                fitted = self._model.fit(width, height)
+                times = _times_wider(fitted, width, height)
+                if times > NEAR_SHAPE:
+                    raise ShapeNotAllowed(shape=size_text(size), nearest=(fitted,))
+                return fitted, (SizeChanged(size_text(size), *fitted),) if times > SAME_SHAPE else ()
+            case PixelSize(width_px, height_px):
+                if self._model.allows(width_px, height_px):
+                    return (width_px, height_px), ()
+                nearest = self._model.nearest(width_px, height_px)
+                for near in nearest:
+                    if _times_wider(near, width_px, height_px) <= NEAR_SHAPE:
+                        return near, (SizeChanged(size_text(size), *near),)
+                raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
+
+
+def _times_wider(size: tuple[int, int], width: int, height: int) -> float:
+    """Return how many times a size is wider, or taller, than this shape; never below 1."""
+    return math.exp(abs(math.log(size[0] / size[1] / (width / height))))

@@ -1,0 +1,102 @@
+"""What a ``Draw`` asks for: its recipe, who sees the pictures, and whether it was asked for a moment ago."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+
+from bot.commands.prompts.face import with_surprises
+from bot.commands.render import render
+from bot.commands.text import is_east_asian
+from bot.commands.values import Draw, LoraWish
+from bot.desk.asking.recipes import Recipes
+from bot.desk.loras.consent import ConsentLedger
+from bot.desk.loras.defaults import LoraDefaults
+from bot.errors import AlreadyAsked
+from bot.outcomes import CommandContext, DefaultMissing, Note, Platform, Recipe
+from bot.store import Store
+
+SAME_WITHIN_MS = 60_000  # as long as people wonder whether their message has arrived
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPictures:
+    """The pictures that a job is to have.
+
+    Attributes:
+        request: Hash of what was asked for, and where; empty if the same again is meant.
+    """
+
+    recipe: Recipe
+    notes: tuple[Note, ...]
+    private: bool
+    spoiler: bool
+    request: str = ""
+
+
+class DrawRequests:
+    """Reads requests; call it in the transaction of the job."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        recipes: Recipes,
+        defaults: LoraDefaults,
+        consents: ConsentLedger,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._recipes = recipes
+        self._defaults = defaults
+        self._consents = consents
+        self._clock = clock
+
+    async def read(self, command: Draw, context: CommandContext, person: int) -> AskedPictures:
+        """Return the pictures that the person asks for.
+
+        Raises:
+            PersonError: As ``Recipes.write``; AlreadyAsked.
+        """
+        request = _request_of(command, context)
+        if request and not command.dry:
+            await self._require_new(request, person)
+        may_use = partial(self._consents.may_use, context)
+        found = await self._defaults.find(context, may_use)
+        default = found if isinstance(found, LoraWish) else None
+        recipe, notes = self._recipes.write(_with_face(command, context.locale), default, may_use)
+        if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
+            notes = (found, *notes)
+        return AskedPictures(recipe, notes, bool(command.private), bool(command.spoiler), request)
+
+    async def _require_new(self, request: str, person: int) -> None:
+        """Return unless the person asked for the same here a moment ago.
+
+        Raises:
+            AlreadyAsked: The pictures are on their way, or just arrived.
+        """
+        now_ms = self._clock()
+        same = await self._store.jobs.find_same(person, request, now_ms - SAME_WITHIN_MS, now_ms)
+        if same is not None:
+            raise AlreadyAsked(job_id=same.id, seconds=(now_ms - same.created_ms) // 1_000)
+
+
+def _request_of(command: Draw, context: CommandContext) -> str:
+    """Return what identifies the request; empty if its author means the same again.
+
+    Whoever names a seed wants exactly that picture. A message to the terminal waits for its pictures, so a
+    second one is no impatience.
+    """
+    if command.again or command.seed is not None or context.platform is Platform.CONSOLE:
+        return ""
+    place = f"{context.address.platform}:{context.address.chat_id}"
+    return sha256(f"{place} {render(command)}".encode()).hexdigest()[:32]
+
+
+def _with_face(command: Draw, locale: str) -> Draw:
+    """Return the command with a wildcard in each empty slot, in the language of its prompt, if it asks so."""
+    if not command.surprise:
+        return command
+    if command.prompt:
+        locale = "zh-CN" if is_east_asian(command.prompt) else "en"
+    return replace(command, face=with_surprises(command.face, locale))
