@@ -16,6 +16,7 @@ from bot.outcomes import (
     LoraSummary,
     Outcome,
     PictureFile,
+    PictureMessage,
     Platform,
 )
 
@@ -71,6 +72,18 @@ class Desk(Protocol):
         self, platform: Platform, job_ids: Sequence[str], form: str
     ) -> dict[tuple[str, int], str]:
         """The platform's ids of these jobs' pictures that were sent as ``form``, by job and index."""
+
+    async def keep_messages(self, messages: Sequence[PictureMessage]) -> None:
+        """Store which pictures these messages show, so that a reply or a deletion finds them."""
+
+    async def find_message(self, platform: Platform, chat_id: str, message_id: str) -> PictureMessage | None:
+        """What a message shows; None if it shows no picture of a job."""
+
+    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
+        """The messages of a platform that show a job."""
+
+    async def forget_messages(self, platform: Platform, job_id: str) -> None:
+        """Delete what is stored of a job's messages, after the chat deleted them."""
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""

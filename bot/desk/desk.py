@@ -32,6 +32,7 @@ from bot.outcomes import (
     LoraSummary,
     Outcome,
     PictureFile,
+    PictureMessage,
     Platform,
     QueueStatus,
     Receipt,
@@ -154,6 +155,7 @@ class Desk:
             async with self._store.atomic():
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
+                await self._store.messages.forget_chat(platform, old_chat_id)
                 await self.parts.consents.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.outbox.make_due(platform, new_chat_id)
                 self._store.after_commit(self.parts.result_ready[platform].set)
@@ -185,6 +187,25 @@ class Desk:
     ) -> dict[tuple[str, int], str]:
         """The platform's names of the pictures of these jobs, by job and index, sent as ``form``."""
         return await self._store.jobs.file_ids(platform, job_ids, form)
+
+    async def keep_messages(self, messages: Sequence[PictureMessage]) -> None:
+        """Store which pictures these messages show; on a full disk, replies to them only find no settings."""
+        try:
+            await self._store.messages.add(messages)
+        except CannotSave as error:
+            log.warning("messages not kept", reason=str(error))
+
+    async def find_message(self, platform: Platform, chat_id: str, message_id: str) -> PictureMessage | None:
+        """What a message shows; None if it shows no picture of a job."""
+        return await self._store.messages.find(platform, chat_id, message_id)
+
+    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
+        """The messages of a platform that show a job."""
+        return await self._store.messages.of_job(platform, job_id)
+
+    async def forget_messages(self, platform: Platform, job_id: str) -> None:
+        """Delete what is stored of a job's messages, after the chat deleted them."""
+        await retry_while_full(lambda: self._store.messages.forget_job(platform, job_id))
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""

@@ -17,7 +17,7 @@ from bot.languages import LOCALES, locale_of
 from bot.messages.answers import format_history_entry, format_outcome, picture_of
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
-from bot.messages.iterating.answers import edit_invitation
+from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
 from bot.messages.jobs import (
     answer_expires,
     answered_in_direct_message,
@@ -48,6 +48,7 @@ __all__ = [
     "continued_elsewhere",
     "delivery_uncertain",
     "direct_message_follows",
+    "edit_by_reply_invitation",
     "edit_invitation",
     "format_bar",
     "format_caption",

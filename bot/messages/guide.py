@@ -27,6 +27,7 @@ BUTTON_LABELS = {
     "pick": N_("Picture {number}"),
     "edit": N_("Edit"),
     "original": N_("Original file"),
+    "copy": N_("Copy"),
 }
 _BESIDE = (
     *(Reroll, Repeat, Pick, Edit, Original),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bot.commands.prompts.alternatives import draw_alternatives, escape, has_alternatives
 from bot.outcomes.loras import StackNote
-from bot.outcomes.places import Address
+from bot.outcomes.places import Address, Platform
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import MAX_SEED, FailReason, LoraChoice, Picture, TimeEstimate
 
@@ -158,6 +158,17 @@ class PictureFile:
     index: int
     seed: int
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PictureMessage:
+    """A message of a chat that shows a picture of a job; ``index`` None: it is about all of them."""
+
+    platform: Platform
+    chat_id: str
+    message_id: str
+    job_id: str
+    index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from bot.outcomes import Recipe
+from bot.outcomes import PictureMessage, Recipe
 from bot.store.database import Database
 from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
@@ -195,6 +195,38 @@ class Jobs:
         """Return the pictures of these jobs, ordered by job and index."""
         rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
         return tuple(PictureRow(**dict(row)) for row in rows)
+
+
+class PictureMessages:
+    """Which pictures the messages of a chat show; queries on picture_message."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._query = partial(database.query, "jobs.sql")
+
+    async def add(self, messages: Sequence[PictureMessage]) -> None:
+        """Store messages, all or none; a known message now shows another picture."""
+        async with self._database.atomic():
+            for each in messages:
+                await self._query("save_message", **asdict(each))
+
+    async def find(self, platform: str, chat_id: str, message_id: str) -> PictureMessage | None:
+        """Return what a message shows; None if it shows no picture that is known."""
+        rows = await self._query("find_message", platform=platform, chat_id=chat_id, message_id=message_id)
+        return PictureMessage(**dict(rows[0])) if rows else None
+
+    async def of_job(self, platform: str, job_id: str) -> tuple[PictureMessage, ...]:
+        """Return the messages of a platform that show a job."""
+        rows = await self._query("messages_of_job", platform=platform, job_id=job_id)
+        return tuple(PictureMessage(**dict(row)) for row in rows)
+
+    async def forget_job(self, platform: str, job_id: str) -> None:
+        """Delete what is known of a job's messages: they are gone."""
+        await self._query("forget_messages", platform=platform, job_id=job_id)
+
+    async def forget_chat(self, platform: str, chat_id: str) -> None:
+        """Delete what is known of a chat's messages: they have other ids now."""
+        await self._query("forget_chat_messages", platform=platform, chat_id=chat_id)
 
 
 class Outbox:

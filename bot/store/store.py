@@ -12,7 +12,7 @@ from bot.store.consent import Consents, OwnerReportQueue
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
-from bot.store.jobs import Inbox, Jobs, Outbox
+from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
 from bot.store.survey import Survey, survey
@@ -33,6 +33,7 @@ class Store(Database):
         jobs: Jobs, their origins and pictures.
         inbox: Raw chat events.
         outbox: Results to deliver.
+        messages: The messages that show pictures.
         defaults: Default LoRAs.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
@@ -49,6 +50,7 @@ class Store(Database):
         self.jobs = Jobs(self)
         self.inbox = Inbox(self)
         self.outbox = Outbox(self)
+        self.messages = PictureMessages(self)
         self.defaults = DefaultLoras(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field
 
 from bot.commands.values import Command, Draw, Reroll
 from bot.errors import PersonError
-from bot.outcomes import Address, CommandContext, LoraSummary, Outcome, PictureFile, Platform
+from bot.outcomes import (
+    Address,
+    CommandContext,
+    LoraSummary,
+    Outcome,
+    PictureFile,
+    PictureMessage,
+    Platform,
+)
 
 Answer = Callable[[Command, CommandContext], Outcome]
 
@@ -23,6 +31,7 @@ class ScriptedDesk:
     answers: dict[tuple[Platform, str], Outcome | PersonError] = field(default_factory=dict)
     migrations: list[tuple[str, str]] = field(default_factory=list)
     kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    messages: dict[tuple[str, str], PictureMessage] = field(default_factory=dict)
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Repeat the answer to a known event; only commands that make a job are scripted again."""
@@ -58,6 +67,18 @@ class ScriptedDesk:
         return {
             (job, index): its for (its_form, job, index), its in found if its_form == form and job in job_ids
         }
+
+    async def keep_messages(self, messages: Sequence[PictureMessage]) -> None:
+        self.messages |= {(each.chat_id, each.message_id): each for each in messages}
+
+    async def find_message(self, platform: Platform, chat_id: str, message_id: str) -> PictureMessage | None:
+        return self.messages.get((chat_id, message_id))
+
+    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
+        return tuple(each for each in self.messages.values() if each.job_id == job_id)
+
+    async def forget_messages(self, platform: Platform, job_id: str) -> None:
+        self.messages = {key: each for key, each in self.messages.items() if each.job_id != job_id}
 
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address

@@ -29,6 +29,14 @@ from bot.outcomes import (
 from engine.request import FailReason
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 
+PICTURE_BUTTONS = (
+    ("Reroll", "v2:reroll:j1"),
+    ("Same seed", "v2:repeat:j1"),
+    ("Edit", "v2:edit:j1"),
+    ("Original file", "v2:original:j1"),
+)
+"""Under the pictures of the job j1, without those that name one of several."""
+
 RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
 
 

@@ -73,6 +73,7 @@ class TelegramServer:
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_route("*", "/bot{token}/{method}", self._serve)
+        app.router.add_get("/bot{token}/documents/{file_id}", self._serve_document)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -126,6 +127,14 @@ class TelegramServer:
             return web.Response(status=400)
         status, body = await self.answer(call, request.match_info["token"])
         return web.json_response(body, status=status)
+
+    async def _serve_document(self, request: web.Request) -> web.Response:
+        """Serve a file that a person sent, at the path of ``getFile``."""
+        file_id = request.match_info["file_id"]
+        content = None if file_id in self.world.unreadable else self.world.documents.get(file_id)
+        if request.match_info["token"] != TOKEN or content is None:
+            return web.Response(status=404)
+        return web.Response(body=content)
 
     async def answer(self, call: Call, token: str = TOKEN) -> tuple[int, dict[str, Any]]:
         """Answer a request: the HTTP status and the JSON."""
@@ -198,6 +207,14 @@ class TelegramServer:
                 return world.answer_press(params)
             case "sendChatAction":
                 return world.act(params)
+            case "setMessageReaction":
+                return world.react(params)
+            case "sendMessageDraft":
+                return world.draft(params)
+            case "answerInlineQuery":
+                return world.answer_inline(params)
+            case "getFile":
+                return world.find_document(params)
         raise Refusal(404, "Not Found: method not found")
 
     async def _poll(self, params: dict[str, str]) -> list[Any]:

@@ -44,6 +44,11 @@ class Sent:
 
     Attributes:
         kind: ``text``, ``photo`` or ``document``.
+        buttons: Labels and data of the buttons that send data.
+        rows: Labels of all buttons, row by row.
+        styles: Styles of the buttons that have one, by label.
+        copied: What the buttons copy, by label.
+        entities: Kinds and marked parts of the text.
         files: The uploaded bytes.
         album: The media group it came in; empty outside albums.
     """
@@ -58,6 +63,11 @@ class Sent:
     file: bytes = field(default=b"", repr=False)
     file_name: str = ""
     album: str = ""
+    rows: tuple[tuple[str, ...], ...] = ()
+    styles: tuple[tuple[str, str], ...] = ()
+    copied: tuple[tuple[str, str], ...] = ()
+    entities: tuple[tuple[str, str], ...] = ()
+    has_spoiler: bool = False
 
 
 @dataclass(eq=False)
@@ -91,7 +101,14 @@ class World:
         self.late_presses: set[str] = set()  # too old to be answered
         self.never_started: set[int] = set()  # people the bot may not write to first
         self.lost_file_ids: set[str] = set()
+        self.older_than_two_days: set[int] = set()  # messages that Telegram does not delete any more
         self.uploads = 0
+        self.reactions: dict[tuple[int, int], str] = {}  # the bot's own, by message
+        self.no_reactions: set[int] = set()  # chats that allow none
+        self.drafts: dict[int, list[str]] = {}  # every text of each private chat's draft
+        self.inline_answers: dict[str, dict[str, Any]] = {}  # by inline query
+        self.documents: dict[str, bytes] = {}  # files that people sent, by file id
+        self.unreadable: set[str] = set()  # of these, files whose content is lost
         self._next_message_id = 100
         self._next_press = 1
 
@@ -109,6 +126,7 @@ class World:
         edited: bool = False,
         content: dict[str, Any] | None = None,
         as_chat: bool = False,
+        replied_content: dict[str, Any] | None = None,
         **more: Any,
     ) -> int:
         """A person writes; returns the message's id.
@@ -116,6 +134,7 @@ class World:
         Args:
             content: The content of the message; ``text`` is then its caption.
             as_chat: The group is the sender, as for anonymous administrators.
+            replied_content: What the message that this one replies to contains; a person sent that.
         """
         message_id = self._new_message_id()
         if group is None:
@@ -140,8 +159,8 @@ class World:
                 "message_id": reply_to.message_id,
                 "date": 1_790_000_000,
                 "chat": message["chat"],
-                "from": BOT,
-                "text": reply_to.text,
+                "from": BOT if replied_content is None else by.user(),
+                **({"text": reply_to.text} if replied_content is None else replied_content),
             }
         self.push({"edited_message" if edited else "message": message}, update_id)
         return message_id
@@ -192,6 +211,14 @@ class World:
                 }
             }
         )
+        return query_id
+
+    def ask_inline(self, query: str, *, by: Person = Person(), offset: str = "") -> str:
+        """A person types after the bot's name; returns the query's id."""
+        query_id = f"i{self._next_press}"
+        self._next_press += 1
+        content = {"id": query_id, "from": by.user(), "query": query, "offset": offset}
+        self.push({"inline_query": content | {"chat_type": "group"}})
         return query_id
 
     def push(self, content: dict[str, Any], update_id: int | None = None) -> None:
@@ -247,8 +274,46 @@ class World:
             shown[query_id] = params["text"]
         return True
 
+    def react(self, params: dict[str, str]) -> bool:
+        chat_id = self._reachable(params)
+        if chat_id in self.no_reactions:
+            raise Refusal(400, "Bad Request: REACTION_INVALID")
+        emoji = "".join(each["emoji"] for each in json.loads(params.get("reaction", "[]")))
+        self.reactions[chat_id, int(params["message_id"])] = emoji
+        return True
+
+    def draft(self, params: dict[str, str]) -> bool:
+        chat_id = self._reachable(params)
+        if chat_id < 0:
+            raise Refusal(400, "Bad Request: method is available for private chats only")
+        self.drafts.setdefault(chat_id, []).append(params.get("text", ""))
+        return True
+
+    def answer_inline(self, params: dict[str, str]) -> bool:
+        query_id = params["inline_query_id"]
+        if query_id in self.late_presses:
+            raise Refusal(
+                400, "Bad Request: query is too old and response timeout expired or query ID is invalid"
+            )
+        for result in json.loads(params["results"]):
+            self._file(result["photo_file_id"], {})
+        self.inline_answers[query_id] = params | {"results": json.loads(params["results"])}
+        return True
+
+    def find_document(self, params: dict[str, str]) -> dict[str, Any]:
+        """The path of a file that a person sent; bots may read 20 MB at most."""
+        file_id = params["file_id"]
+        content = self.documents.get(file_id)
+        if content is None:
+            raise Refusal(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
+        if len(content) > 20_000_000:
+            raise Refusal(400, "Bad Request: file is too big")
+        return {"file_id": file_id, "file_unique_id": f"u{file_id}", "file_path": f"documents/{file_id}"}
+
     def delete(self, params: dict[str, str]) -> bool:
         old = self._old(params, gone="message to delete not found")
+        if old.message_id in self.older_than_two_days:
+            raise Refusal(400, "Bad Request: message can't be deleted for everyone")
         del self.messages[old.chat_id, old.message_id]
         return True
 
@@ -256,7 +321,10 @@ class World:
         """sendMessage, sendPhoto and sendDocument."""
         name, content = ("", b"") if kind == "text" else self._file(params.get(kind, kind), files)
         text = params["text"] if kind == "text" else params.get("caption", "")
-        return self._keep(self._new(params, kind, text, content, name))
+        new = self._new(params, kind, text, content, name)
+        spoiler = params.get("has_spoiler") == "true"
+        marked = params.get("entities" if kind == "text" else "caption_entities", "[]")
+        return self._keep(replace(new, has_spoiler=spoiler, entities=_marked(text, json.loads(marked))))
 
     def send_album(self, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> list[dict[str, Any]]:
         album = f"album{self._next_message_id}"
@@ -264,14 +332,15 @@ class World:
         for item in json.loads(params["media"]):
             name, content = self._file(item["media"], files)
             new = self._new(params, item["type"], item.get("caption", ""), content, name)
-            sent.append(replace(new, album=album))
+            sent.append(replace(new, album=album, has_spoiler=item.get("has_spoiler", False)))
         return [self._keep(each) for each in sent]
 
     def edit_text(self, params: dict[str, str]) -> dict[str, Any]:
         old = self._old(params)
         if old.kind != "text":
             raise Refusal(400, "Bad Request: there is no text in the message to edit")
-        return self._change(old, replace(old, text=params["text"], buttons=_buttons(params)))
+        entities = _marked(params["text"], json.loads(params.get("entities", "[]")))
+        return self._change(old, replace(old, text=params["text"], entities=entities, **_keyboard(params)))
 
     def edit_media(self, params: dict[str, str], files: dict[str, tuple[str, bytes]]) -> dict[str, Any]:
         old = self._old(params)
@@ -283,7 +352,9 @@ class World:
             text=media.get("caption", ""),
             file=content,
             file_name=name,
-            buttons=_buttons(params),
+            entities=_marked(media.get("caption", ""), media.get("caption_entities", [])),
+            has_spoiler=media.get("has_spoiler", False),
+            **_keyboard(params),
         )
         return self._change(old, new)
 
@@ -301,7 +372,15 @@ class World:
             raise Refusal(400, "Bad Request: message thread not found")
         reply = json.loads(params.get("reply_parameters", "{}")).get("message_id")
         return Sent(
-            chat_id, self._new_message_id(), kind, text, _buttons(params), reply, thread_id, content, name
+            chat_id,
+            self._new_message_id(),
+            kind,
+            text,
+            reply_to=reply,
+            thread_id=thread_id,
+            file=content,
+            file_name=name,
+            **_keyboard(params),
         )
 
     def _file(self, media: str, files: dict[str, tuple[str, bytes]]) -> tuple[str, bytes]:
@@ -376,9 +455,28 @@ def _words(field: str, text: str) -> dict[str, Any]:
     return {field: text, entities: _entities(text)}
 
 
-def _buttons(params: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _keyboard(params: dict[str, str]) -> dict[str, Any]:
+    """The fields of ``Sent`` that describe buttons."""
     rows = json.loads(params.get("reply_markup", "{}")).get("inline_keyboard", [])
-    return tuple((button["text"], button["callback_data"]) for row in rows for button in row)
+    flat = [button for row in rows for button in row]
+    return {
+        "buttons": tuple((each["text"], each["callback_data"]) for each in flat if "callback_data" in each),
+        "rows": tuple(tuple(button["text"] for button in row) for row in rows),
+        "styles": tuple((each["text"], each["style"]) for each in flat if "style" in each),
+        "copied": tuple((each["text"], each["copy_text"]["text"]) for each in flat if "copy_text" in each),
+    }
+
+
+def _marked(text: str, entities: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+    """The kinds of entities and the parts of the text that they mark."""
+    units = text.encode("utf-16-le")
+    found = []
+    for each in entities:
+        start, end = 2 * each["offset"], 2 * (each["offset"] + each["length"])
+        if end > len(units):
+            raise Refusal(400, "Bad Request: entity beyond the end of the text")
+        found.append((each["type"], units[start:end].decode("utf-16-le")))
+    return tuple(found)
 
 
 def _entities(text: str) -> list[dict[str, Any]]:

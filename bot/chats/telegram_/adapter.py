@@ -22,6 +22,7 @@ from bot.chats.telegram_.menus import declare_menus
 from bot.chats.telegram_.outgoing.delivery import TelegramDelivery
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
+from bot.chats.telegram_.outgoing.reactions import RequestReactions
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.errors import PlatformUnreachable, TokenRefused
@@ -79,7 +80,8 @@ class TelegramChat:
         registry = PlaceholderRegistry()
         sender = Sender(self._bot, self._rate_limiter, desk)
         self._editor = PlaceholderEditor(self._bot, self._rate_limiter)
-        self._handler = UpdateHandler(self._bot, sender, desk, registry)
+        reactions = RequestReactions(self._bot, self._rate_limiter)
+        self._handler = UpdateHandler(self._bot, sender, desk, registry, reactions)
         self._delivery = TelegramDelivery(sender, desk, self._rate_limiter, self._editor, registry)
         self._poller = UpdatePoller(polling, self._bot.base_url, desk, self._handler.handle)
 

@@ -24,3 +24,9 @@ def format_continued(outcome: PickedPicture | EditableText, locale: str) -> str:
 def edit_invitation(locale: str) -> str:
     """Return what a person may do with the text of a job."""
     return text(N_("Change this and send it:"), locale)
+
+
+def edit_by_reply_invitation(locale: str) -> str:
+    """Return what a person may do with the text of a job in a chat where a reply can change it."""
+    sentence = N_("Change this and send it, or reply to this message with only what should change:")
+    return text(sentence, locale)

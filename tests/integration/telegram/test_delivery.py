@@ -16,7 +16,7 @@ from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.desk_harness import until
 from tests.fakes.figures import figure
-from tests.fakes.telegram_app import Script, make_result, make_status, png, serving
+from tests.fakes.telegram_app import PICTURE_BUTTONS, Script, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
@@ -39,7 +39,9 @@ async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
     assert [sent.file for sent in album] == [png("peru"), png("navy")]
     assert {sent.album for sent in album} != {""}
     assert {sent.reply_to for sent in album} == {1}
-    assert control.buttons == (("Reroll", "v2:reroll:j1"), ("Original file", "v2:original:j1"))
+    picks = tuple((f"Picture {number}", f"v2:pick:j1:{number - 1}") for number in (1, 2))
+    assert control.buttons == picks + PICTURE_BUTTONS
+    assert control.rows[0] == ("Picture 1", "Picture 2")
     assert "64 × 64" in control.text
     stored = ChatAddress.parse(desk.addresses["j1"])
     assert stored.album == tuple(sent.message_id for sent in album)
@@ -99,7 +101,7 @@ async def test_a_failed_job_says_why_in_its_placeholder(
     await chat.deliver(result)
     (shown,) = world.in_chat(11)
     assert "ran out of memory" in shown.text
-    assert not shown.buttons
+    assert [label for label, _ in shown.buttons] == ["Reroll", "Edit"]
 
 
 async def test_a_cancelled_job_keeps_the_pictures_it_has(
@@ -118,7 +120,7 @@ async def test_a_caption_is_truncated_to_telegrams_limit(
     await chat.deliver(make_result(HERE, tmp_path, png()))
     await chat.deliver(make_result(ChatAddress(12), tmp_path, png(), png()))
     assert world.in_chat(11)[0].text == "😀" * 511 + "…"
-    assert world.in_chat(12)[-1].text == "😀" * 2000
+    assert world.in_chat(12)[-1].text.startswith("😀" * 2000)
 
 
 @pytest.mark.parametrize("address", [HERE, ChatAddress(11)])

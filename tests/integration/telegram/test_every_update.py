@@ -225,7 +225,8 @@ def answers(case: Case, world: World, known: set[tuple[int, int]]) -> int:
         if key not in known and sent.chat_id == case.chat_id and sent.reply_to == case.reply_to
     ]
     singles = [sent for sent in shown if not sent.album]
-    return len(singles) + (case.press in world.alerts) + (case.press in world.toasts)
+    is_marked = (case.chat_id, case.reply_to) in world.reactions  # the picture follows
+    return (len(singles) or is_marked) + (case.press in world.alerts) + (case.press in world.toasts)
 
 
 async def settled(server: TelegramServer, harness: DeskHarness, count: Callable[[], int]) -> None:

@@ -12,7 +12,7 @@ from bot.commands.values import Cancel, Command, Draw, Quota
 from bot.errors import NoCreditsLeft
 from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_app import make_result, make_status, png, serving
+from tests.fakes.telegram_app import PICTURE_BUTTONS, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import GENERAL, Group, Person, Sent, World
 
@@ -52,7 +52,7 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     shown = only(world)
     assert (shown.message_id, shown.kind, shown.file) == (placeholder.message_id, "photo", png())
     assert "64 × 64" in shown.text
-    assert shown.buttons == (("Reroll", "v2:reroll:j1"), ("Original file", "v2:original:j1"))
+    assert shown.buttons == PICTURE_BUTTONS
 
 
 async def test_a_chinese_speaker_is_answered_in_chinese(
@@ -88,14 +88,15 @@ async def test_in_a_group_only_messages_for_the_bot_are_answered(
     await server.until(lambda: desk.settled)
     prompts = [command.prompt for command, _ in desk.handled if isinstance(command, Draw)]
     assert prompts == ([] if expected is None else [expected])
-    assert len(world.in_chat(GROUP.id)) == len(prompts)
+    assert len(world.reactions) == len(prompts)
+    assert not world.in_chat(GROUP.id)
 
 
 @pytest.mark.usefixtures("chat")
 async def test_in_a_group_a_reply_to_the_bot_is_a_prompt(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
-    world.say("/sugar a fox", group=GROUP)
+    world.say("/quota", group=GROUP)
     await server.until(lambda: world.in_chat(GROUP.id))
     world.say("now a hare", group=GROUP, reply_to=only(world, GROUP.id))
     await server.until(lambda: len(desk.handled) == 2)
@@ -116,6 +117,7 @@ async def test_an_unknown_command_with_the_bot_s_name_is_explained_in_a_group(
 async def test_answers_stay_in_their_topic_and_general_is_left_out(
     server: TelegramServer, world: World, desk: ScriptedDesk, topic: int | None, sent_to: int | None
 ) -> None:
+    world.no_reactions.add(FORUM.id)
     world.say("/sugar a fox", group=FORUM, topic=topic)
     await server.until(lambda: "j1" in desk.addresses)
     assert only(world, FORUM.id).thread_id == sent_to

@@ -31,6 +31,7 @@ from bot.chats.telegram_.incoming.updates import (
     TextMessage,
 )
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
+from bot.chats.telegram_.outgoing.reactions import RequestReactions
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.rate_limiter import retry_after_s
@@ -49,11 +50,18 @@ log = structlog.get_logger(__name__)
 class UpdateHandler:
     """Turns updates into calls of the desk and replies."""
 
-    def __init__(self, bot: Bot, sender: Sender, desk: Desk, registry: PlaceholderRegistry) -> None:
+    def __init__(
+        self,
+        bot: Bot,
+        sender: Sender,
+        desk: Desk,
+        registry: PlaceholderRegistry,
+        reactions: RequestReactions,
+    ) -> None:
         self._bot = bot
         self._desk = desk
         calls = DeskCalls(bot, sender, desk)
-        self._outcomes = OutcomeReplies(sender, desk, calls, registry)
+        self._outcomes = OutcomeReplies(sender, desk, calls, registry, reactions)
         self._texts = TextReplies(bot, sender, calls, self._outcomes, registry)
         self._presses = PressReplies(bot, sender, calls, self._outcomes)
         self._closing = asyncio.Event()

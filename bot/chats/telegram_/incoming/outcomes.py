@@ -3,6 +3,7 @@
 import contextlib
 from dataclasses import replace
 
+from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 
 from bot import messages
@@ -10,21 +11,42 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.desk_calls import DeskCalls
 from bot.chats.telegram_.incoming.updates import ButtonPress
-from bot.chats.telegram_.outgoing.keyboards import cancel_keyboard
+from bot.chats.telegram_.outgoing.keyboards import copy_keyboard, keyboard_of
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
+from bot.chats.telegram_.outgoing.reactions import RequestReactions, needs_no_message
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.resending import PictureResender
 from bot.chats.telegram_.outgoing.sender import Sender
+from bot.chats.telegram_.outgoing.texts import with_code
+from bot.chats.telegram_.outgoing.uploads import whole_job
 from bot.commands.values import Command
 from bot.errors import PersonError
-from bot.outcomes import CommandContext, History, Originals, Outcome, Receipt, Undeliverable
+from bot.outcomes import (
+    CommandContext,
+    EditableText,
+    History,
+    Originals,
+    Outcome,
+    PickedPicture,
+    Receipt,
+    Undeliverable,
+    controls_of,
+)
 
 
 class OutcomeReplies:
     """Makes the reply that shows an outcome."""
 
-    def __init__(self, sender: Sender, desk: Desk, calls: DeskCalls, registry: PlaceholderRegistry) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        desk: Desk,
+        calls: DeskCalls,
+        registry: PlaceholderRegistry,
+        reactions: RequestReactions,
+    ) -> None:
         self._sender = sender
+        self._reactions = reactions
         self._desk = desk
         self._calls = calls
         self._registry = registry
@@ -44,6 +66,10 @@ class OutcomeReplies:
                 )
             case Originals() as originals:
                 return Reply(lambda: self._pictures.send_originals(originals, address))
+            case PickedPicture() as picked:
+                return Reply(lambda: self._pictures.send_picked(picked, address, context.locale))
+            case EditableText() as editable:
+                return Reply(lambda: self._send_editable(editable, address, context.locale))
         sentences = messages.format_outcome(outcome, context.locale)
         png, _ = messages.picture_of(outcome, context.locale)
         if png:
@@ -59,6 +85,13 @@ class OutcomeReplies:
 
     async def _send_text(self, address: ChatAddress, text: str) -> None:
         await self._sender.show_text(address, text)
+
+    async def _send_editable(self, editable: EditableText, address: ChatAddress, locale: str) -> None:
+        """Send the text of a job to be copied; a reply to it changes that job."""
+        invitation = messages.edit_by_reply_invitation(locale)
+        text = with_code(invitation, editable.text, MessageLimit.MAX_TEXT_LENGTH)
+        sent = await self._sender.show_text(address, text, copy_keyboard(editable.text, locale))
+        await self._desk.keep_messages([whole_job(editable.job_id, sent)])
 
     def _show_receipt(
         self, receipt: Receipt, command: Command, context: CommandContext, address: ChatAddress
@@ -83,9 +116,11 @@ class OutcomeReplies:
                 return
             if self._registry.is_being_sent(receipt.job_id):
                 return
+        if address.is_group and needs_no_message(receipt) and await self._reactions.mark_seen(address):
+            return
         text = messages.format_outcome(replace(receipt, repeated=False), locale)
         async with self._registry.sending(receipt.job_id) as placeholder:
-            sent = await self._sender.show_text(address, text, cancel_keyboard(receipt.job_id, locale))
+            sent = await self._sender.show_text(address, text, keyboard_of(controls_of(receipt), locale))
             placeholder.set_result(sent)
             await self._desk.store_placeholder(receipt.job_id, sent.to_address())
 

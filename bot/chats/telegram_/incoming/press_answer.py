@@ -53,7 +53,7 @@ class PressAnswer:
         if self._is_open:
             self._is_open = False
             with contextlib.suppress(TelegramError, TimeoutError):
-                await self._answer(text or None)
+                await self._answer(truncate(text, MAX_ALERT_UNITS) or None)
 
     async def refuse(self, text: str) -> None:
         """Show the presser why nothing was done; raises the same errors as ``Reply.send``."""

@@ -12,7 +12,7 @@ from bot.chats.telegram_.outgoing.sender import Sender
 from bot.commands.buttons import press_of
 from bot.commands.values import Cancel, Command
 from bot.errors import AlreadyEnded, PersonError
-from bot.outcomes import CancelAccepted
+from bot.outcomes import CancelAccepted, Receipt
 
 
 class PressReplies:
@@ -45,7 +45,8 @@ class PressReplies:
             await answer.stop_spinner(messages.format_outcome(outcome, locale) if outcome.was_running else "")
             cancelled_id = outcome.job_id
             return Reply(lambda: self._outcomes.disable_duplicate(cancelled_id, press))
-        await answer.stop_spinner()
+        is_quiet = isinstance(outcome, Receipt) and press.address.is_group
+        await answer.stop_spinner(messages.format_outcome(outcome, locale) if is_quiet else "")
         return self._outcomes.show(outcome, command, press.context, press.address)
 
     def apologise(self, press: ButtonPress, error: Exception) -> Reply:

@@ -19,19 +19,27 @@ from dataclasses import replace
 
 import structlog
 from telegram import InlineKeyboardMarkup
+from telegram.constants import MessageLimit
 from telegram.error import BadRequest, TelegramError
 
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.outgoing.keyboards import owner_report_keyboard, picture_keyboard
+from bot.chats.telegram_.outgoing.keyboards import keyboard_of, owner_report_keyboard
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
 from bot.chats.telegram_.outgoing.sender import MessageNotFound, Sender, may_have_arrived
-from bot.chats.telegram_.outgoing.uploads import Upload, read_upload, store_file_ids
+from bot.chats.telegram_.outgoing.texts import FormattedText, with_quote
+from bot.chats.telegram_.outgoing.uploads import Upload, read_upload, store_sent, whole_job
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import JobResult, JobState, OwnerReport, Undeliverable
+from bot.outcomes import (
+    JobResult,
+    JobState,
+    OwnerReport,
+    Undeliverable,
+    controls_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +89,8 @@ class TelegramDelivery:
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)
-        keyboard = picture_keyboard(result.job_id, result.locale) if result.pictures else None
+        prompt = result.recipe.typed if result.pictures else ""
+        keyboard = keyboard_of(controls_of(result), result.locale)
         uploads = [await asyncio.to_thread(read_upload, result.job_id, each) for each in result.pictures]
         if (
             result.state is JobState.CANCELLED
@@ -89,8 +98,11 @@ class TelegramDelivery:
             and await self._delete_placeholder(address)
         ):
             return
+        if len(uploads) <= 1:
+            await self._editor.end_draft(address, caption)
         if len(uploads) == 1:
-            await self._show_picture(result, address, uploads[0], caption, keyboard)
+            quoted = with_quote(caption, prompt, MessageLimit.CAPTION_LENGTH)
+            await self._show_picture(result, address, uploads[0], quoted, keyboard)
             return
         if uploads and not address.album:
             if address.is_album_in_flight:
@@ -100,23 +112,27 @@ class TelegramDelivery:
                 raise Undeliverable("its album may have arrived before")
             async with self._pointing_to_mine(result, address):
                 address = await self._send_album(result, address, uploads)
-        sent = await self._sender.show_text(address, caption, keyboard)
+            await self._editor.end_draft(address, "")
+        quoted = with_quote(caption, prompt, MessageLimit.MAX_TEXT_LENGTH)
+        sent = await self._sender.show_text(address, quoted, keyboard)
         await self._store_address(result.job_id, address, sent)
+        if uploads:
+            await self._desk.keep_messages([whole_job(result.job_id, sent)])
 
     async def _delete_placeholder(self, address: ChatAddress) -> bool:
-        """Delete the placeholder; False without one, or if Telegram refuses and it needs an edit."""
+        """Delete the placeholder if there is one; False if Telegram refuses and it needs an edit."""
         try:
             await self._sender.delete_message(address)
         except BadRequest:
             return False
-        return address.message_id is not None
+        return True
 
     async def _show_picture(
         self,
         result: JobResult,
         address: ChatAddress,
         upload: Upload,
-        caption: str,
+        caption: FormattedText,
         keyboard: InlineKeyboardMarkup | None,
     ) -> None:
         if address.message_id is None:
@@ -128,7 +144,7 @@ class TelegramDelivery:
                 FALLBACKS.labels("telegram", "channel").inc()
                 address = await self._send_placeholder(result, error.address)
                 sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
-        await store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_sent(self._desk, [(result.job_id, each) for each in result.pictures], sent)
 
     async def _send_placeholder(self, result: JobResult, address: ChatAddress) -> ChatAddress:
         """Send a placeholder for a picture and store its address."""
@@ -162,7 +178,7 @@ class TelegramDelivery:
 
         sent = await self._sender.send_album(address, uploads, record_in_flight)
         await self._store_address(result.job_id, address, sent.address)
-        await store_file_ids(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_sent(self._desk, [(result.job_id, each) for each in result.pictures], sent)
         return sent.address
 
     async def _store_address(self, job_id: str, before: ChatAddress, now: ChatAddress) -> ChatAddress:

@@ -1,26 +1,47 @@
 """The buttons under messages; a button's data names a command, so it also works after a restart."""
 
 from collections.abc import Sequence
+from itertools import groupby
 
-from telegram import InlineKeyboardButton, InlineKeyboardMarkup
+from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+from telegram.constants import InlineKeyboardButtonLimit, KeyboardButtonStyle
 
 from bot import messages
+from bot.chats.telegram_.outgoing.texts import units_of
 from bot.commands.buttons import data_of
-from bot.commands.values import Cancel, Original, Reroll
-from bot.outcomes import HistoryEntry, OwnerReport
+from bot.commands.values import Original
+from bot.outcomes import Control, ControlStyle, HistoryEntry, OwnerReport
 
 LABEL_CHARS = 32  # of a prompt; phones cut off longer labels
+MAX_COPIED_UNITS = int(InlineKeyboardButtonLimit.MAX_COPY_TEXT)
+_STYLES = {
+    ControlStyle.NORMAL: None,
+    ControlStyle.PRIMARY: KeyboardButtonStyle.PRIMARY,
+    ControlStyle.DANGER: KeyboardButtonStyle.DANGER,
+}
 
 
-def cancel_keyboard(job_id: str, locale: str) -> InlineKeyboardMarkup:
-    """Make a button that cancels the job."""
-    return InlineKeyboardMarkup([[_button("cancel", Cancel(job_id), locale)]])
+def keyboard_of(controls: Sequence[Control], locale: str) -> InlineKeyboardMarkup | None:
+    """Make the buttons of an answer, in its rows; None without any."""
+    rows = [
+        [_button(each, locale) for each in row]
+        for _, row in groupby(controls, key=lambda control: control.row)
+    ]
+    return InlineKeyboardMarkup(rows) if rows else None
 
 
-def picture_keyboard(job_id: str, locale: str) -> InlineKeyboardMarkup:
-    """Make the buttons that draw the job again with a new seed, and that send its pictures as files."""
-    reroll, original = Reroll(job_id), Original(job_id)
-    return InlineKeyboardMarkup([[_button("reroll", reroll, locale), _button("original", original, locale)]])
+def _button(control: Control, locale: str) -> InlineKeyboardButton:
+    label = messages.button_label(control.label, locale, number=control.number)
+    return InlineKeyboardButton(label, callback_data=data_of(control.command), style=_STYLES[control.style])
+
+
+def copy_keyboard(copied: str, locale: str) -> InlineKeyboardMarkup | None:
+    """Make a button that copies a text; None if Telegram copies only shorter ones."""
+    if not 1 <= units_of(copied) <= MAX_COPIED_UNITS:
+        return None
+    return InlineKeyboardMarkup(
+        [[InlineKeyboardButton(messages.button_label("copy", locale), copy_text=CopyTextButton(copied))]]
+    )
 
 
 def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKeyboardMarkup | None:
@@ -44,7 +65,3 @@ def owner_report_keyboard(report: OwnerReport) -> InlineKeyboardMarkup:
             for label, command in messages.owner_report_buttons(report)
         ]
     )
-
-
-def _button(label: str, command: Cancel | Reroll | Original, locale: str) -> InlineKeyboardButton:
-    return InlineKeyboardButton(messages.button_label(label, locale), callback_data=data_of(command))

@@ -3,22 +3,25 @@
 import asyncio
 
 import structlog
+from telegram import InlineKeyboardMarkup
+from telegram.constants import MessageLimit
 from telegram.error import BadRequest
 
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.outgoing.keyboards import originals_keyboard
+from bot.chats.telegram_.outgoing.keyboards import keyboard_of, originals_keyboard
 from bot.chats.telegram_.outgoing.sender import MAX_ALBUM_SIZE, Sender
+from bot.chats.telegram_.outgoing.texts import NO_TEXT, FormattedText, with_quote
 from bot.chats.telegram_.outgoing.uploads import (
     DOCUMENT,
     PHOTO,
     JobPicture,
     Upload,
     read_upload,
-    store_file_ids,
+    store_sent,
 )
-from bot.outcomes import History, Originals, Platform
+from bot.outcomes import History, Originals, PickedPicture, Platform, controls_of
 
 MAX_ORIGINAL_BUTTONS = 8
 
@@ -52,7 +55,25 @@ class PictureResender:
         """Send the files of one job as documents, because Telegram compresses photos."""
         await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)
 
-    async def _send(self, pictures: list[JobPicture], address: ChatAddress, form: str) -> None:
+    async def send_picked(self, picked: PickedPicture, address: ChatAddress, locale: str) -> None:
+        """Send one picture of a job as a photo, with all controls."""
+        caption = messages.format_outcome(picked, locale)
+        await self._send(
+            [(picked.job_id, picked.picture)],
+            address,
+            PHOTO,
+            with_quote(caption, picked.recipe.typed, MessageLimit.CAPTION_LENGTH),
+            keyboard_of(controls_of(picked), locale),
+        )
+
+    async def _send(
+        self,
+        pictures: list[JobPicture],
+        address: ChatAddress,
+        form: str,
+        caption: FormattedText = NO_TEXT,
+        keyboard: InlineKeyboardMarkup | None = None,
+    ) -> None:
         if not pictures:
             return
         known = await self._desk.file_ids(Platform.TELEGRAM, [job_id for job_id, _ in pictures], form)
@@ -64,16 +85,20 @@ class PictureResender:
                 for each, file_id in zip(pictures, file_ids, strict=True)
             ]
             try:
-                sent = await self._sender.send_pictures(address, uploads, as_documents=is_document)
+                sent = await self._sender.send_pictures(
+                    address, uploads, as_documents=is_document, caption=caption, keyboard=keyboard
+                )
             except BadRequest as error:  # the ids are too old or belong to another bot; nothing was sent
                 log.info("file ids refused", reason=error.message)
             else:
-                await store_file_ids(self._desk, pictures, sent)
+                await store_sent(self._desk, pictures, sent)
                 return
         uploads = [await asyncio.to_thread(read_upload, *each) for each in pictures]
         as_documents = is_document or any(upload.is_too_big_for_photo for upload in uploads)
-        sent = await self._sender.send_pictures(address, uploads, as_documents=as_documents)
-        await store_file_ids(self._desk, pictures, sent)
+        sent = await self._sender.send_pictures(
+            address, uploads, as_documents=as_documents, caption=caption, keyboard=keyboard
+        )
+        await store_sent(self._desk, pictures, sent)
 
 
 def _existing_pictures(history: History) -> list[JobPicture]:

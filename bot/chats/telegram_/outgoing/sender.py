@@ -26,7 +26,7 @@ from telegram.error import BadRequest, ChatMigrated, Forbidden, RetryAfter, Tele
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.outgoing.texts import truncate
+from bot.chats.telegram_.outgoing.texts import NO_TEXT, FormattedText, formatted
 from bot.chats.telegram_.outgoing.uploads import SentPictures, Upload, sent_pictures
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.errors import DownloadFailed, DownloadTooLarge
@@ -41,6 +41,7 @@ _MESSAGE_NOT_FOUND = (
     "there is no text",
 )
 _THREAD_NOT_FOUND = ("message thread not found",)
+_FILE_TOO_BIG = ("file is too big",)
 _CHAT_CLOSED = (
     "chat not found", "user is deactivated", "group chat was deactivated", "have no rights to send",
     "not enough rights to send", "need administrator rights", "chat_write_forbidden", "topic_closed",
@@ -102,19 +103,23 @@ class Sender:
             async with asyncio.timeout(DOCUMENT_S):
                 file = await self._bot.get_file(file_id)
                 return bytes(await file.download_as_bytearray())
-        except BadRequest as error:
-            raise DownloadTooLarge(limit_bytes=FileSizeLimit.FILESIZE_DOWNLOAD) from error
         except (TelegramError, TimeoutError) as error:
+            if isinstance(error, BadRequest) and _has_text(error, _FILE_TOO_BIG):
+                raise DownloadTooLarge(limit_bytes=FileSizeLimit.FILESIZE_DOWNLOAD) from error
             # The text of the error may contain the file's address, which contains the token.
             raise DownloadFailed(site="Telegram", detail=type(error).__name__) from None
 
     async def show_text(
-        self, address: ChatAddress, text: str, keyboard: InlineKeyboardMarkup | None = None
+        self,
+        address: ChatAddress,
+        text: str | FormattedText,
+        keyboard: InlineKeyboardMarkup | None = None,
     ) -> ChatAddress:
         """Show ``text``, at most 4,096 units of it; returns where it is."""
+        shown = formatted(text, MessageLimit.MAX_TEXT_LENGTH)
         if address.message_id is not None:
             try:
-                await self.edit_text(address, text, keyboard)
+                await self.edit_text(address, shown, keyboard)
             except ChatMigrated as migration:
                 address = await self._follow_migration(address, migration)
             except BadRequest as error:
@@ -128,7 +133,8 @@ class Sender:
         async def send(target: ChatAddress) -> Message:
             return await self._bot.send_message(
                 target.chat_id,
-                truncate(text, MessageLimit.MAX_TEXT_LENGTH),
+                shown.text,
+                entities=shown.entities or None,
                 message_thread_id=target.thread_id,
                 reply_parameters=_reply_parameters(target),
                 reply_markup=keyboard,
@@ -138,35 +144,43 @@ class Sender:
         return await self._send_new(address, send)
 
     async def edit_text(
-        self, address: ChatAddress, text: str, keyboard: InlineKeyboardMarkup | None = None
+        self,
+        address: ChatAddress,
+        text: str | FormattedText,
+        keyboard: InlineKeyboardMarkup | None = None,
     ) -> None:
         """Change the text and the buttons of our message.
 
         Raises:
             BadRequest: Among other reasons, the message does not exist.
         """
+        shown = formatted(text, MessageLimit.MAX_TEXT_LENGTH)
         await self._request(
             address.chat_id,
             lambda: self._bot.edit_message_text(
-                truncate(text, MessageLimit.MAX_TEXT_LENGTH),
+                shown.text,
                 address.chat_id,
                 address.message_id,
+                entities=shown.entities or None,
                 reply_markup=keyboard,
                 link_preview_options=_NO_PREVIEW,
             ),
         )
 
     async def replace_with_picture(
-        self, address: ChatAddress, upload: Upload, caption: str, keyboard: InlineKeyboardMarkup | None
+        self,
+        address: ChatAddress,
+        upload: Upload,
+        caption: FormattedText,
+        keyboard: InlineKeyboardMarkup | None,
     ) -> SentPictures:
-        """Replace our message by a picture with a caption, at most 1,024 units of it.
+        """Replace our message by a picture with a caption of at most 1,024 units.
 
         This never sends a new message, so that no picture can appear twice.
 
         Raises:
             MessageNotFound: Our message does not exist.
         """
-        caption = truncate(caption, MessageLimit.CAPTION_LENGTH)
         media = upload.to_media(caption, as_document=upload.is_too_big_for_photo)
         try:
             edited = await self._request(
@@ -179,7 +193,8 @@ class Sender:
             raise MessageNotFound(await self._follow_migration(address, migration)) from migration
         except BadRequest as error:
             if _has_text(error, _NOT_MODIFIED):
-                return SentPictures(address)
+                shown = () if address.message_id is None else (address.message_id,)
+                return SentPictures(address, message_ids=shown)
             if _has_text(error, _MESSAGE_NOT_FOUND):
                 raise MessageNotFound(replace(address, message_id=None)) from error
             raise
@@ -204,9 +219,22 @@ class Sender:
         return sent_pictures(replace(sent, message_id=message_id, album=ids, is_album_in_flight=False), album)
 
     async def send_pictures(
-        self, address: ChatAddress, uploads: Sequence[Upload], *, as_documents: bool
+        self,
+        address: ChatAddress,
+        uploads: Sequence[Upload],
+        *,
+        as_documents: bool,
+        caption: FormattedText = NO_TEXT,
+        keyboard: InlineKeyboardMarkup | None = None,
     ) -> SentPictures:
         """Send one to ten pictures as new messages, because a person asked for them again.
+
+        Args:
+            address: The chat, and the message that they reply to.
+            uploads: The pictures, as files or by ``file_id``.
+            as_documents: As files, which Telegram does not compress.
+            caption: Of a single picture, at most 1,024 units.
+            keyboard: Buttons under a single picture; albums have none.
 
         Raises:
             BadRequest: Among other reasons, Telegram does not know a ``file_id``: send the files.
@@ -217,7 +245,11 @@ class Sender:
             if len(uploads) > 1:
                 sent[:] = await self._send_media_group(target, uploads, as_documents=as_documents)
             else:
-                sent[:] = [await self._send_single(target, uploads[0], as_document=as_documents)]
+                sent[:] = [
+                    await self._send_single(
+                        target, uploads[0], as_document=as_documents, shown=caption, keyboard=keyboard
+                    )
+                ]
             return sent[0]
 
         return sent_pictures(await self._send_new(address, send, messages=len(uploads)), sent)
@@ -244,23 +276,38 @@ class Sender:
             reply_parameters=_reply_parameters(target),
         )
 
-    async def _send_single(self, target: ChatAddress, upload: Upload, *, as_document: bool) -> Message:
+    async def _send_single(
+        self,
+        target: ChatAddress,
+        upload: Upload,
+        *,
+        as_document: bool,
+        shown: FormattedText,
+        keyboard: InlineKeyboardMarkup | None,
+    ) -> Message:
         content = upload.file_id or upload.png
         if as_document:
             return await self._bot.send_document(
                 target.chat_id,
                 content,
+                caption=shown.text or None,
+                caption_entities=shown.entities or None,
                 filename=upload.name,
                 disable_content_type_detection=True,
                 message_thread_id=target.thread_id,
                 reply_parameters=_reply_parameters(target),
+                reply_markup=keyboard,
             )
         return await self._bot.send_photo(
             target.chat_id,
             content,
+            caption=shown.text or None,
+            caption_entities=shown.entities or None,
             filename=upload.name,
+            has_spoiler=upload.has_spoiler or None,
             message_thread_id=target.thread_id,
             reply_parameters=_reply_parameters(target),
+            reply_markup=keyboard,
         )
 
     async def _send_new(

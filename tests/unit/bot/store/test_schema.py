@@ -48,6 +48,7 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("inbox", "platform", Platform),
         ("chat_default", "platform", Platform),
         ("chat_alias", "platform", Platform),
+        ("picture_message", "platform", Platform),
         ("ledger", "kind", LedgerKind),
         ("outbox", "state", OutboxState),
         ("lora_grant", "kind", GrantKind),
