@@ -9,6 +9,6 @@ CREATE TABLE picture_message (
     idx         INTEGER,               -- NULL: the message is about all pictures of the job
     PRIMARY KEY (platform, chat_id, message_id),
     CONSTRAINT platform_known CHECK (platform IN ('console', 'web', 'discord', 'telegram'))
-) STRICT, WITHOUT ROWID;
+) WITHOUT ROWID, STRICT;
 
 CREATE INDEX picture_message_of_job ON picture_message (job);

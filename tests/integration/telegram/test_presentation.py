@@ -174,3 +174,19 @@ async def test_every_message_of_a_job_leads_back_to_it(
     assert {int(message_id) for _, message_id in desk.messages} == {
         sent.message_id for sent in world.in_chat(11)
     }
+
+
+async def test_an_expected_start_counts_down_and_a_drawing_has_a_bar(
+    server: TelegramServer, world: World, chat: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.chats.telegram_.rate_limiter.PRIVATE_EDIT_GAP_S", 0.0)
+    world.messages[11, 50] = Sent(11, 50, "text", "waiting")
+    await chat.show(replace(make_status(IN_PRIVATE, position=3), wait=LATER))
+    await server.until(lambda: world.messages[11, 50].entities)
+    assert [kind for kind, _ in world.messages[11, 50].entities] == ["date_time", "date_time"]
+    await chat.show(make_status(IN_PRIVATE, step=4))
+    await server.until(lambda: "▰▰▰▰▰▱▱▱▱▱" in world.texts(11)[0])
+    assert "step 4 of 8" in world.texts(11)[0], "the bar does not stand alone"
+    world.say("/quota")
+    await server.until(lambda: len(world.in_chat(11)) == 2)
+    assert [kind for kind, _ in world.in_chat(11)[-1].entities] == ["date_time", "date_time"]

@@ -1,6 +1,7 @@
 """Shows what the desk answers: a placeholder for a job, pictures, or a text."""
 
 import contextlib
+import time
 from dataclasses import replace
 
 from telegram.constants import MessageLimit
@@ -17,7 +18,7 @@ from bot.chats.telegram_.outgoing.reactions import RequestReactions, needs_no_me
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.resending import PictureResender
 from bot.chats.telegram_.outgoing.sender import Sender
-from bot.chats.telegram_.outgoing.texts import with_code
+from bot.chats.telegram_.outgoing.texts import FormattedText, with_code, with_ticking_times
 from bot.chats.telegram_.outgoing.uploads import whole_job
 from bot.commands.values import Command
 from bot.errors import PersonError
@@ -70,7 +71,7 @@ class OutcomeReplies:
                 return Reply(lambda: self._pictures.send_picked(picked, address, context.locale))
             case EditableText() as editable:
                 return Reply(lambda: self._send_editable(editable, address, context.locale))
-        sentences = messages.format_outcome(outcome, context.locale)
+        sentences = _text_of(outcome, context.locale)
         png, _ = messages.picture_of(outcome, context.locale)
         if png:
             return Reply(
@@ -79,11 +80,11 @@ class OutcomeReplies:
             )
         return self.show_text(address, sentences)
 
-    def show_text(self, address: ChatAddress, text: str) -> Reply:
+    def show_text(self, address: ChatAddress, text: str | FormattedText) -> Reply:
         """Make a reply of one text."""
         return Reply(lambda: self._send_text(address, text))
 
-    async def _send_text(self, address: ChatAddress, text: str) -> None:
+    async def _send_text(self, address: ChatAddress, text: str | FormattedText) -> None:
         await self._sender.show_text(address, text)
 
     async def _send_editable(self, editable: EditableText, address: ChatAddress, locale: str) -> None:
@@ -118,7 +119,7 @@ class OutcomeReplies:
                 return
         if address.is_group and needs_no_message(receipt) and await self._reactions.mark_seen(address):
             return
-        text = messages.format_outcome(replace(receipt, repeated=False), locale)
+        text = _text_of(replace(receipt, repeated=False), locale)
         async with self._registry.sending(receipt.job_id) as placeholder:
             sent = await self._sender.show_text(address, text, keyboard_of(controls_of(receipt), locale))
             placeholder.set_result(sent)
@@ -136,3 +137,8 @@ class OutcomeReplies:
         duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
         with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
             await self._sender.edit_text(duplicate, messages.continued_elsewhere(press.context.locale))
+
+
+def _text_of(outcome: Outcome, locale: str) -> FormattedText:
+    """The sentences of an outcome; times count down, or are in the reader's time zone."""
+    return with_ticking_times(messages.format_outcome(outcome, locale, times="discord", now_s=time.time()))

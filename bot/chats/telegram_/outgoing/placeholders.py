@@ -202,7 +202,9 @@ def _share_of(status: Status) -> float:
 
 
 def _status_text(status: Status) -> str:
-    return messages.format_status(status, status.locale)
+    """The status with its bar; an expected start is a time that ``with_ticking_times`` finds."""
+    sentence = messages.format_status(status, status.locale, now_s=time.time())
+    return "\n".join(filter(None, (sentence, messages.format_bar(status))))
 
 
 def _forget_oldest(remembered: dict[Any, Any]) -> None:

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from telegram import MessageEntity
+from telegram.constants import MessageEntityDateTimeFormats
 
 MIN_QUOTE_UNITS = 16  # a shorter rest of a prompt says nothing
-RELATIVE = "r"  # "in 20 seconds", which the reader's client keeps up to date
-_TIME = re.compile(r"<t:(?P<unix>\d{1,11}):R>")
-_FALLBACK_TIME = "%H:%M:%S UTC"  # read by clients that do not know the entity
+_TIME = re.compile(r"<t:(?P<unix>\d{1,11}):(?P<form>[fR])>", re.ASCII)
+_TIME_FORMS = {
+    "R": (MessageEntityDateTimeFormats.RELATIVE, "%H:%M:%S UTC"),
+    "f": (MessageEntityDateTimeFormats.LONG_DATE_SHORT_TIME, "%Y-%m-%d %H:%M UTC"),
+}
+"""Form → Telegram's format of the entity, and the text that clients show which do not know the entity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +32,13 @@ NO_TEXT = FormattedText("")
 
 
 def formatted(text: str | FormattedText, limit: int) -> FormattedText:
-    """Return the text shortened to ``limit`` units; a text with entities must fit."""
-    return text if isinstance(text, FormattedText) else FormattedText(truncate(text, limit))
+    """Return the text shortened to ``limit`` units, with the entities that are still whole."""
+    whole = text if isinstance(text, FormattedText) else FormattedText(text)
+    shown = truncate(whole.text, limit)
+    if shown == whole.text:
+        return whole
+    end = units_of(shown) - 1
+    return FormattedText(shown, tuple(each for each in whole.entities if each.offset + each.length <= end))
 
 
 def units_of(text: str) -> int:
@@ -68,19 +77,23 @@ def with_code(text: str, code: str, limit: int) -> FormattedText:
 
 
 def with_ticking_times(text: str) -> FormattedText:
-    """Turn each ``<t:UNIX:R>`` of our sentence into a time that the reader's client keeps up to date."""
+    """Turn each ``<t:UNIX:R>`` and ``<t:UNIX:f>`` of our sentence into a time that the reader's client shows.
+
+    ``R`` counts down, ``f`` is a date with its time in the reader's time zone.
+    """
     shown, entities, end = "", [], 0
     for found in _TIME.finditer(text):
         shown += text[end : found.start()]
         moment = datetime.fromtimestamp(int(found["unix"]), UTC)
-        fallback = moment.strftime(_FALLBACK_TIME)
+        date_time_format, fallback_format = _TIME_FORMS[found["form"]]
+        fallback = moment.strftime(fallback_format)
         entities.append(
             MessageEntity(
                 MessageEntity.DATE_TIME,
                 units_of(shown),
                 units_of(fallback),
                 unix_time=moment,
-                date_time_format=RELATIVE,
+                date_time_format=date_time_format,
             )
         )
         shown += fallback

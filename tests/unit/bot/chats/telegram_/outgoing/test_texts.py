@@ -5,6 +5,7 @@ from telegram import MessageEntity
 
 from bot.chats.telegram_.outgoing.texts import (
     FormattedText,
+    formatted,
     truncate,
     units_of,
     with_quote,
@@ -36,6 +37,13 @@ def test_a_quote_without_room_or_words_is_left_out() -> None:
         assert with_quote(text, quoted, 1_024) == FormattedText(truncate(text, 1_024))
 
 
+def test_a_text_that_is_shortened_keeps_its_whole_entities_only() -> None:
+    shown = with_ticking_times("<t:1790000000:R> and <t:1790000000:R>")
+    assert formatted(shown, 100) is shown
+    assert marked(formatted(shown, 20)) == [("date_time", "14:13:20 UTC")]
+    assert formatted("a fox", 4) == FormattedText("a f…")
+
+
 def test_our_times_become_entities_that_the_client_counts_down() -> None:
     shown = with_ticking_times("🎨 next; <t:1790000000:R> – <t:1790000060:R>.")
     assert shown.text == "🎨 next; 14:13:20 UTC – 14:14:20 UTC."
@@ -44,5 +52,7 @@ def test_our_times_become_entities_that_the_client_counts_down() -> None:
         (1_790_000_000, "r"),
         (1_790_000_060, "r"),
     ]
+    dated = with_ticking_times("refills at <t:1790000000:f>")
+    assert (dated.text, dated.entities[0].date_time_format) == ("refills at 2026-09-21 14:13 UTC", "Dt")
     for plain in ("at <t:x:R>", "<t:123456789012:R>", "no time"):
         assert with_ticking_times(plain) == FormattedText(plain)
