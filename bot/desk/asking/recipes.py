@@ -77,9 +77,9 @@ class Recipes:
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
         old = job.recipe
-        chosen = self._choose(tuple(LoraWish(lora.name, lora.weight) for lora in old.loras), may_use)
-        files = [file for file, _ in chosen]
-        stack = repeat_stack(files, old.loras, model_steps=self._model.steps)
+        files = [self._find(LoraWish(lora.name, lora.weight), may_use)[0] for lora in old.loras]
+        weights = [lora.weight for lora in old.loras]
+        stack = repeat_stack(list(zip(files, weights, strict=True)), model_steps=self._model.steps)
         size = PixelSize(old.width_px, old.height_px)
         prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
         return self._complete(prompt, stack, old.triggers, size, seed=seed, count=old.count)
@@ -137,10 +137,14 @@ class Recipes:
         """Return the files of the LoRAs that a person named. Of two weights the last counts."""
         chosen: dict[str, Chosen] = {}
         for wish in wishes:
-            if (found := self._shelf.find_wish(wish, may_use)) is None:
-                raise self._shelf.unknown(wish.name, may_use)
+            found = self._find(wish, may_use)
             chosen[found[0].name] = found
         return list(chosen.values())
+
+    def _find(self, wish: LoraWish, may_use: Rule) -> Chosen:
+        if (found := self._shelf.find_wish(wish, may_use)) is None:
+            raise self._shelf.unknown(wish.name, may_use)
+        return found
 
     def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
         """Return the size to draw, and a note if it differs from the requested one.

@@ -84,16 +84,24 @@ def build_stack(
     return Stack(loras, tuple(file.trigger for file in files.values()), steps, tuple(notes))
 
 
-def repeat_stack(files: Sequence[LoraFile], earlier: Sequence[LoraChoice], *, model_steps: int) -> Stack:
+def repeat_stack(found: Sequence[tuple[LoraFile, float]], *, model_steps: int) -> Stack:
     """Return the stack of an earlier job with the present files; its strengths and helpers stay.
+
+    Args:
+        found: The file that each LoRA means now, and its strength. Two that mean one file by now, as after
+            a change of titles, are that file with the sum of their strengths, within its bounds.
+        model_steps: The model's own number of steps.
 
     Raises:
         StepsDiffer, StepsNotPossible: As in ``build_stack``.
     """
-    loras = tuple(
-        LoraChoice(file.name, file.sha256, lora.weight) for file, lora in zip(files, earlier, strict=True)
-    )
-    return Stack(loras, (), _steps_of(files, model_steps, []), ())
+    weights: dict[str, float] = {}
+    files = {file.name: file for file, _ in found}
+    for file, weight in found:
+        is_again = file.name in weights
+        weights[file.name] = _bounded(file, weights[file.name] + weight, []) if is_again else weight
+    loras = tuple(LoraChoice(name, file.sha256, weights[name]) for name, file in files.items())
+    return Stack(loras, (), _steps_of(tuple(files.values()), model_steps, []), ())
 
 
 def _bounded(file: LoraFile, asked: float | None, notes: list[Note]) -> float:

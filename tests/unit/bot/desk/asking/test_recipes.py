@@ -288,6 +288,19 @@ async def test_a_reroll_takes_the_file_that_is_on_the_shelf_now(tmp_path: Path) 
             await harness.desk.handle(Reroll(receipt.job_id), a_context("3"))
 
 
+async def test_a_reroll_whose_loras_are_one_file_by_now_has_it_once(tmp_path: Path) -> None:
+    """The file of one has gone, and the other one's title is its name."""
+    wishes = (LoraWish("sugar", 0.5), LoraWish("anime", 0.7))
+    async with open_harness(tmp_path) as harness:
+        receipt = await harness.desk.handle(Draw(prompt="a", loras=wishes), a_context("1"))
+        assert isinstance(receipt, Receipt)
+    both = LoraFile("anime", Path("anime"), "b" * 64, 1, 8, Sidecar(titles={"en": "Sugar"}, most_weight=1.0))
+    async with open_harness(tmp_path, shelf=Shelf({"anime": both})) as harness:
+        again = await harness.desk.handle(Reroll(receipt.job_id), a_context("2"))
+        assert isinstance(again, Receipt)
+        assert again.recipe.loras == (LoraChoice("anime", "b" * 64, 1.0),)
+
+
 async def test_a_switch_of_the_bot_holds_where_no_chat_has_its_own(harness: DeskHarness) -> None:
     await harness.desk.handle(LoraSwitch(LoraWish("anime"), Scope.BOT), a_context("1", HOST))
     await harness.desk.handle(LoraSwitch(LoraWish("none")), a_context("2", HOST, chat_id="plain"))
