@@ -32,9 +32,7 @@ ShelfOutcome = (
     | LoraFileOffered
 )
 
-TITLE_CHARS = 40
 LIST_CHARS = 1_500  # leaves room in a Discord message, which holds 2,000
-LINE_CHARS = 56  # 25 of them fit
 PAGE_LINES = 25  # of a page; an answer of another version may have more
 MOST_NAMES = 10
 
@@ -92,8 +90,7 @@ def _listing(shelf: LoraListing, locale: str) -> str:
             N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
         )
     lines = [_line(lora, locale, is_default=lora.name == shelf.default) for lora in shelf.loras]
-    if sum(map(len, lines)) > LIST_CHARS:
-        lines = [shorten(line, LINE_CHARS) for line in lines]
+    lines = _fitted(lines)
     if len(lines) > PAGE_LINES:
         lines[PAGE_LINES:] = [text(N_("… and {count} more"), locale, count=len(lines) - PAGE_LINES)]
     first = text(N_("LoRAs:"), locale)
@@ -110,10 +107,24 @@ def _listing(shelf: LoraListing, locale: str) -> str:
     return "\n".join([first, *lines, *last])
 
 
+def _fitted(lines: list[str]) -> list[str]:
+    """Shorten the longest lines alone, and as little as makes all of them fit."""
+    left, chars = len(lines), LIST_CHARS
+    for length in sorted(map(len, lines)):
+        if left * length > chars:
+            return [shorten(line, chars // left) for line in lines]
+        left, chars = left - 1, chars - length
+    return lines
+
+
 def _line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
     if lora.problem is not None:
         return join_facts(
-            [lora.name, text(_STATES[lora.state], locale), _reason(lora.problem, lora.name, locale)]
+            [
+                lora.name,
+                text(_STATES[lora.state], locale),
+                shorten(_problem(lora.problem, lora.name, locale), LIST_CHARS),
+            ]
         )
     return join_facts(
         [
@@ -135,7 +146,7 @@ def _usage(name: str, locale: str) -> str:
 
 def _title(lora: LoraSummary, locale: str) -> str:
     title = title_of(lora.titles, locale)
-    return shorten(title, TITLE_CHARS) if title != lora.name else ""
+    return title if title != lora.name else ""
 
 
 def _details(details: LoraDetails, locale: str) -> str:
@@ -225,10 +236,6 @@ def _some(names: tuple[str, ...], locale: str) -> tuple[str, ...]:
 
 def _problem(problem: LoraProblem, name: str, locale: str) -> str:
     return format_error(LoraRefused(**{**problem.facts, "name": name, "reason": problem.reason}), locale)
-
-
-def _reason(problem: LoraProblem, name: str, locale: str) -> str:
-    return shorten(_problem(problem, name, locale), 2 * TITLE_CHARS)
 
 
 def _mib(size: int) -> float:

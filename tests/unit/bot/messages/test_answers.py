@@ -1,5 +1,6 @@
 """What the desk's outcomes say."""
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -20,6 +21,8 @@ from bot.outcomes import (
     Linked,
     LoraAdded,
     LoraListing,
+    LoraProblem,
+    LoraState,
     LoraSummary,
     LoraSwitched,
     Note,
@@ -173,6 +176,19 @@ def test_a_large_shelf_fits_into_a_message() -> None:
     )
     for locale in LOCALES:
         assert len(format_outcome(LoraListing(cards, ""), locale)) <= 2000
+
+
+def test_titles_and_reasons_are_cut_only_where_there_is_no_room() -> None:
+    title, problem = "A title " * 9 + "to its end", LoraProblem("LoraForAnotherModel", {"found": "x" * 90})
+    lora = LoraSummary("face", {"en": title}, "", 1.0)
+    refused = LoraSummary("other", {}, "", 1.0, state=LoraState.REFUSED, problem=problem)
+    few = format_outcome(LoraListing((lora, refused), ""), "en")
+    assert title in few
+    assert "…" not in few
+    many = format_outcome(LoraListing((*[lora] * 20, replace(lora, name="short", titles={})), ""), "en")
+    assert many.count("…") == 20
+    assert "\nshort · weight 1\n" in many
+    assert len(many) <= 2000
 
 
 @pytest.mark.parametrize("locale", LOCALES)
