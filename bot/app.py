@@ -27,6 +27,7 @@ from bot.monitoring.monitor import Monitor, Snapshot
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.store import Store, open_store
+from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.fetch import fetch_model
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder
 from engine.checkpoint.prompt_tokens import load_prompt_tokens
@@ -37,7 +38,7 @@ from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import CardProbe, WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor
 from engine.planner.replanner import Replanner, WorkerMemory
-from engine.request import LoraChoice, WorkerInfo
+from engine.request import LoraChoice, LoraSource, WorkerInfo
 from engine.shelf import MAX_FILE_BYTES, Shelf, read_shelf
 
 log = structlog.get_logger("bot.app")
@@ -97,8 +98,12 @@ async def open_application(
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
         card = CardProbe(config.device, config.reserve_bytes)
         planner = await asyncio.to_thread(WorkerPlanner, model, config, card)
-        loras = [LoraChoice(lora.name, lora.sha256, lora.weight) for lora in shelf.files.values()]
-        calibration = Calibration(costs, model, loras, card.read_driver)
+        built: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
+
+        async def find_lora() -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
+            return (await built).find_lora_for_all()
+
+        calibration = Calibration(costs, model, find_lora, card.read_driver)
         host = Host(config, place=planner.place, calibrate=calibration.run)
         stack.push_async_callback(host.close)
         worker = asyncio.create_task(host.start(), name="start worker")
@@ -106,13 +111,16 @@ async def open_application(
         probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
         monitor = HeadroomMonitor(probe, card.read_sensors, host.share, lambda: desk.queue_status().waiting)
-        verdicts = await store.verdicts.of(model.name)
+        weights = await asyncio.to_thread(weights_fingerprint, model.folder)
+        verdicts = await store.verdicts.of(weights)
         desk = build_desk(
             DeskInputs(
                 store=store,
                 renderer=wrap_renderer(host),
                 shelf=shelf,
+                stated=await store.consents.stated(),
                 model=model,
+                weights=weights,
                 probe=probe,
                 costs=costs,
                 rules=Rules.from_settings(settings),
@@ -120,6 +128,7 @@ async def open_application(
                 open_folder=lambda found, trials: LiveFolder(
                     folders=[built_in_lora_folder(model), config.lora_dir],
                     model=model,
+                    weights=weights,
                     store=store,
                     verdicts=verdicts,
                     shelf=found,
@@ -136,6 +145,8 @@ async def open_application(
                 measure=tokens.measure if tokens else None,
             )
         )
+        await desk.parts.consents.load()  # before the first command asks
+        built.set_result(desk)
         yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
 
 
@@ -156,7 +167,7 @@ def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
     """
     shelf = read_shelf([built_in_lora_folder(model), settings.to_engine_config().lora_dir], model)
     findings = checks.check_shelf(settings, shelf)
-    # read_shelf has logged the refused files.
+    # The live folder logs the refused files.
     checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
     return shelf
 

@@ -6,6 +6,7 @@ All are frozen and hold plain data, so they can be stored, sent over a socket an
 import math
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 STEPS = 8  # forwards of the distilled Turbo model, guidance 0 (model card of Z-Image-Turbo)
 MAX_PROMPT_TOKENS = 512  # as ZImagePipeline encodes, chat layout included; it cuts off the rest
@@ -52,6 +53,30 @@ class StartPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Identifies one content of a file without reading it."""
+
+    bytes: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSource:
+    """A file that has the content of a LoRA, or had it; the worker proves that before it uses the bytes.
+
+    Attributes:
+        path: Below a folder of LoRAs.
+        stamp: Of the file when its hash was ``sha256``; None if the worker has to compute it.
+    """
+
+    sha256: str
+    path: Path
+    stamp: FileStamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RenderRequest:
     """All that the worker needs to draw one job; nothing about the person.
 
@@ -66,6 +91,7 @@ class RenderRequest:
         steps: Of the whole schedule.
         start: What every picture of the job begins with; None for noise alone.
         prompts: The text of each picture, if they differ; empty: every picture has ``prompt``.
+        lora_files: Where the LoRAs are; of several files with one content the first comes first.
     """
 
     job_id: str
@@ -79,6 +105,7 @@ class RenderRequest:
     steps: int = STEPS
     start: StartPicture | None = None
     prompts: tuple[str, ...] = field(default=(), repr=False)
+    lora_files: tuple[LoraSource, ...] = ()
 
     @property
     def steps_taken(self) -> int:

@@ -19,7 +19,17 @@ from pydantic_core import from_json, to_json
 
 from engine.config import EngineConfig
 from engine.errors import ModelError, WireError
-from engine.request import Drawn, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped, WorkerInfo
+from engine.request import (
+    Drawn,
+    Failed,
+    Finished,
+    LoraChoice,
+    LoraSource,
+    Progress,
+    RenderRequest,
+    Stopped,
+    WorkerInfo,
+)
 
 MAX_HEADER_BYTES = 2**20  # the longest accepted prompt has some 40 KiB; the rest is small
 MAX_RAW_BYTES = 64 * 2**20  # five times an incompressible RGB picture of 2048 x 2048
@@ -39,6 +49,7 @@ class PrefetchLoras:
     """Host to worker: later jobs need these LoRAs, soonest first; replaces the previous message."""
 
     loras: tuple[LoraChoice, ...]
+    files: tuple[LoraSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

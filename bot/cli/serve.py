@@ -37,6 +37,7 @@ from engine.request import (
     Failed,
     Finished,
     LoraChoice,
+    LoraSource,
     RenderRequest,
     Stopped,
     Timings,
@@ -165,10 +166,10 @@ class TimedRenderer:
         assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.cancel(job_id)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
         """See ``Host.prefetch``."""
         assert self._host is not None  # noqa: S101 - ``wrap`` comes first
-        self._host.prefetch(loras)
+        self._host.prefetch(loras, files)
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """See ``Host.withdraw``."""

@@ -1,7 +1,7 @@
 """Build a desk: make its parts and connect them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
@@ -21,6 +21,7 @@ from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.loras.statements import Statements
 from bot.desk.people.access import JobAccess
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
@@ -36,6 +37,7 @@ from bot.downloads import Downloader
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store
+from bot.store.rows import StatedRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
 from engine.config import LORA_VERSIONS
@@ -54,7 +56,9 @@ class DeskInputs:
         store: The open database.
         renderer: Draws the pictures.
         shelf: The LoRAs.
+        stated: What the database has on them, and on earlier ones.
         model: The model that the renderer draws with.
+        weights: Tells its weights from others; a preview drawn with others is not shown.
         probe: Measures the free memory of the card.
         costs: Predicts what a job needs.
         rules: Who may do what, and how much.
@@ -91,21 +95,29 @@ class DeskInputs:
     random: Random = field(default_factory=SystemRandom)
     report_card: ReportCard | None = None
     measure: Callable[[str], PromptLength] | None = None
+    weights: str = ""
+    stated: Sequence[StatedRow] = ()
 
 
 def build_desk(inputs: DeskInputs) -> Desk:
     """Make the parts of a desk and connect them."""
     store, rules, clock, random = inputs.store, inputs.rules, inputs.clock, inputs.random
     pictures_dir = inputs.pictures_dir
-    shelf = LoraShelf(inputs.shelf)
-    trials = TrialPictures(inputs.renderer, inputs.model)
+    shelf = LoraShelf(inputs.shelf, Statements(inputs.stated))
+    versions = LoraVersions(
+        inputs.cache_dir / LORA_VERSIONS,
+        shelf,
+        lambda: (*queue.jobs.values(), *drawing.claimed),
+        inputs.reserve_bytes,
+    )
+    trials = TrialPictures(inputs.renderer, inputs.model, versions.sources)
     files = inputs.open_folder(shelf, trials)
     recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
-    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.model.name, trials.draw)
+    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    queue = _build_queue(inputs, tiers, shelf)
+    queue = _build_queue(inputs, tiers, shelf, versions)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
@@ -134,7 +146,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     habits = LoraHabits(store)
     access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
-    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, waits)
+    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, versions, waits)
     requests = DrawRequests(store=store, recipes=recipes, defaults=defaults, consents=consents, clock=clock)
     acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
     delivery = OutboxDelivery(
@@ -179,12 +191,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         progress=progress,
         delivery=delivery,
         files=files,
-        versions=LoraVersions(
-            inputs.cache_dir / LORA_VERSIONS,
-            shelf,
-            lambda: (*queue.jobs.values(), *drawing.claimed),
-            inputs.reserve_bytes,
-        ),
+        versions=versions,
         shelf_view=ShelfView(shelf=shelf, defaults=defaults, files=files, strips=strips, rules=rules),
         management=ShelfManagement(
             store=store,
@@ -215,14 +222,16 @@ def _report_memory(inputs: DeskInputs) -> ReportCard:
     return report
 
 
-def _build_queue(inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf) -> JobQueue:
+def _build_queue(
+    inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf, versions: LoraVersions
+) -> JobQueue:
     return JobQueue(
         Scheduler(),
         inputs.costs,
         weights=tiers.weights,
         is_loading=inputs.is_loading,
         loading_s=inputs.loading_s,
-        prefetch=inputs.renderer.prefetch,
+        prefetch=lambda loras: inputs.renderer.prefetch(loras, versions.sources(loras)),
         extra_bytes=shelf.extra_bytes,
     )
 
@@ -259,6 +268,7 @@ def _build_drawing(
     progress: ProgressPublisher,
     space: PictureSpace,
     consents: ConsentLedger,
+    versions: LoraVersions,
     waits: PromisedWaits,
 ) -> Drawing:
     return Drawing(
@@ -271,6 +281,7 @@ def _build_drawing(
         costs=inputs.costs,
         space=space,
         may_draw=consents.may_draw,
+        locate=versions.sources,
         waits=waits,
         clock=inputs.clock,
     )

@@ -38,6 +38,7 @@ from bot.outcomes import (
     Receipt,
 )
 from bot.policy.rules import is_host, require_permission
+from engine.request import LoraChoice, LoraSource
 
 log = structlog.get_logger("bot.desk")
 
@@ -211,6 +212,14 @@ class Desk:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""
         preferred = self.parts.habits.preferred(context)
         return self.parts.shelf.suggest(typed, context.locale, self._may_use(context), preferred)
+
+    def find_lora_for_all(self) -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
+        """Return a LoRA that everybody may use, and its files; nothing if there is none."""
+        for file in self.parts.shelf.all_files:
+            if self.parts.consents.is_for_everybody(file):
+                loras = (LoraChoice(file.name, file.sha256, file.weight),)
+                return loras, self.parts.versions.sources(loras)
+        return (), ()
 
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""

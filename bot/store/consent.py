@@ -9,15 +9,53 @@ from collections.abc import Iterable
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.rows import GrantKind, GrantRow, OutboxState, OwnerReportRow, UseCount
+from bot.store.rows import GrantKind, GrantRow, OutboxState, OwnerReportRow, StatedRow, UseCount
+from engine.formatting import normalize
 from engine.request import LoraChoice
+from engine.shelf import Sidecar
 
 
 class Consents:
-    """Queries on lora_grant, lora_withdrawal and lora_use."""
+    """Queries on lora_content, lora_grant, lora_withdrawal and lora_use."""
 
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "consent.sql")
+
+    async def stated(self) -> tuple[StatedRow, ...]:
+        """Return what was stated about every content that a LoRA has or had, oldest first."""
+        return tuple(
+            StatedRow(
+                row["name"],
+                row["sha256"],
+                Sidecar(
+                    depicts_person=bool(row["depicts_person"]),
+                    consent=row["consent"],
+                    owner=row["owner"],
+                    people=frozenset(json.loads(row["people"])),
+                    chats=frozenset(json.loads(row["chats"])),
+                    expires_ms=row["expires_ms"],
+                ),
+            )
+            for row in await self._query("stated")
+        )
+
+    async def state(self, rows: Iterable[StatedRow], now_ms: int) -> None:
+        """Store statements; each replaces the earlier one on the same content of the same LoRA."""
+        stated = [
+            {
+                "lora": normalize(row.name),
+                "name": row.name,
+                "sha256": row.sha256,
+                "depicts_person": int(row.sidecar.depicts_person),
+                "consent": row.sidecar.consent,
+                "owner": row.sidecar.owner,
+                "people": sorted(row.sidecar.people),
+                "chats": sorted(row.sidecar.chats),
+                "expires_ms": row.sidecar.expires_ms,
+            }
+            for row in rows
+        ]
+        await self._query("state", rows=json.dumps(stated), now_ms=now_ms)
 
     async def grants(self) -> tuple[GrantRow, ...]:
         """Return every decision about one person or chat."""

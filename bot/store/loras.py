@@ -58,16 +58,16 @@ class ShelfChanges:
 
 
 class LoraVerdicts:
-    """What the trial pictures of a model said about the contents of LoRA files."""
+    """What trial pictures said about the contents of LoRA files, by the weights that drew them."""
 
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "loras.sql")
 
-    async def of(self, model: str) -> dict[str, str]:
-        """Return the verdicts for a model: sha256 → the class of a refusal; empty: it was good."""
-        rows = await self._query("lora_verdicts", model=model)
+    async def of(self, weights: str) -> dict[str, str]:
+        """Return the verdicts for a model's weights: sha256 → the class of a refusal; empty: it was good."""
+        rows = await self._query("lora_verdicts", weights=weights)
         return {row["sha256"]: row["refusal"] for row in rows}
 
-    async def save(self, sha256: str, model: str, refusal: str, at_ms: int) -> None:
+    async def save(self, sha256: str, weights: str, refusal: str, at_ms: int) -> None:
         """Store a verdict; it replaces an earlier one."""
-        await self._query("save_lora_verdict", sha256=sha256, model=model, refusal=refusal, at_ms=at_ms)
+        await self._query("save_lora_verdict", sha256=sha256, weights=weights, refusal=refusal, at_ms=at_ms)

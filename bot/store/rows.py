@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.outcomes import Recipe
+from engine.shelf import Sidecar
 
 
 class LedgerKind(StrEnum):
@@ -60,6 +61,20 @@ class GrantRow:
     kind: GrantKind
     subject: str
     allowed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatedRow:
+    """What was stated last about one content of one LoRA.
+
+    Attributes:
+        name: The LoRA's, as it was when this was stated.
+        sidecar: Only its rights: whose it is, who may use it, and until when.
+    """
+
+    name: str
+    sha256: str
+    sidecar: Sidecar
 
 
 @dataclass(frozen=True, slots=True)

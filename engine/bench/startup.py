@@ -28,7 +28,7 @@ from engine.checkpoint.contents import STEMS, linear_shapes, weight_files
 from engine.checkpoint.model import ModelInfo, find_model
 from engine.config import BUILT_IN, TRITON_DIR, EngineConfig, Plan, WeightLocation
 from engine.host import Host
-from engine.request import Failed, FailReason, Finished, LoraChoice, RenderRequest
+from engine.request import Failed, FailReason, Finished, RenderRequest
 
 TARGET_RATIO = 1.6  # figure E8: the start ÷ the sum of its inevitable parts
 TARGET_SIZE = (1024, 1024)
@@ -106,13 +106,13 @@ def fill_page_cache(model: ModelInfo) -> float:
     return time.perf_counter() - started_s
 
 
-async def measure(config: EngineConfig, size: tuple[int, int], lora: LoraChoice) -> StartupTimes:
+async def measure(config: EngineConfig, size: tuple[int, int], loras: RandomLoras) -> StartupTimes:
     """Start a worker, draw two pictures, end the worker.
 
     Args:
         config: The model must be on disk.
         size: Width and height in px; the model must allow it.
-        lora: The LoRA of both pictures; its file is on the shelf of ``config``.
+        loras: The first is the LoRA of both pictures; in the LoRA folder of ``config``.
 
     Raises:
         ModelError: The worker cannot load the model.
@@ -128,9 +128,9 @@ async def measure(config: EngineConfig, size: tuple[int, int], lora: LoraChoice)
         try:
             info = await host.start()
             ready_s = time.perf_counter() - started_s
-            picture_s, peak_bytes = await _draw(host, "first", size, lora)
+            picture_s, peak_bytes = await _draw(host, "first", size, loras)
             first_picture_s = time.perf_counter() - started_s
-            again_s, again_bytes = await _draw(host, "second", size, lora)
+            again_s, again_bytes = await _draw(host, "second", size, loras)
         finally:
             await host.close()
     return StartupTimes(
@@ -160,11 +160,12 @@ def _figures(line: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(line[name]) for name in ("gigabytes", "seconds")}
 
 
-async def _draw(host: Host, job_id: str, size: tuple[int, int], lora: LoraChoice) -> tuple[float, int]:
+async def _draw(host: Host, job_id: str, size: tuple[int, int], loras: RandomLoras) -> tuple[float, int]:
     """Draw a picture; return the seconds and the worker's peak memory, which is 0 for a flat picture."""
     request = RenderRequest(
-        job_id, 1, f"a face, {job_id}", width_px=size[0], height_px=size[1], seed=1, loras=(lora,)
-    )
+        job_id, 1, f"a face, {job_id}", width_px=size[0], height_px=size[1], seed=1,
+        loras=(loras.choice(0),), lora_files=loras.sources(0),
+    )  # fmt: skip
     started_s = time.perf_counter()
     outcome = await host.render(request, lambda event: None)
     seconds = time.perf_counter() - started_s
@@ -236,7 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> StartupTimes:
         is_wanted = bool(options.size) or model.allows(width, height)
         loras = RandomLoras(linear_shapes(model.folder), config.lora_dir, torch.device("cpu"), torch.bfloat16)
         size = (width, height) if is_wanted else native
-        start = asyncio.run(measure(config, size, loras.choice(0)))
+        start = asyncio.run(measure(config, size, loras))
     print(format_table(start))
     if options.json:
         options.json.write_text(json.dumps(asdict(start), indent=2) + "\n", encoding="utf-8")

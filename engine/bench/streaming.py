@@ -82,7 +82,7 @@ class StreamedWorkload:
         self.stacks: list[LoraStack] = [
             ((random_lora(forward.weights.matrices, seed, RANK), 0.8),) for seed in range(2)
         ]
-        bank = Bank(forward.weights.matrices, LoraFinder(dict))
+        bank = Bank(forward.weights.matrices, LoraFinder())
         self.expected = [self._batch(forward, bank, stack) for stack in self.stacks]
         self.results = [self.run(batch)[0].clone() for batch in self.expected]
         self.resident_ms = measure(lambda: self.run(self.expected[-1]), self.device, self.rounds).milliseconds
@@ -115,7 +115,7 @@ class StreamedWorkload:
         """Measure one number of resident blocks."""
         store = BlockStore(self.source, self.device, lanes_of(self.device), resident)
         forward = Forward(self.transformer, places=store.places)
-        bank = Bank(forward.weights.matrices, LoraFinder(dict), blocks=store)
+        bank = Bank(forward.weights.matrices, LoraFinder(), blocks=store)
         is_equal = all(
             torch.equal(self.run(self._batch(forward, bank, stack))[0], result)
             for stack, result in zip(self.stacks, self.results, strict=True)

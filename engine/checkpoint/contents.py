@@ -5,6 +5,8 @@ Weights must be safetensors: a pickle does not count. The transformer may also b
 which is converted before it is loaded.
 """
 
+import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ STEMS = {  # part → how its weights' file names begin
     "vae": "diffusion_pytorch_model",
     "text_encoder": "model",
 }
+
+SAMPLES, SAMPLE_BYTES = 32, 4096  # of each file, for its fingerprint
 
 
 def missing_parts(folder: Path) -> list[str]:
@@ -80,6 +84,27 @@ def weight_files(folder: Path, part: str) -> list[Path]:
         return [published]
     names, _ = _weight_files(folder / part, STEMS[part])
     return [folder / part / name for name in names]
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """Return a hash that tells the weights of one checkpoint from those of another, whatever its name.
+
+    It reads a few hundred kilobytes: sizes, and pieces of every file, the beginning with the header among
+    them. Training changes nearly every number, so that some piece differs. A copy has the same hash.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for part in STEMS:
+        for path in weight_files(folder, part):
+            with path.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                digest.update(f"{part} {path.name} {size}\n".encode())
+                for number in range(SAMPLES):
+                    file.seek(number * max(0, size - SAMPLE_BYTES) // (SAMPLES - 1))
+                    digest.update(file.read(SAMPLE_BYTES))
+    return digest.hexdigest()
 
 
 def published_transformer(folder: Path) -> PublishedFile | None:

@@ -26,6 +26,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    LoraSource,
     RenderRequest,
     Stopped,
     WorkerInfo,
@@ -112,7 +113,7 @@ class Host:
         self._releasing: asyncio.Task[None] | None = None
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._renders: dict[str, _Render] = {}
-        self._prefetched: tuple[LoraChoice, ...] = ()
+        self._prefetched = wire.PrefetchLoras(())
         self._withdrawn: tuple[str, ...] = ()
 
     def loading_s(self) -> float | None:
@@ -215,16 +216,17 @@ class Host:
             if render.worker is not None:
                 render.worker.send(wire.CancelJob(job_id, render.request.attempt))
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
         """Let this worker and its replacements read the LoRAs of later jobs from the disk.
 
         Args:
             loras: The next ones needed, soonest first; they replace those of the previous call. The worker
                 reads them while it draws, as many as fit in main memory.
+            files: Where they are.
         """
-        self._prefetched = tuple(loras)
+        self._prefetched = wire.PrefetchLoras(tuple(loras), tuple(files))
         if self._worker is not None and self._is_up.is_set():
-            self._worker.send(wire.PrefetchLoras(self._prefetched))
+            self._worker.send(self._prefetched)
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Let this worker and its replacements forget the LoRAs with these contents, and refuse them.
@@ -280,8 +282,8 @@ class Host:
         if self._withdrawn:
             worker.send(wire.WithdrawLoras(self._withdrawn))
         self.drawn_s = self._used_s if worker.has_drawn else self.drawn_s
-        if self._prefetched:
-            worker.send(wire.PrefetchLoras(self._prefetched))
+        if self._prefetched.loras:
+            worker.send(self._prefetched)
         self._is_up.set()
         log.info("worker ready", pid=info.pid, device=info.device_name, dtype=info.dtype)
         return worker

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
-from engine.errors import LoraMissing, LoraRejected
+from engine.errors import LoraMissing, LoraNotAFile, LoraRejected
 from engine.lora.adapter import Adapter, LoraStack, convert
 from engine.lora.file_reader import read_tensors
-from engine.lora.finder import LoraFinder
+from engine.lora.finder import FoundFile, LoraFinder
 from engine.lora.formats import normalise
 from engine.lora.merger import Merger
 from engine.lora.patches import NO_PATCHES, BlockPlaces, Matrices, Patches, VectorPatcher, Vectors
@@ -278,15 +278,17 @@ class Bank:
             return adapter
 
     def _read(self, choice: LoraChoice) -> Adapter:
-        try:
-            return self._read_now(choice)
-        except LoraMissing:
-            self._finder.refresh()  # the file may have been renamed or replaced
-            return self._read_now(choice)
+        """Read the first of its files that has its content."""
+        *others, last = self._finder.files_of(choice)
+        for file in others:
+            try:
+                return self._read_file(file, choice)
+            except (LoraMissing, LoraNotAFile):  # replaced or removed since the host named it
+                continue
+        return self._read_file(last, choice)
 
-    def _read_now(self, choice: LoraChoice) -> Adapter:
-        path = self._finder.path_of(choice)
-        return read_tensors(path, choice, self._convert, is_pinned=self._device.type == "cuda")
+    def _read_file(self, file: FoundFile, choice: LoraChoice) -> Adapter:
+        return read_tensors(file, choice, self._convert, is_pinned=self._device.type == "cuda")
 
     def _convert(self, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Adapter:
         updates = normalise(tensors, self._shapes, self._lengths, metadata, self._dtype)

@@ -1,45 +1,71 @@
-"""Finds the file of a LoRA by its hash, on a shelf that the host may change at any time."""
+"""Knows where the host says that LoRAs are, and in which folders they may be."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import LoraMissing
-from engine.request import LoraChoice
-from engine.shelf import LoraFile
+from engine.request import FileStamp, LoraChoice, LoraSource
+
+MOST_KNOWN = 4096  # contents; the worker forgets those that were named longest ago
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file that may have the content of a LoRA.
+
+    Attributes:
+        root: The folder of LoRAs that it is in.
+        within: Its path below that folder.
+        stamp: Of the file when it had this content; None if that is not known.
+    """
+
+    root: Path
+    within: Path
+    stamp: FileStamp | None = None
 
 
 class LoraFinder:
-    """Caches the shelf's index. Reads it on creation and again for an unknown hash.
-
-    It reads on creation because the first read hashes every file. For a large shelf that takes longer than
-    the step time-out of a job.
+    """Remembers for each content the files that the host named last.
 
     Args:
-        read: Reads the shelf's folders: name → file.
-        kept: Reads the copies of files that may have left the shelf: sha256 → path.
+        folders: Those of LoRAs; no file outside of them is opened.
     """
 
-    def __init__(
-        self, read: Callable[[], Mapping[str, LoraFile]], kept: Callable[[], Mapping[str, Path]] = dict
-    ) -> None:
-        self._read = read
-        self._kept = kept
-        self.refresh()
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self._folders = tuple(folders)
+        self._files: OrderedDict[str, tuple[FoundFile, ...]] = OrderedDict()
+        self._lock = threading.Lock()
 
-    def path_of(self, choice: LoraChoice) -> Path:
-        """Return the path of the file with this hash, even if it was renamed.
+    def learn(self, sources: Iterable[LoraSource]) -> None:
+        """Remember where contents are; what was known of these contents is forgotten. Thread-safe."""
+        named: dict[str, tuple[FoundFile, ...]] = {}
+        for source in sources:
+            if (found := self._within(source)) is not None:
+                named[source.sha256] = (*named.get(source.sha256, ()), found)
+        with self._lock:
+            for sha256, files in named.items():
+                self._files[sha256] = files
+                self._files.move_to_end(sha256)
+            while len(self._files) > MOST_KNOWN:
+                self._files.popitem(last=False)
+
+    def files_of(self, choice: LoraChoice) -> Sequence[FoundFile]:
+        """Return the files that may have this content, in the order in which to try them.
 
         Raises:
-            LoraMissing: No file on the shelf has this hash. Facts: ``name``.
+            LoraMissing: The host has named none in a folder of LoRAs. Facts: ``name``.
         """
-        if choice.sha256 not in self._paths:
-            self.refresh()
-        try:
-            return self._paths[choice.sha256]
-        except KeyError:
-            raise LoraMissing(name=choice.name) from None
+        with self._lock:
+            files = self._files.get(choice.sha256)
+        if files:
+            return files
+        raise LoraMissing(name=choice.name)
 
-    def refresh(self) -> None:
-        """Read the shelf again. Unchanged files are not hashed again."""
-        on_shelf = {file.sha256: file.path for file in self._read().values()}
-        self._paths: dict[str, Path] = {**on_shelf, **self._kept()}  # nobody rewrites a copy
+    def _within(self, source: LoraSource) -> FoundFile | None:
+        for folder in self._folders:
+            if source.path.is_relative_to(folder) and ".." not in source.path.parts:
+                return FoundFile(folder, source.path.relative_to(folder), source.stamp)
+        return None

@@ -6,14 +6,23 @@ thrown away. What goes wrong is only logged: jobs are then predicted by the prio
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 
 import structlog
 
 from engine.checkpoint.model import ModelInfo
 from engine.config import Plan
 from engine.planner.cost import CostBook, kind_of
-from engine.request import Event, Failed, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
+from engine.request import (
+    Event,
+    Failed,
+    Finished,
+    LoraChoice,
+    LoraSource,
+    RenderRequest,
+    Stopped,
+    WorkerInfo,
+)
 
 STEPS = 2  # the first of a shape takes longer than any other
 SMALL, LARGE = (256, 256), (1024, 1024)
@@ -22,13 +31,16 @@ LIMIT_S = 30.0  # a card that takes longer keeps nobody waiting
 log = structlog.get_logger(__name__)
 
 
+FindLora = Callable[[], Awaitable[tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]]]
+
+
 class Calibration:
     """Tells the cost book of each worker, and calibrates it once for each card, version and plan.
 
     Args:
         costs: The book.
         model: Which the worker draws with.
-        loras: Of the shelf.
+        find_lora: Returns a LoRA that may be used, and its files; nothing if there is none.
         read_driver: Returns the version of the card's driver; may block.
     """
 
@@ -36,12 +48,12 @@ class Calibration:
         self,
         costs: CostBook,
         model: ModelInfo,
-        loras: Sequence[LoraChoice],
+        find_lora: FindLora,
         read_driver: Callable[[], str],
     ) -> None:
         self._costs = costs
         self._model = model
-        self._loras = tuple(loras[:1])
+        self._find_lora = find_lora
         self._read_driver = read_driver
         self._tried: set[str] = set()  # once in a run, so that a worker that dies of it is not asked again
 
@@ -64,7 +76,7 @@ class Calibration:
         self._tried.add(kind)
         try:
             async with asyncio.timeout(LIMIT_S):
-                for request in self._requests():
+                for request in self._requests(*await self._find_lora()):
                     outcome = await draw(request, lambda event: None)
                     if not isinstance(outcome, Finished):
                         log.warning("not calibrated", size=f"{request.width_px} x {request.height_px}")
@@ -80,10 +92,13 @@ class Calibration:
         except TimeoutError:
             log.warning("not calibrated, because it takes too long", limit_s=LIMIT_S)
 
-    def _requests(self) -> Iterator[RenderRequest]:
+    def _requests(
+        self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]
+    ) -> Iterator[RenderRequest]:
         native = self._model.native_width_px, self._model.native_height_px
-        for number, (wanted, loras) in enumerate(((SMALL, ()), (LARGE, self._loras))):
+        for number, (wanted, chosen) in enumerate(((SMALL, ()), (LARGE, loras))):
             width, height = wanted if self._model.allows(*wanted) else native
             yield RenderRequest(
-                f"calibration-{number}", 1, "a face", width, height, 7, loras=loras, steps=STEPS
-            )
+                f"calibration-{number}", 1, "a face", width, height, 7,
+                loras=chosen, steps=STEPS, lora_files=files,
+            )  # fmt: skip

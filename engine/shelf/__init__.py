@@ -20,12 +20,12 @@ Tests: ``pytest tests/unit/engine/shelf``.
 
 from engine.shelf.algorithms import MAX_RANK
 from engine.shelf.changes import FolderChanges
-from engine.shelf.hashes import known_sha256, sha256_of
-from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf
+from engine.shelf.hashes import known_sha256, remember_sha256, sha256_of, stamp_of
+from engine.shelf.index import LoraFile, Rejected, Shelf, read_shelf, sources_of
 from engine.shelf.numbers import check_file_numbers
 from engine.shelf.sidecar import MAX_WEIGHT, Helper, LoraKind, Sidecar
 from engine.shelf.validation import MAX_FILE_BYTES
-from engine.shelf.versions import drop_versions, keep_version, kept_versions
+from engine.shelf.versions import drop_versions, keep_version, kept_versions, version_path
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -44,5 +44,9 @@ __all__ = [
     "kept_versions",
     "known_sha256",
     "read_shelf",
+    "remember_sha256",
     "sha256_of",
+    "sources_of",
+    "stamp_of",
+    "version_path",
 ]

@@ -3,31 +3,20 @@
 import hashlib
 import os
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import LoraDamaged
+from engine.request import FileStamp
+from engine.shelf.names import MAX_ENTRIES
 from engine.shelf.validation import open_regular_file
 
 SETTLED_NS = 2 * 10**9  # a second write within one tick of the clock would not show in the times
-MAX_HASHES = 1024
-_hashes: dict["Stamp", str] = {}  # of this process; the oldest is dropped first
+_hashes: dict[tuple[Path, FileStamp], str] = {}  # of this process; the oldest is dropped first
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
-    """Identifies one content of a file without reading it."""
-
-    path: Path
-    bytes: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-
-
-def stamp_of(path: Path, status: os.stat_result) -> Stamp:
-    """Make the stamp of an open file."""
-    return Stamp(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+def stamp_of(status: os.stat_result) -> FileStamp:
+    """Make the stamp of a file."""
+    return FileStamp(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
 
 
 def sha256_of(path: Path) -> str:
@@ -39,29 +28,29 @@ def sha256_of(path: Path) -> str:
     """
     with open_regular_file(path) as file:
         status = os.fstat(file.fileno())
-    return hash_file(stamp_of(path, status))
+    return hash_file(path, stamp_of(status))
 
 
-def known_sha256(path: Path, status: os.stat_result) -> str | None:
-    """Return the remembered hash of a file, or None; reads nothing.
-
-    Args:
-        path: As the shelf names it.
-        status: Of the open file.
-    """
-    return _hashes.get(stamp_of(path, status))
+def known_sha256(path: Path, stamp: FileStamp) -> str | None:
+    """Return the remembered hash of a file, or None; reads nothing."""
+    return _hashes.get((path, stamp))
 
 
-def hash_file(stamp: Stamp) -> str:
-    """Hash the content that a stamp identifies; raises as ``sha256_of``."""
-    if stamp in _hashes:
-        return _hashes[stamp]
-    with open_regular_file(stamp.path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if stamp_of(stamp.path, os.fstat(file.fileno())) != stamp:
-            raise LoraDamaged("The file changed while it was read.", name=stamp.path.stem)
+def remember_sha256(path: Path, stamp: FileStamp, sha256: str) -> None:
+    """Remember the hash of a file that had this stamp before and after it was read."""
     if time.time_ns() - stamp.ctime_ns > SETTLED_NS:
-        _hashes[stamp] = digest
-        if len(_hashes) > MAX_HASHES:
+        _hashes[path, stamp] = sha256
+        if len(_hashes) > MAX_ENTRIES:
             del _hashes[next(iter(_hashes))]
+
+
+def hash_file(path: Path, stamp: FileStamp) -> str:
+    """Hash the content that a file had with this stamp; raises as ``sha256_of``."""
+    if (known := known_sha256(path, stamp)) is not None:
+        return known
+    with open_regular_file(path) as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if stamp_of(os.fstat(file.fileno())) != stamp:
+            raise LoraDamaged("The file changed while it was read.", name=path.stem)
+    remember_sha256(path, stamp, digest)
     return digest

@@ -1,14 +1,10 @@
-"""Reads the shelf: every LoRA name that people may type, and the file that it means.
-
-Both processes read it: the host to offer names, the worker to find a file by its sha256.
-"""
+"""Reads the shelf: every LoRA name that people may type, and the file that it means."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import structlog
 
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo
@@ -21,12 +17,11 @@ from engine.errors import (
     LoraTableRefused,
 )
 from engine.formatting import normalize, printable
-from engine.shelf.hashes import hash_file, stamp_of
+from engine.request import FileStamp, LoraChoice, LoraSource
+from engine.shelf.hashes import SETTLED_NS, hash_file, stamp_of
 from engine.shelf.names import Candidate, find_files
 from engine.shelf.sidecar import Sidecar, read_sidecar, sidecar_path
 from engine.shelf.validation import find_layers, held_bytes, open_regular_file, read_tensors
-
-log = structlog.get_logger(__name__)
 
 TABLE = "loras.toml"  # held all titles before there were sidecars
 
@@ -39,6 +34,9 @@ class LoraFile:
         rank: The largest rank of its pairs.
         sidecar: How it is used, and by whom.
         held_bytes: Memory of its updates on a card; far more than the file has if they are not low-rank.
+        stamp: Of the file as it was examined; None if file or sidecar was so new that a second write might
+            have the same one.
+        sidecar_stamp: Of the sidecar; None without one.
     """
 
     name: str
@@ -48,6 +46,8 @@ class LoraFile:
     rank: int
     sidecar: Sidecar = field(default_factory=Sidecar)
     held_bytes: int = 0
+    stamp: FileStamp | None = None
+    sidecar_stamp: FileStamp | None = None
 
     @property
     def titles(self) -> Mapping[str, str]:
@@ -88,12 +88,30 @@ class Shelf:
     checking: Mapping[str, LoraFile] = field(default_factory=dict)
 
 
-def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[Path] = frozenset()) -> Shelf:
+NO_FILES = Shelf({})
+
+
+def sources_of(files: Iterable[LoraFile], loras: Iterable[LoraChoice]) -> tuple[LoraSource, ...]:
+    """Return where these LoRAs are, as far as they are among the files."""
+    wanted = {lora.sha256 for lora in loras}
+    return tuple(LoraSource(each.sha256, each.path, each.stamp) for each in files if each.sha256 in wanted)
+
+
+def read_shelf(
+    folders: Sequence[Path],
+    model: ModelInfo,
+    unsettled: frozenset[Path] = frozenset(),
+    before: Shelf = NO_FILES,
+) -> Shelf:
     """Examine every LoRA file of the folders and their subfolders.
 
     Of files whose names are equal as names are compared, the first counts, by folder and then by name.
-    Unchanged files are not hashed again. Files in ``unsettled`` are still being written: they are left
-    out, and so are files whose sidecar is.
+
+    Args:
+        folders: A missing one is empty.
+        model: What the files must fit.
+        unsettled: Files that are still being written: they are left out, and so are files whose sidecar is.
+        before: What was read of these folders for this model before: unchanged files are taken from it.
 
     Raises:
         BadHeader, OSError: The model's own files changed after ``find_model`` checked them.
@@ -108,7 +126,7 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[P
             if not unsettled.isdisjoint((candidate.path, sidecar_path(candidate.path))):
                 continue
             try:
-                file = _examine(candidate, named, layers)
+                file = _examine(candidate, named, layers, before)
             except LoraRejected as error:
                 error.facts["name"] = candidate.name
                 rejected.append(Rejected(candidate.name, error, candidate.path))
@@ -116,8 +134,6 @@ def read_shelf(folders: Sequence[Path], model: ModelInfo, unsettled: frozenset[P
                 files[file.name] = file
                 named[normalize(file.name)] = file.name
         rejected += _lonely(sidecars, {sidecar_path(candidate.path) for candidate in candidates}, folder)
-    for each in rejected:
-        log.warning("lora rejected", lora=each.name, error=type(each.error).__name__, detail=str(each.error))
     return Shelf(files, tuple(rejected))
 
 
@@ -125,6 +141,7 @@ def _examine(
     candidate: Candidate,
     named: Mapping[str, str],
     layers: tuple[Mapping[str, tuple[int, int]], Mapping[str, int]],
+    before: Shelf,
 ) -> LoraFile:
     """Prove one file and hash it.
 
@@ -135,20 +152,45 @@ def _examine(
         raise candidate.error
     if (other := named.get(normalize(candidate.name))) is not None:
         raise LoraNameShared(other=other)
-    path = candidate.path
+    path, sidecar_stamp = candidate.path, _stamp_of(sidecar_path(candidate.path))
+    known = before.files.get(candidate.name)
+    if known is not None and known.path == path and known.stamp is not None:
+        is_same = (known.stamp, known.sidecar_stamp) == (_stamp_of(path), sidecar_stamp)
+        if is_same:
+            return known
+    began_ns = time.time_ns()
     try:
         sidecar = read_sidecar(path)
         with open_regular_file(path) as file:
             status = os.fstat(file.fileno())
             tensors, metadata = read_tensors(file)
             found = find_layers(tensors, *layers, metadata)
-        sha256 = hash_file(stamp_of(path, status))
+        stamp = stamp_of(status)
+        sha256 = hash_file(path, stamp)
     except OSError as error:
         raise LoraNotAFile(f"The file cannot be read: {error.strerror}.") from error
     rank = max(layer.rank for layer in found)
     if sidecar.sha256 not in ("", sha256):
         raise LoraPinBroken(found=sha256, pinned=sidecar.sha256)
-    return LoraFile(candidate.name, path, sha256, status.st_size, rank, sidecar, held_bytes(found))
+    changed_ns = max(each.ctime_ns for each in (stamp, sidecar_stamp) if each)
+    return LoraFile(
+        candidate.name,
+        path,
+        sha256,
+        status.st_size,
+        rank,
+        sidecar,
+        held_bytes(found),
+        stamp=stamp if began_ns - changed_ns > SETTLED_NS else None,
+        sidecar_stamp=sidecar_stamp,
+    )
+
+
+def _stamp_of(path: Path) -> FileStamp | None:
+    try:
+        return stamp_of(path.lstat())
+    except OSError:
+        return None
 
 
 def _lonely(sidecars: Sequence[Path], expected: Collection[Path], folder: Path) -> list[Rejected]:

@@ -75,7 +75,7 @@ def check_file_numbers(path: Path, sha256: str, model: ModelInfo) -> None:
         if sha256_of(path) != sha256:
             raise LoraMissing(name=path.stem) from None
         raise
-    if hash_file(stamp_of(path, status)) != sha256:
+    if hash_file(path, stamp_of(status)) != sha256:
         raise LoraMissing(name=path.stem)
 
 

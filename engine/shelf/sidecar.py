@@ -95,9 +95,26 @@ class Sidecar:
     sha256: str = ""
 
     @property
+    def rights(self) -> "Sidecar":
+        """What it states on whose the LoRA is, who may use it, and until when; nothing else."""
+        return Sidecar(
+            depicts_person=self.depicts_person,
+            consent=self.consent,
+            owner=self.owner,
+            people=self.people,
+            chats=self.chats,
+            expires_ms=self.expires_ms,
+        )
+
+    @property
+    def says_who(self) -> bool:
+        """Whether it states who may use the LoRA."""
+        return bool(self.depicts_person or self.people or self.chats)
+
+    @property
     def is_for_everybody(self) -> bool:
         """Whether it states no restriction on who may use the LoRA, and until when."""
-        return not (self.depicts_person or self.people or self.chats or self.expires_ms is not None)
+        return not self.says_who and self.expires_ms is None
 
 
 def _printable(text: str) -> str:

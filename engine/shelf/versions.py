@@ -16,6 +16,11 @@ VERSION_NAMES = re.compile(r"([0-9a-f]{64})\.safetensors")
 _PIECE_BYTES = 2**20
 
 
+def version_path(folder: Path, sha256: str) -> Path:
+    """Return where the copy of this content is, or would be."""
+    return folder / f"{sha256}.safetensors"
+
+
 def kept_versions(folder: Path) -> dict[str, Path]:
     """Return the copies: sha256 → file. Whoever reads one compares the hash."""
     return {found[1]: path for path in _files(folder) if (found := VERSION_NAMES.fullmatch(path.name))}
@@ -31,7 +36,7 @@ def keep_version(folder: Path, sha256: str, source: Path) -> None:
     """
     make_folder(folder)
     digest = hashlib.sha256()
-    with open_regular_file(source) as file, replacing(folder / f"{sha256}.safetensors") as draft:
+    with open_regular_file(source) as file, replacing(version_path(folder, sha256)) as draft:
         with draft.open("wb") as copy:
             while piece := file.read(_PIECE_BYTES):
                 digest.update(piece)

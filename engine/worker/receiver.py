@@ -14,7 +14,7 @@ import structlog
 
 from engine import wire
 from engine.errors import WireError
-from engine.request import LoraChoice, RenderRequest, Stopped
+from engine.request import RenderRequest, Stopped
 
 EXIT_WIRE_ERROR = 76  # EX_PROTOCOL of sysexits.h
 
@@ -35,7 +35,7 @@ class MessageReceiver:
         self._changed = threading.Condition()
         self._ready: deque[RenderRequest] = deque()
         self._to_prepare: deque[RenderRequest] = deque()
-        self._prefetched: tuple[LoraChoice, ...] = ()
+        self._prefetched: wire.PrefetchLoras | None = None
         self._withdrawn: wire.WithdrawLoras | None = None  # for the thread that prepares
         self._to_forget: wire.WithdrawLoras | None = None  # for the thread that draws
         self._drawn: RenderRequest | None = None
@@ -65,7 +65,7 @@ class MessageReceiver:
         """Whether the drawn job should stop."""
         return self._is_cancelled or self._is_ending
 
-    def next_to_prepare(self) -> RenderRequest | tuple[LoraChoice, ...] | wire.WithdrawLoras | None:
+    def next_to_prepare(self) -> RenderRequest | wire.PrefetchLoras | wire.WithdrawLoras | None:
         """Wait for what to do beside the drawn job; None at the end.
 
         First of all that is LoRAs that were withdrawn, then a job that is ready behind the drawn one, then
@@ -82,7 +82,7 @@ class MessageReceiver:
                 return withdrawn
             if self._to_prepare:
                 return self._to_prepare.popleft()
-            prefetched, self._prefetched = self._prefetched, ()
+            prefetched, self._prefetched = self._prefetched, None
             return prefetched
 
     def _read(self) -> None:
@@ -107,7 +107,7 @@ class MessageReceiver:
             case wire.CancelJob():
                 self._cancel(message)
             case wire.PrefetchLoras():
-                self._prefetched = message.loras
+                self._prefetched = message
             case wire.WithdrawLoras():
                 self._withdrawn = self._to_forget = message
             case wire.Shutdown():

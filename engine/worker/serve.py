@@ -19,7 +19,7 @@ from engine import wire
 from engine.config import EngineConfig
 from engine.errors import ModelError
 from engine.reporting import JobEnd, JobReporter
-from engine.request import Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
+from engine.request import Finished, LoraChoice, LoraSource, RenderRequest, Stopped, WorkerInfo
 from engine.worker.faults import FaultHandler
 from engine.worker.receiver import EXIT_WIRE_ERROR, MessageReceiver
 from engine.worker.sender import EventSender
@@ -57,8 +57,13 @@ class PicturePipeline(Protocol):
         If this fails, ``draw`` fails for the same reason and reports it.
         """
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
-        """Read LoRAs of later jobs, soonest first, as many as fit in memory; called as ``prepare``."""
+    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
+        """Read LoRAs of later jobs, soonest first, as many as fit in memory; called as ``prepare``.
+
+        Args:
+            loras: The LoRAs.
+            files: Where they are.
+        """
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Forget the LoRAs with these contents and refuse them; called as ``prepare``."""
@@ -148,8 +153,8 @@ def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: F
                         pipeline.prepare(item)
                     case wire.WithdrawLoras():
                         pipeline.withdraw(frozenset(item.sha256))
-                    case _:
-                        pipeline.prefetch(item)
+                    case wire.PrefetchLoras(loras, files):
+                        pipeline.prefetch(loras, files)
             except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason, reports it
                 faults.check(error)
                 log.info("not prepared", error=type(error).__name__)

@@ -9,7 +9,6 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
@@ -29,8 +28,16 @@ from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
-from engine.request import MAX_SEED, Finished, LoraChoice, RenderRequest, Stopped, Timings, WorkerInfo
-from engine.shelf import kept_versions, read_shelf
+from engine.request import (
+    MAX_SEED,
+    Finished,
+    LoraChoice,
+    LoraSource,
+    RenderRequest,
+    Stopped,
+    Timings,
+    WorkerInfo,
+)
 from engine.zimage.denoise import Denoiser, LatentRow, add_noise, draw_noise
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
@@ -115,6 +122,7 @@ class Pipeline:
         memory = memory or memory_of(placement.device, self._plan.budget_bytes)
         store = self._store = self._block_store(blocks, placement, weight_format)
         self._forward = Forward(parts.transformer, weight_format, store.places if store else None)
+        self._finder = finder
         self._bank = Bank(
             self._forward.weights.matrices,
             finder,
@@ -153,15 +161,8 @@ class Pipeline:
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
         plan = config.plan
-        folders = [folder for folder in (built_in_lora_folder(model), config.lora_dir) if folder]
-        with ThreadPoolExecutor(1, "shelf") as beside:  # hashes every file, beside the weights
-            finding = beside.submit(
-                LoraFinder,
-                lambda: read_shelf(folders, model).files,
-                lambda: kept_versions(config.lora_versions_dir),
-            )
-            parts = load_pipeline(model.folder, placement, *locations_of(plan))
-            finder = finding.result()
+        finder = LoraFinder([built_in_lora_folder(model), config.lora_dir, config.lora_versions_dir])
+        parts = load_pipeline(model.folder, placement, *locations_of(plan))
         with report_model_too_large(placement):
             wanted = plan.weight_format if plan else format_without_plan(config.precision)
             weight_format = usable_format(wanted, placement.device)
@@ -187,6 +188,7 @@ class Pipeline:
             LoraRejected: A LoRA is missing, changed, damaged or for another model.
         """
         detail = ""
+        self._finder.learn(request.lora_files)
         try:
             extra_bytes = self._start_encoder.missing_bytes if request.start else 0
             self._fit.prepare(request.width_px, request.height_px, request.loras, extra_bytes=extra_bytes)
@@ -215,11 +217,12 @@ class Pipeline:
 
     def prepare(self, request: RenderRequest) -> None:
         """Fetch a job's LoRAs and its start picture. Another thread may call this during ``draw``."""
-        self._bank.prepare(request.loras)
+        self.prefetch(request.loras, request.lora_files)
         self._start_pixels.prepare(request)
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
         """Fetch LoRAs of later jobs into main memory. Another thread may call this during ``draw``."""
+        self._finder.learn(files)
         self._bank.prepare(loras)
 
     def withdraw(self, sha256: frozenset[str]) -> None:

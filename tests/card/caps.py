@@ -35,7 +35,7 @@ from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import find_model
 from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
-from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
+from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
 from tests.card.ballast import Ballast, open_ballast
 from tests.integration.engine.host.hosting import eventually
 
@@ -101,9 +101,9 @@ class Stopwatch:
         """Stop a job."""
         self._host.cancel(job_id)
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
         """Read LoRAs ahead."""
-        self._host.prefetch(loras)
+        self._host.prefetch(loras, files)
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Forget and refuse these LoRAs."""

@@ -163,6 +163,7 @@ async def open_harness(
                 store=store,
                 renderer=renderer,
                 shelf=shelf,
+                stated=await store.consents.stated(),
                 model=model,
                 probe=probe,
                 costs=CostBook("a test"),

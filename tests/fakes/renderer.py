@@ -20,6 +20,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    LoraSource,
     Picture,
     Progress,
     RenderRequest,
@@ -90,7 +91,7 @@ class FakeRenderer:
             if not turn.done():
                 turn.set_result(False)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
         self.prefetched = loras
 
     def withdraw(self, sha256: frozenset[str]) -> None:

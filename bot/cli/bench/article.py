@@ -22,7 +22,7 @@ from engine.errors import WorkerLost
 from engine.host import Host
 from engine.planner.headroom import HeadroomProbe
 from engine.request import Failed, Finished, LoraChoice, RenderRequest, Stopped, WorkerInfo
-from engine.shelf import Shelf, read_shelf
+from engine.shelf import Shelf, read_shelf, sources_of
 
 log = structlog.get_logger("bot.cli.bench.article")
 
@@ -165,15 +165,17 @@ class _Measurement:
         self._on_picture = on_picture
         self._numbers = itertools.count()
         self._loras = [LoraChoice(name, file.sha256, file.weight) for name, file in shelf.files.items()]
+        self._files = list(shelf.files.values())
         self.usual_px, self.large_px = (_allowed(model, size) for size in (USUAL_PX, LARGE_PX))
         self.used_bytes = 0
 
     async def draw(self, size: ArticleSize, lora: int = 0) -> TimedPicture:
         """Draw one picture with the LoRA of this number on the shelf; without one if the shelf is empty."""
         number = next(self._numbers)
+        loras = tuple(self._loras[lora : lora + 1])
         request = RenderRequest(
             job_id=f"article-{number}", attempt=1, prompt=f"{PROMPT}，{number}", width_px=size[0],
-            height_px=size[1], seed=number, loras=tuple(self._loras[lora : lora + 1]),
+            height_px=size[1], seed=number, loras=loras, lora_files=sources_of(self._files, loras),
         )  # fmt: skip
         began = time.perf_counter()
         try:

@@ -4,8 +4,8 @@ A sidecar that names people or chats, or that says that the LoRA depicts a real 
 alone and to its owner. A decision in a chat wins over the sidecar. Nobody, not even the owner, may use a LoRA
 that was withdrawn or has expired; hosts may use no more than others, but may allow it to themselves. Several
 linked identities are one person. Who may not use the helper of a LoRA may not use the LoRA. A copy or renamed
-file without restrictions of its own is for those who may use the other one; a removed file keeps its last
-statements until this process ends.
+file without restrictions of its own is for those who may use the other one, also after a restart, and one of
+a content that was withdrawn under another name is for nobody: see ``statements``.
 
 Everything is answered from memory: decisions change it when they are committed. The same rule holds at
 acceptance, for lists and suggestions, and once more before a job is drawn.
@@ -27,7 +27,7 @@ from bot.errors import OwnersOnly
 from bot.outcomes import CommandContext, JobState, LoraAllowed, LoraRevoked
 from bot.policy.rules import Rules, chats_of, is_host
 from bot.store import Store
-from bot.store.rows import GrantKind, GrantRow, JobRow
+from bot.store.rows import GrantKind, GrantRow, JobRow, StatedRow
 from engine.request import FailReason
 from engine.shelf import LoraFile, Sidecar
 
@@ -70,23 +70,35 @@ class Decisions:
     def allow(self, name: str, sha256: str, sidecar: Sidecar, asker: Asker, now_ms: int) -> bool:
         """Whether this person may use this LoRA here and now."""
         lora = normalize(name)
-        if lora in self.withdrawn or sha256 in self.withdrawn_sha256:
-            return False
-        if sidecar.expires_ms is not None and now_ms >= sidecar.expires_ms:
+        if lora in self.withdrawn or sha256 in self.withdrawn_sha256 or has_expired(sidecar, now_ms):
             return False
         if sidecar.owner in asker.people:
             return True
-        grants = self.grants.get(lora, {})
         for kind, names, listed in (
             (GrantKind.PERSON, asker.people, sidecar.people),
             (GrantKind.CHAT, asker.chats, sidecar.chats),
         ):
-            decided = [grants[kind, name] for name in names if (kind, name) in grants]
-            if decided:
-                return all(decided)
+            if (decided := self._decided(lora, kind, names)) is not None:
+                return decided
             if not listed.isdisjoint(_with_wildcards(names)):
                 return True
-        return not (sidecar.depicts_person or sidecar.people or sidecar.chats)
+        return not sidecar.says_who
+
+    def allowed_in_chat(self, name: str, asker: Asker) -> bool:
+        """Whether it was decided that this person, or this chat, may use this LoRA."""
+        lora = normalize(name)
+        of_person = self._decided(lora, GrantKind.PERSON, asker.people)
+        return bool(self._decided(lora, GrantKind.CHAT, asker.chats) if of_person is None else of_person)
+
+    def _decided(self, lora: str, kind: GrantKind, names: frozenset[str]) -> bool | None:
+        grants = self.grants.get(lora, {})
+        decided = [grants[kind, name] for name in names if (kind, name) in grants]
+        return all(decided) if decided else None
+
+
+def has_expired(sidecar: Sidecar, now_ms: int) -> bool:
+    """Whether the time of a LoRA is over."""
+    return sidecar.expires_ms is not None and now_ms >= sidecar.expires_ms
 
 
 class ConsentLedger:
@@ -132,6 +144,11 @@ class ConsentLedger:
             self._allow(self._decisions, each.name, each.sha256, each.sidecar, asker, now_ms)
             for each in (file, *filter(None, helpers))
         )
+
+    def is_for_everybody(self, file: LoraFile) -> bool:
+        """Whether somebody of whom nothing is known may use this LoRA now."""
+        nobody = Asker(frozenset(), frozenset())
+        return self._allow(self._decisions, file.name, file.sha256, file.sidecar, nobody, self._clock())
 
     async def may_draw(self, job: JobRow) -> bool:
         """Whether every LoRA of a stored job may still be used by its person, where it was asked for."""
@@ -180,13 +197,13 @@ class ConsentLedger:
         """Let what holds for a chat hold for its new id."""
         was, becomes = f"{platform}:{earlier}", f"{platform}:{now}"
         await self._store.consents.move_chat(was, becomes)
-        for file in self._shelf.all_files:
-            if was in file.sidecar.chats:
-                grant = GrantRow(normalize(file.name), GrantKind.CHAT, becomes, allowed=True)
-                await self._store.consents.set_grant(grant, file.sidecar.owner, self._clock())
+        for stated in self._shelf.statements.all():
+            if was in stated.sidecar.chats:
+                grant = GrantRow(normalize(stated.name), GrantKind.CHAT, becomes, allowed=True)
+                await self._store.consents.set_grant(grant, stated.sidecar.owner, self._clock())
         self._apply_after_commit(await self._read())
 
-    def _require(self, typed: str, context: CommandContext) -> LoraFile:
+    def _require(self, typed: str, context: CommandContext) -> LoraFile | StatedRow:
         """Return a LoRA about which this person may decide: its owner, and hosts.
 
         Raises:
@@ -197,19 +214,26 @@ class ConsentLedger:
         decides = is_host(context, self._rules)
 
         def may_decide(file: LoraFile) -> bool:
-            return decides or file.sidecar.owner in people
+            return decides or self._shelf.statements.owner_of(file) in people
 
-        known = self._shelf.last_known(typed)  # also one that has left: waiting jobs have copies of it
-        for file in (self._shelf.find(typed, may_decide), known):
-            if file is not None and may_decide(file):
-                return file
+        if (file := self._shelf.find(typed, may_decide)) is not None:
+            return file
+        known = self._shelf.statements.last_of(typed)  # also one that has left: jobs have copies of it
+        if known is not None and (decides or known.sidecar.owner in people):
+            return known
         usable = partial(self.may_use, context)
         if (seen := self._shelf.find(typed, usable)) is not None:
             raise OwnersOnly(name=seen.name)
         raise self._shelf.unknown(typed, usable)
 
     async def _decide(
-        self, file: LoraFile, kind: GrantKind, subject: str, context: CommandContext, *, allowed: bool
+        self,
+        file: LoraFile | StatedRow,
+        kind: GrantKind,
+        subject: str,
+        context: CommandContext,
+        *,
+        allowed: bool,
     ) -> None:
         """Store a decision for a chat, or for every identity that a person has now."""
         by = f"{context.platform}:{context.user_id}"
@@ -238,8 +262,8 @@ class ConsentLedger:
         people = frozenset(f"{platform}:{user_id}" for platform, user_id in identities)
         asker, now_ms = Asker(people, frozenset(job.asked_in)), self._clock()
         for lora in job.recipe.loras:
-            file = self._shelf.last_known(lora.name)
-            sidecar = file.sidecar if file else Sidecar()
+            stated = self._shelf.statements.last_of(lora.name)
+            sidecar = stated.sidecar if stated else Sidecar()
             if not self._allow(decisions, lora.name, lora.sha256, sidecar, asker, now_ms):
                 return False
         return True
@@ -247,14 +271,20 @@ class ConsentLedger:
     def _allow(
         self, decisions: Decisions, name: str, sha256: str, sidecar: Sidecar, asker: Asker, now_ms: int
     ) -> bool:
-        """As ``Decisions.allow``. For a copy without restrictions of its own, those of its content hold."""
+        """As ``Decisions.allow``, for all that is stated about the content.
+
+        Without a statement or a decision on who may use this LoRA, those of its content's other names hold.
+        """
+        stated = self._shelf.statements.of_content(sha256)
+        if any(normalize(each.name) in decisions.withdrawn for each in stated if decisions.withdrawn):
+            return False
         if not decisions.allow(name, sha256, sidecar, asker, now_ms):
             return False
-        return not sidecar.is_for_everybody or all(
-            decisions.allow(each.name, sha256, each.sidecar, asker, now_ms)
-            for each in self._shelf.of_content(sha256)
-            if normalize(each.name) != normalize(name)
-        )
+        if sidecar.says_who:
+            return True
+        if decisions.allowed_in_chat(name, asker):
+            return not any(has_expired(each.sidecar, now_ms) for each in stated)
+        return all(decisions.allow(each.name, sha256, each.sidecar, asker, now_ms) for each in stated)
 
     async def _read(self) -> Decisions:
         consents = self._store.consents
@@ -262,8 +292,9 @@ class ConsentLedger:
         for grant in await consents.grants():
             grants[grant.lora][grant.kind, grant.subject] = grant.allowed
         withdrawn = await consents.withdrawals()
+        contents = {each for lora in withdrawn for each in self._shelf.statements.contents_of(lora)}
         linked = {name: people for people in await consents.linked() for name in people}
-        return Decisions(grants, frozenset(withdrawn), frozenset(withdrawn.values()), linked)
+        return Decisions(grants, frozenset(withdrawn), frozenset({*withdrawn.values(), *contents}), linked)
 
     def _apply_after_commit(self, decisions: Decisions) -> None:
         def apply() -> None:

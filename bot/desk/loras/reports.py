@@ -66,8 +66,8 @@ class OwnerReports:
         month, from_ms, to_ms = last_month(self._clock())
         owned: defaultdict[str, dict[str, str]] = defaultdict(dict)  # owner → name → sha256
         for file in self._shelf.all_files:
-            if file.sidecar.owner:
-                owned[file.sidecar.owner][file.name] = file.sha256
+            if owner := self._shelf.statements.owner_of(file):
+                owned[owner][file.name] = file.sha256
         async with self._store.atomic():
             for owner, files in owned.items():
                 platform, _, user_id = owner.partition(":")

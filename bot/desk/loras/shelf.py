@@ -13,6 +13,7 @@ from bot.commands.reading import is_number, weight_of
 from bot.commands.render import name_text
 from bot.commands.text import normalize
 from bot.commands.values import LoraWish
+from bot.desk.loras.statements import Statements
 from bot.errors import LoraBeingChecked, UnknownLora
 from bot.languages import title_of
 from bot.outcomes import LoraSummary
@@ -47,10 +48,11 @@ class LoraShelf:
 
     Attributes:
         files: What it finds them in.
+        statements: What is stated about these and earlier files.
     """
 
-    def __init__(self, files: Shelf) -> None:
-        self._known: dict[str, LoraFile] = {}  # by name as compared; also those that have left
+    def __init__(self, files: Shelf, statements: Statements | None = None) -> None:
+        self.statements = statements or Statements()
         self._entries: tuple[_Entry, ...] = ()
         self.replace(files)
 
@@ -73,21 +75,7 @@ class LoraShelf:
         for entry in self._entries:
             for key in entry.keys[1:]:
                 self._named[key].append(entry.file)
-
-        self._known |= {
-            normalize(each.name): each for each in (*files.checking.values(), *self._files.values())
-        }
-        self._of_content: defaultdict[str, list[LoraFile]] = defaultdict(list)
-        for each in self._known.values():
-            self._of_content[each.sha256].append(each)
-
-    def last_known(self, name: str) -> LoraFile | None:
-        """Return the file that has this name, or had it last while this process runs."""
-        return self._known.get(normalize(name))
-
-    def of_content(self, sha256: str) -> Sequence[LoraFile]:
-        """Return the files that have this content, and those that had it when they left the shelf."""
-        return self._of_content.get(sha256, ())
+        self.statements.learn((*files.checking.values(), *self._files.values()))
 
     def extra_bytes(self, loras: Sequence[LoraChoice]) -> int:
         """Return what these LoRAs take of the card beyond usual ones; see ``CostBook.predict``."""

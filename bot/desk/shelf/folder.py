@@ -1,7 +1,7 @@
 """The LoRA folder while the bot runs: notices changes, reads them, and tries every new file out.
 
-A file is offered once its trial picture is good. The verdict on a content is remembered for a model, so a
-restart draws no trial picture again.
+A file is offered once its trial picture is good. The verdict on a content is remembered for the weights of
+the model, so that a restart draws no trial picture again, and another checkpoint of the same name draws all.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ log = structlog.get_logger("bot.desk")
 
 LOOK_EVERY_S = 0.25  # two looks, the reading and the trial picture take less than 3 s
 LOOKING_SHARE = 0.05  # of the time, at most: a network mount with many files is looked at less often
-TRY_AGAIN_S = 10.0  # after a trial picture that could not be drawn
+TRY_AGAIN_S = 10.0  # after a trial picture that could not be drawn, or statements that could not be saved
 MOST_TRIES = 3  # a file that ends the worker each time is left alone until the next start
 _OF_PICTURES = {each.__name__: each for each in (LoraWithoutEffect, LoraDrawsBlank)}
 
@@ -37,8 +37,9 @@ class LiveFolder:
     Args:
         folders: All folders of the shelf; the last one is the host's own, and only its files are tried out.
         model: What the files must fit.
+        weights: Of the model, as ``weights_fingerprint`` returns them: a verdict counts for these alone.
         store: Remembers the verdicts of trial pictures.
-        verdicts: Those of earlier runs, for this model: sha256 → the class of a refusal, or empty.
+        verdicts: Those of earlier runs, for these weights: sha256 → the class of a refusal, or empty.
         shelf: Gets every new shelf.
         trials: Draws trial pictures.
     """
@@ -48,6 +49,7 @@ class LiveFolder:
         *,
         folders: Sequence[Path],
         model: ModelInfo,
+        weights: str,
         store: Store,
         verdicts: Mapping[str, str],
         shelf: LoraShelf,
@@ -56,6 +58,7 @@ class LiveFolder:
         self.folder = folders[-1]
         self._folders = folders
         self._model = model
+        self._weights = weights
         self._store = store
         self._verdicts: dict[str, LoraRejected | None] = {
             sha256: _OF_PICTURES[refusal]() if refusal else None
@@ -68,8 +71,10 @@ class LiveFolder:
         self._read = shelf.files
         self._changing: dict[str, LoraFile] = {}  # as they were before the change
         self._unsettled: frozenset[Path] = frozenset()
+        self._refused: tuple[Rejected, ...] = ()  # has been logged
         self._has_new = asyncio.Event()
         self._changes = FolderChanges(folders)
+        self._save_again_s = 0.0
         self._is_stale = False  # also after an error: whoever runs ``watch`` again reads again
         self._publish()
 
@@ -89,7 +94,7 @@ class LiveFolder:
         """
         async with self._reading:
             unsettled = self._changes.unsettled - {whole}
-            read = await asyncio.to_thread(read_shelf, self._folders, self._model, unsettled)
+            read = await asyncio.to_thread(read_shelf, self._folders, self._model, unsettled, self._read)
             names = {normalize(name) for name in read.files}
             before = {**self._changing, **self._read.files}
             self._changing = {
@@ -153,6 +158,9 @@ class LiveFolder:
             if self._is_stale:
                 await self.reload()
                 self._is_stale = False
+            if self._shelf.statements.unsaved and began_s >= self._save_again_s:
+                self._save_again_s = began_s + TRY_AGAIN_S
+                await self._save_statements()
             await asyncio.sleep(max(LOOK_EVERY_S, took_s / LOOKING_SHARE))
 
     async def _try_new_files(self) -> None:
@@ -172,7 +180,6 @@ class LiveFolder:
                         await self.try_out(file)
                 except (EngineError, OSError) as error:
                     if isinstance(error, LoraRejected) and not isinstance(error, LoraMissing):
-                        log.warning("lora rejected", lora=file.name, error=type(error).__name__)
                         continue
                     tries[file.sha256] = tries.get(file.sha256, 0) + 1
                     later_s[file.sha256] = time.monotonic() + TRY_AGAIN_S
@@ -184,13 +191,23 @@ class LiveFolder:
                 except TimeoutError:
                     continue
 
+    async def _save_statements(self) -> None:
+        """Store what the files state; what cannot be saved now is tried again."""
+        statements = self._shelf.statements
+        rows, statements.unsaved = statements.unsaved, []
+        try:
+            await self._store.consents.state(rows, time.time_ns() // 10**6)
+        except CannotSave as error:
+            statements.unsaved = [*rows, *statements.unsaved]
+            log.warning("statements on LoRAs not saved yet", count=len(rows), detail=str(error))
+
     async def _remember(self, file: LoraFile, refusal: LoraRejected | None) -> None:
         """Offer or refuse a file; a verdict of the trial picture is stored, as numbers are read quickly."""
         verdict = type(refusal).__name__ if refusal else ""
         if refusal is None or verdict in _OF_PICTURES:
             now_ms = time.time_ns() // 10**6
             try:
-                await self._store.verdicts.save(file.sha256, self._model.name, verdict, now_ms)
+                await self._store.verdicts.save(file.sha256, self._weights, verdict, now_ms)
             except CannotSave as error:
                 log.warning("verdict not saved: the next start tries the LoRA again", detail=str(error))
         log.info("LoRA tried out", lora=file.name, sha256=file.sha256, refusal=verdict)
@@ -213,6 +230,12 @@ class LiveFolder:
                 error = copy(refusal)  # files with the same content have names of their own
                 error.facts = {**refusal.facts, "name": name}
                 rejected.append(Rejected(name, error, file.path))
-        self._shelf.replace(Shelf(usable, tuple(rejected), checking))
+        known = {(each.name, type(each.error)) for each in self._refused}
+        for each in rejected:
+            if (each.name, type(each.error)) not in known:
+                error = each.error
+                log.warning("lora rejected", lora=each.name, error=type(error).__name__, detail=str(error))
+        self._refused = tuple(rejected)
+        self._shelf.replace(Shelf(usable, self._refused, checking))
         if checking:
             self._has_new.set()

@@ -28,17 +28,17 @@ DrawSmall = Callable[[tuple[LoraChoice, ...]], Awaitable[Picture]]
 
 
 class PreviewStrips:
-    """Makes the strips, one at a time, and keeps them in a folder by the hashes of file and model.
+    """Makes the strips, one at a time, and keeps them in a folder by the hashes of file and weights.
 
     Args:
         folder: Created when the first strip is kept.
-        model: Names the model; a strip of another one is not shown.
+        weights: Of the model, as ``weights_fingerprint`` returns them.
         draw: Draws one picture.
     """
 
-    def __init__(self, folder: Path, model: str, draw: DrawSmall) -> None:
+    def __init__(self, folder: Path, weights: str, draw: DrawSmall) -> None:
         self._folder = folder
-        self._model = model
+        self._weights = weights
         self._draw = draw
         self._turn = asyncio.Lock()
         self._withdrawn: frozenset[str] = frozenset()
@@ -69,7 +69,7 @@ class PreviewStrips:
 
     def path_of(self, sha256: str) -> Path:
         """Return where the strip of this content is kept."""
-        key = hashlib.sha256(f"{sha256} {self._model}".encode()).hexdigest()[:32]
+        key = hashlib.sha256(f"{sha256} {self._weights}".encode()).hexdigest()[:32]
         return self._folder / f"{key}.png"
 
     def withdraw(self, sha256: frozenset[str]) -> None:

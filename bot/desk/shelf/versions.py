@@ -1,7 +1,7 @@
 """Waiting jobs keep the LoRA files they were accepted with: each is copied before it can be replaced."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -10,7 +10,15 @@ from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
 from bot.store.rows import JobRow
 from engine.errors import LoraRejected
-from engine.shelf import Shelf, drop_versions, keep_version, kept_versions
+from engine.request import LoraChoice, LoraSource
+from engine.shelf import (
+    Shelf,
+    drop_versions,
+    keep_version,
+    kept_versions,
+    sources_of,
+    version_path,
+)
 
 log = structlog.get_logger("bot.desk")
 
@@ -37,6 +45,12 @@ class LoraVersions:
         self._jobs = jobs
         self._reserve_bytes = reserve_bytes
         self._failed: set[str] = set()  # logged once
+
+    def sources(self, loras: Sequence[LoraChoice]) -> tuple[LoraSource, ...]:
+        """Return where LoRAs are: on the shelf, and where their copies are or will be."""
+        shelf = self._shelf.files
+        copies = (LoraSource(lora.sha256, version_path(self._folder, lora.sha256)) for lora in loras)
+        return (*sources_of((*shelf.files.values(), *shelf.checking.values()), loras), *copies)
 
     async def run(self) -> None:
         """Keep the copies right until cancelled."""

@@ -1,3 +1,18 @@
+-- name: stated
+-- What was stated about every content that a LoRA has or had, oldest first.
+SELECT name, sha256, depicts_person, consent, owner, people, chats, expires_ms FROM lora_content ORDER BY at_ms, rowid;
+
+-- name: state
+-- The newest statements (a JSON list) on contents of LoRAs.
+INSERT INTO lora_content (lora, sha256, name, depicts_person, consent, owner, people, chats, expires_ms, at_ms)
+SELECT value ->> 'lora', value ->> 'sha256', value ->> 'name', value ->> 'depicts_person', value ->> 'consent',
+    value ->> 'owner', value -> 'people', value -> 'chats', value ->> 'expires_ms', :now_ms
+FROM json_each(:rows) WHERE true
+ON CONFLICT (lora, sha256) DO UPDATE
+SET name = excluded.name, depicts_person = excluded.depicts_person, consent = excluded.consent,
+    owner = excluded.owner, people = excluded.people, chats = excluded.chats, expires_ms = excluded.expires_ms,
+    at_ms = excluded.at_ms;
+
 -- name: grants
 -- Every decision about one person or chat.
 SELECT lora, kind, subject, allowed FROM lora_grant;

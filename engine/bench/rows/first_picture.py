@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,10 +42,9 @@ class FirstPicture:
             yield ResultLine("E8", FIRST, None, work=work, note=why)
             return
         with tempfile.TemporaryDirectory(prefix="sugarbot-bench-") as scratch:
-            shutil.copy(self._loras.path(0), scratch)  # this file only: a worker hashes its whole shelf
             config = EngineConfig(
                 Path(scratch),
-                Path(scratch),
+                Path(self._loras.path(0)).parent,
                 model=str(self._folder),
                 device=str(self._placement.device),
                 keeps_spare=False,
@@ -64,7 +62,7 @@ class FirstPicture:
         """Do nothing: the worker has already ended."""
 
     def _start(self, config: EngineConfig) -> startup.StartupTimes:
-        return asyncio.run(startup.measure(config, self._size, self._loras.choice(0)))
+        return asyncio.run(startup.measure(config, self._size, self._loras))
 
     def _line(self, who: str, started: startup.StartupTimes, note: str) -> ResultLine:
         """Return the line of a first picture. Without a card it has no peak memory."""

@@ -8,8 +8,8 @@ from safetensors.torch import save_file
 
 from engine.bench.random_model import SPREAD
 from engine.lora.finder import LoraFinder
-from engine.request import LoraChoice
-from engine.shelf import LoraFile, sha256_of
+from engine.request import LoraChoice, LoraSource
+from engine.shelf import LoraFile, sha256_of, sources_of
 
 RANK = 32
 STRENGTH = 1.0
@@ -34,24 +34,29 @@ class RandomLoras:
         self._device, self._dtype = device, dtype
         self._folder = folder
         self._files: dict[str, LoraFile] = {}
+        self._finder = LoraFinder([folder])
 
     def choice(self, number: int, strength: float = STRENGTH) -> LoraChoice:
         """Return a LoRA for a request."""
         file = self._file(number)
         return LoraChoice(file.name, file.sha256, strength)
 
+    def sources(self, number: int) -> tuple[LoraSource, ...]:
+        """Return where a LoRA's file is, for a request."""
+        return sources_of([self._file(number)], [self.choice(number)])
+
     def path(self, number: int) -> str:
         """Return the path of a LoRA's file, for the library."""
         return str(self._file(number).path)
 
     def read_shelf(self) -> None:
-        """Hash all files written so far, as a worker does at its start."""
+        """Hash all files written so far, as the host does at its start."""
         for file in self._files.values():
             sha256_of(file.path)
 
     def finder(self) -> LoraFinder:
         """Return a finder of all files, also of those written later."""
-        return LoraFinder(lambda: self._files)
+        return self._finder
 
     def _file(self, number: int) -> LoraFile:
         name = f"random-{number}"
@@ -59,6 +64,7 @@ class RandomLoras:
             path = self._folder / f"{name}.safetensors"
             save_file(self._tensors(number), path)
             self._files[name] = LoraFile(name, path, sha256_of(path), path.stat().st_size, RANK)
+            self._finder.learn(self.sources(number))
         return self._files[name]
 
     def _tensors(self, number: int) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ from engine.demo.networks import LORAS, NATIVE, WEIGHTS
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, LoraChoice, RenderRequest, StartPicture
-from engine.shelf import read_shelf
+from engine.shelf import read_shelf, sources_of
 from engine.worker.failures import describe_failure
 from engine.zimage.device import choose_placement
 from engine.zimage.model_loader import load_pipeline
@@ -36,8 +36,10 @@ class Drawer:
         files = read_shelf([LORAS], model).files
         self._choices = {name: LoraChoice(name, file.sha256, 1.0) for name, file in files.items()}
         parts = load_pipeline(model.folder, placement, plan.base)
+        finder = LoraFinder([LORAS])
+        finder.learn(sources_of(files.values(), self._choices.values()))
         self._pipeline = Pipeline(
-            model, placement, parts, LoraFinder(lambda: files), plan.weight_format,
+            model, placement, parts, finder, plan.weight_format,
             plan=plan, blocks=parts.blocks,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ import torch
 from engine.errors import LoraRejected
 from engine.lora.file_reader import read_tensors
 from engine.request import LoraChoice
+from tests.fakes.lora_files.found import found
 from tests.unit.engine.folders import lora_tensors, safetensors
 
 
@@ -30,12 +31,12 @@ def flip_bits(folder: Path, times: int) -> tuple[int, int]:
         changed[place] ^= 1 << random.randrange(8)
         path.write_bytes(changed)
         try:
-            read_tensors(path, choice, _copied)
+            read_tensors(found(path), choice, _copied)
         except LoraRejected as error:
             refused += 1
             by_hash += type(error).__name__ == "LoraMissing"
     path.write_bytes(content)
-    read_tensors(path, choice, _copied)  # the unchanged file is taken
+    read_tensors(found(path), choice, _copied)  # the unchanged file is taken
     return refused, by_hash
 
 
@@ -69,7 +70,7 @@ def swap_content(folder: Path, reads: int) -> tuple[int, int]:
     try:
         for _ in range(reads):
             try:
-                tensors = read_tensors(path, choice, _copied)
+                tensors = read_tensors(found(path), choice, _copied)
             except LoraRejected:
                 continue
             is_right = all(bool((each.view(torch.uint8) == 0x3C).all()) for each in tensors.values())

@@ -24,6 +24,7 @@ from engine.request import LoraChoice
 from engine.shelf.validation import find_layers, read_tensors
 from tests.crash.loras.mutations import mutated
 from tests.fakes.lora_files import other, plain
+from tests.fakes.lora_files.found import found
 from tests.fakes.lora_files.parts import Model, small_model
 
 LARGEST = 200_000  # bytes of a file that is mutated
@@ -149,7 +150,7 @@ class Attack:
     def _by_worker(self, content: bytes, changes: str) -> str:
         choice = LoraChoice("attacked", hashlib.sha256(content).hexdigest())
         try:
-            read_in_worker(self._path, choice, self._converted)
+            read_in_worker(found(self._path), choice, self._converted)
         except LoraRejected as error:
             why = str(error.facts.get("why", ""))
             return why if why in OF_NUMBERS else type(error).__name__

@@ -41,7 +41,7 @@ class LeakyPipeline:
     def forget_withdrawn(self) -> None:
         pass
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: object) -> None:
         """Do nothing."""
 
 

@@ -79,7 +79,7 @@ class FakePipeline:
     def forget_withdrawn(self) -> None:
         pass
 
-    def prefetch(self, loras: Sequence[LoraChoice]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: object) -> None:
         self._note("prefetch " + " ".join(choice.name for choice in loras))
         if any(choice.name == "broken" for choice in loras):
             raise ZeroDivisionError

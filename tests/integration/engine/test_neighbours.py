@@ -22,7 +22,7 @@ from engine.config import EngineConfig
 from engine.host import Host
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
-from engine.request import Event, Failed, Finished, LoraChoice, Progress, RenderRequest, Stopped
+from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
 from engine.shelf import read_shelf
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import HOST, MIGRATIONS, a_context
@@ -60,8 +60,8 @@ class Watched:
     def cancel(self, job_id: str) -> None:
         self.host.cancel(job_id)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...]) -> None:
-        self.host.prefetch(loras)
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
+        self.host.prefetch(loras, files)
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Forget and refuse these LoRAs."""

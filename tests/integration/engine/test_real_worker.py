@@ -15,6 +15,7 @@ from PIL import Image
 
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.config import EngineConfig
+from engine.demo.networks import LORAS
 from engine.errors import WorkerLost
 from engine.host import Host
 from engine.planner.cost import CostBook
@@ -32,6 +33,7 @@ from engine.request import (
 )
 from engine.scheduler import Scheduler, Waiting
 from engine.shelf import LoraFile, read_shelf
+from tests.fakes.lora_files.found import source
 
 pytest.importorskip("torch")
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
@@ -64,7 +66,10 @@ async def host(config: EngineConfig, model: ModelInfo) -> AsyncIterator[Host]:
 
 def make_request(model: ModelInfo, *loras: LoraChoice, attempt: int = 1, count: int = 1) -> RenderRequest:
     width, height = model.nearest(64, 96)[0]
-    return RenderRequest("j", attempt, "Sugar面部, 清透水光肌", width, height, 7, count, loras)
+    files = tuple(source(path) for path in LORAS.glob("*.safetensors"))
+    return RenderRequest(
+        "j", attempt, "Sugar面部, 清透水光肌", width, height, 7, count, loras, lora_files=files
+    )
 
 
 def pixels(events: list[Event]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +19,7 @@ from engine.shelf import LoraFile, read_shelf
 from engine.worker.failures import describe_failure
 from engine.zimage.forward.forward import Forward
 from engine.zimage.pipeline import Pipeline
+from tests.fakes.lora_files.found import source
 from tests.integration.pipeline.reference import loaded_pipeline
 
 
@@ -91,8 +92,8 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, lora_dir: Path) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def draw(pipeline: Pipeline) -> Draw:
-    """Draw one small job to its end, or until ``cancel(events so far)`` is true."""
+def draw(pipeline: Pipeline, lora_dir: Path) -> Draw:
+    """Draw one small job to its end, or until ``cancel(events so far)`` is true; all files are named."""
 
     def draw(
         prompt: str = "Sugar面部, 清透水光肌",
@@ -101,7 +102,9 @@ def draw(pipeline: Pipeline) -> Draw:
         **changes: object,
     ) -> Result:
         given = {"width_px": 64, "height_px": 96, "seed": 7, **changes}
+        files = [*LORAS.glob("*.safetensors"), *lora_dir.glob("*.safetensors")]
         request = RenderRequest("job-1", 3, prompt, **given)  # type: ignore[arg-type]
+        request = replace(request, lora_files=tuple(map(source, files)) if request.loras else ())
         events: list[Event] = []
         reporter = JobReporter(request, events.append, describe_failure)
         reporter.report_end(pipeline.draw(request, reporter, lambda: cancel(events)))

@@ -45,7 +45,7 @@ class Placed:
         self.forward = Forward(parts.transformer, weight_format, self.store.places if self.store else None)
         self.bank = Bank(
             self.forward.weights.matrices,
-            finder or LoraFinder(dict),
+            finder or LoraFinder(),
             eight_bit_layers=self.forward.eight_bit_layers,
             blocks=self.store,
             vectors=self.forward.weights.vectors,

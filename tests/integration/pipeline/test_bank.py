@@ -18,7 +18,7 @@ from engine.lora import bank as bank_module
 from engine.lora.adapter import Adapter, convert
 from engine.lora.bank import AdapterCache, Bank
 from engine.lora.file_reader import read_tensors
-from engine.lora.finder import LoraFinder
+from engine.lora.finder import FoundFile
 from engine.lora.formats import normalise
 from engine.lora.merger import Merger, group_of
 from engine.lora.patches import NO_PATCHES, MergedPatch, SidePatch
@@ -27,6 +27,7 @@ from engine.request import LoraChoice
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import load_pipeline
+from tests.fakes.lora_files.found import finder_of, found
 from tests.integration.pipeline.reference import random_lora
 
 SWITCHES = 1000
@@ -51,12 +52,8 @@ def choices(forward: Forward, tmp_path: Path) -> list[LoraChoice]:
 
 @pytest.fixture
 def bank(forward: Forward, choices: list[LoraChoice], tmp_path: Path) -> Bank:
-    class File:
-        def __init__(self, choice: LoraChoice) -> None:
-            self.sha256, self.path = choice.sha256, tmp_path / f"{choice.name}.safetensors"
-
-    files: Any = {choice.name: File(choice) for choice in choices}
-    return Bank(forward.weights.matrices, LoraFinder(lambda: files))
+    paths = (tmp_path / f"{choice.name}.safetensors" for choice in choices)
+    return Bank(forward.weights.matrices, finder_of(tmp_path, paths))
 
 
 def copy_of(forward: Forward) -> dict[str, torch.Tensor]:
@@ -235,7 +232,7 @@ def test_alphas_in_between_do_not_misalign_matrices(tmp_path: Path, alpha: float
     choice = LoraChoice("kohya", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
     shapes = dict.fromkeys(modules, (256, 256))
     adapter = read_tensors(
-        path,
+        found(path),
         choice,
         lambda read, _: convert(normalise(read, shapes), torch.bfloat16, NO_BASE, is_pinned=False),
     )
@@ -277,11 +274,11 @@ def test_prefetching_converts_each_lora_once_even_for_two_threads(
     read: list[str] = []
     real_read = bank_module.read_tensors
 
-    def slow_read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
+    def slow_read(file: FoundFile, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
         read.append(choice.name)
         started.set()
         may_go_on.wait(30)
-        return real_read(path, choice, use, is_pinned=is_pinned)
+        return real_read(file, choice, use, is_pinned=is_pinned)
 
     started, may_go_on = threading.Event(), threading.Event()
     monkeypatch.setattr(bank_module, "read_tensors", slow_read)

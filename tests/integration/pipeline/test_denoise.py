@@ -38,7 +38,7 @@ def loras(forward: Forward) -> dict[str, dict[str, Tensor]]:
 
 @pytest.fixture
 def denoiser(forward: Forward) -> Denoiser:
-    return Denoiser(forward, Bank(forward.weights.matrices, LoraFinder(dict)))
+    return Denoiser(forward, Bank(forward.weights.matrices, LoraFinder()))
 
 
 @pytest.fixture(scope="module")

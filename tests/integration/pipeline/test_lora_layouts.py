@@ -25,6 +25,7 @@ from engine.request import LoraChoice
 from engine.shelf import validation
 from engine.shelf.numbers import check_numbers
 from tests.fakes.lora_files import other, plain, refused
+from tests.fakes.lora_files.found import found as found_file
 from tests.fakes.lora_files.parts import LoraFileMade, Make, Model, small_model
 
 LIMIT = 1e-4  # relative error of a file's effect, in float32
@@ -100,7 +101,7 @@ def judge(made: LoraFileMade, model: Model, path: Path) -> Verdict:
         is_on_shelf = True
         choice = LoraChoice("face", hashlib.sha256(path.read_bytes()).hexdigest(), 1.0)
         updates = read_tensors(
-            path, choice, lambda read, own: normalise(read, model.linears, model.vectors, own)
+            found_file(path), choice, lambda read, own: normalise(read, model.linears, model.vectors, own)
         )
     except LoraRejected as error:
         return Verdict("late" if is_on_shelf else "refused", reason=error)

@@ -5,13 +5,10 @@ weights that the file's maker changed by its own mathematics. ``python -m tests.
 test_lora_ways`` prints the table.
 """
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -37,6 +34,7 @@ from engine.zimage.residency.layout import block_layouts, eight_bit_layers
 from engine.zimage.residency.sources import HostSource
 from engine.zimage.residency.store import BlockStore
 from tests.fakes.lora_files import other, plain
+from tests.fakes.lora_files.found import source
 from tests.fakes.lora_files.parts import LoraFileMade, Make, Model, Random
 
 LIMIT = 1e-4  # relative error of a file's effect, in float32
@@ -96,10 +94,9 @@ class Way:
             store = BlockStore(source, torch.device("cpu"), HostLanes(), resident_blocks, layers)
         self.forward = Forward(modules, weight_format, store.places if store else None)
         self.eight_bit: EightBitFormat | None = EIGHT_BIT.get(weight_format)
-        self.files: dict[str, Any] = {}
         self.bank = Bank(
             self.forward.weights.matrices,
-            LoraFinder(lambda: self.files),
+            LoraFinder([Path("/")]),
             eight_bit_layers=NO_LAYERS if store else self.forward.eight_bit_layers,
             blocks=store,
             vectors=self.forward.weights.vectors,
@@ -108,10 +105,9 @@ class Way:
 
     def stack(self, path: Path, strength: float = STRENGTH) -> LoraStack:
         """A file as the bank reads it."""
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        self.files[sha256] = SimpleNamespace(sha256=sha256, path=path)
-        self.bank._finder.refresh()
-        return self.bank.stack([LoraChoice("face", sha256, strength)])
+        file = source(path)
+        self.bank._finder.learn([file])
+        return self.bank.stack([LoraChoice("face", file.sha256, strength)])
 
 
 WAYS: dict[str, Callable[[], Way]] = {

@@ -18,7 +18,8 @@ from engine.errors import LoraDamaged, LoraMissing, LoraRejected
 from engine.lora import bank as bank_module
 from engine.lora.adapter import Adapter
 from engine.lora.bank import AdapterCache
-from engine.request import LoraChoice, Progress
+from engine.lora.finder import FoundFile
+from engine.request import LoraChoice, LoraSource, Progress
 from engine.shelf import LoraFile
 from engine.zimage.pipeline import Pipeline
 
@@ -152,17 +153,19 @@ def test_a_lora_added_while_the_worker_runs_is_found(
     assert draw(loras=(choice,)).pngs
 
 
-def test_a_file_renamed_after_it_was_found_is_found_again(
-    draw: Any,
+def test_a_file_that_is_gone_from_one_place_is_read_from_the_next(
+    pipeline: Pipeline,
     put: Callable[..., LoraChoice],
     tensors: dict[str, torch.Tensor],
     lora_dir: Path,
-    pipeline: Pipeline,
 ) -> None:
     choice = put("before", {key: 0.3 * tensor for key, tensor in tensors.items()})
-    pipeline._bank._finder.path_of(choice)
     renamed = (lora_dir / "before.safetensors").rename(lora_dir / "after.safetensors")
-    assert draw(loras=(choice,)).pngs
+    others = [lora_dir / "before.safetensors", lora_dir / "link.safetensors"]
+    others[1].symlink_to(renamed)
+    pipeline._finder.learn([LoraSource(choice.sha256, path) for path in (*others, renamed)])
+    assert pipeline._bank.stack([choice])
+    others[1].unlink()
     renamed.unlink()
 
 
@@ -202,13 +205,13 @@ def test_a_refused_lora_fails_the_job_before_its_first_step_and_does_not_change_
         "second of two": {key: tensor[:1] for key, tensor in tensors.items()},
     }[flaw]
 
-    def read(path: Path, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
+    def read(file: FoundFile, choice: LoraChoice, use: Any, *, is_pinned: bool) -> Any:
         return use(bad, {})
 
     steps = []
     with monkeypatch.context() as patch:
         patch.setattr(bank_module, "read_tensors", read)
-        patch.setattr(pipeline._bank._finder, "path_of", lambda choice: Path("nowhere"))
+        patch.setattr(pipeline._finder, "files_of", lambda choice: [FoundFile(Path(), Path("nowhere"))])
         loras = (sugar,) * (flaw == "second of two") + (LoraChoice("bad", "1" * 64),)
         with pytest.raises(LoraRejected) as caught:
             draw(loras=loras, cancel=lambda events: bool(steps.extend(events)))

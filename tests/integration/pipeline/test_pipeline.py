@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
 from engine.config import EngineConfig
+from engine.demo.networks import LORAS
 from engine.errors import LoraMissing, OutOfMemory, PromptOverLimit
 from engine.finish import encoder as encoder_module
 from engine.finish.metadata import PictureSettings, read_settings
@@ -34,6 +35,7 @@ from engine.worker.failures import describe_failure
 from engine.zimage import pipeline as pipeline_module
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.decode import DecodedPixels
+from tests.fakes.lora_files.found import source
 
 
 def pixels(png: bytes) -> np.ndarray:
@@ -284,8 +286,10 @@ def test_prepare_ignores_errors_and_draw_raises_them(
     pipeline: Pipeline, draw: Any, sugar: LoraChoice, anime: LoraChoice
 ) -> None:
     gone = LoraChoice("gone", "f" * 64)
-    pipeline.prefetch([gone, anime])
-    pipeline.prepare(RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar)))
+    sources = tuple(source(LORAS / f"{each.name}.safetensors") for each in (anime, sugar))
+    pipeline.prefetch([gone, anime], sources[:1])
+    request = RenderRequest("job-2", 1, "a face", 64, 64, 7, loras=(gone, sugar), lora_files=sources[1:])
+    pipeline.prepare(request)
     assert {sugar.sha256, anime.sha256} <= pipeline._bank._in_memory._entries.keys()
     with pytest.raises(LoraMissing):
         draw(loras=(gone,))

@@ -85,7 +85,7 @@ def test_in_bfloat16_the_latents_equal_the_stock_pipelines_within_the_formats_pr
     stock = stock_pipeline("a face", output_type="latent", **options).images
     stock_pixels = np.asarray(stock_pipeline("a face", **options).images[0])
     forward = Forward(stock_pipeline.transformer)
-    denoiser = Denoiser(forward, Bank(forward.weights.matrices, LoraFinder(dict)))
+    denoiser = Denoiser(forward, Bank(forward.weights.matrices, LoraFinder()))
     caption = denoiser.refine_caption(Text(parts.tokenizer, parts.text_encoder).embed("a face"), ())
     row = LatentRow(caption, (), sigma_schedule(parts.schedule, 8), noise)
     denoiser.join(row)

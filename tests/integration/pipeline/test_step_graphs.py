@@ -135,7 +135,7 @@ def test_no_recorded_step_keeps_the_merged_copy_alive(
     monkeypatch: pytest.MonkeyPatch,
     way: str,
 ) -> None:
-    bank = Bank(forward.weights.matrices, LoraFinder(dict), on_copy_dropped=forward.drop_caches)
+    bank = Bank(forward.weights.matrices, LoraFinder(), on_copy_dropped=forward.drop_caches)
     denoiser = Denoiser(forward, bank)
     for _ in range(2):
         caption = denoiser.refine_caption(EMBEDDING, stacks["A"])

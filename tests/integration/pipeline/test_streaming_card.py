@@ -50,7 +50,7 @@ def test_steps_are_bit_equal_at_real_width(workload: StreamedWorkload, resident:
 def test_copies_and_kernels_run_at_the_same_time(workload: StreamedWorkload, tmp_path: Path) -> None:
     store = BlockStore(workload.source, workload.device, lanes_of(workload.device), 0)
     forward = Forward(workload.transformer, places=store.places)
-    bank = Bank(forward.weights.matrices, LoraFinder(dict), blocks=store)
+    bank = Bank(forward.weights.matrices, LoraFinder(), blocks=store)
     batch = workload._batch(forward, bank, workload.stacks[0])
     for _ in range(2):
         workload.run(batch)

@@ -191,11 +191,11 @@ async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
 async def test_prefetched_loras_reach_every_worker_and_their_errors_affect_none(tmp_path: Path) -> None:
     config = replace(CONFIG, data_dir=tmp_path)
     host = Host(config, module="tests.integration.engine.fake_child")
-    host.prefetch([BROKEN, SUGAR])  # before the first worker
+    host.prefetch([BROKEN, SUGAR], ())  # before the first worker
     await host.start()
     await eventually(lambda: prepared(tmp_path) == ["prefetch broken sugar"])
     assert isinstance(await host.render(make_request(), lambda event: None), Finished)
-    host.prefetch([ANIME])
+    host.prefetch([ANIME], ())
     await eventually(lambda: prepared(tmp_path)[1:] == ["prefetch anime"])
     assert host.info is not None
     os.kill(host.info.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import structlog
 
 from bot.cli import lora
 from bot.settings import Settings
@@ -126,7 +127,10 @@ async def test_a_refused_file_can_be_removed_and_a_built_in_one_stays(
     assert settings.engine.lora_dir is not None
     (settings.engine.lora_dir / "foreign.safetensors").write_bytes(safetensors(lora_tensors()))
     shutil.copy(INK, tmp_path / "ink.safetensors")
-    assert await lora.list_shelf(settings) == 1
+    with structlog.testing.capture_logs() as logs:
+        assert await lora.list_shelf(settings) == 1
+    assert logs == []  # the refusal is a sentence, and nothing else
+    assert printed().count("foreign: ") == 1
     assert await lora.remove(settings, "foreign") == 0
     for name in ("sugar", "foreign", "../ink", "none"):
         assert await lora.remove(settings, name) == 1

@@ -20,6 +20,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    LoraSource,
     RenderRequest,
     Stopped,
     Timings,
@@ -29,6 +30,7 @@ from tests.unit.engine.host.clock import jumping_clock
 
 CONFIG = EngineConfig(Path("var"), Path("shelf"), start_timeout_s=300, keeps_spare=False, idle_release_s=0)
 SUGAR = LoraChoice("sugar", "a" * 64)
+FILE = LoraSource(SUGAR.sha256, Path("/loras/sugar.safetensors"))
 A, B = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "ab")
 WEIGHTS = 1000
 Answer = Finished | Stopped | Failed | Exception
@@ -260,7 +262,7 @@ async def test_late_events_of_an_old_worker_change_nothing_about_its_replacement
     await asyncio.sleep(0)
     old = workers.started[0]
     await lose(workers, host)
-    host.prefetch([SUGAR])
+    host.prefetch([SUGAR], [FILE])
     old.answer(done(9000))
     assert await renders[0] == done(9000)
     assert host.held_bytes() == WEIGHTS
@@ -277,11 +279,11 @@ async def test_between_two_workers_prefetch_sends_nothing(workers: Workers) -> N
     host = await start_host(workers, [WorkerLost()], [done()])
     with pytest.raises(WorkerLost):
         await host.render(A, ignore)
-    host.prefetch([SUGAR])
+    host.prefetch([SUGAR], [FILE])
     assert workers.started[0].sent == []
     workers.started[0].is_lost.set()
     assert await host.render(A, ignore) == done()
-    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,))]
+    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,), (FILE,))]
     await host.close()
 
 
@@ -290,9 +292,9 @@ async def test_a_withdrawal_is_sent_at_once_and_first_to_each_replacement(worker
     await host.start()
     host.withdraw(frozenset({"b", "a"}))
     assert workers.started[0].sent == [wire.WithdrawLoras(("a", "b"))]
-    host.prefetch([SUGAR])
+    host.prefetch([SUGAR], [FILE])
     await lose(workers, host)
-    assert workers.started[1].sent == [wire.WithdrawLoras(("a", "b")), wire.PrefetchLoras((SUGAR,))]
+    assert workers.started[1].sent == [wire.WithdrawLoras(("a", "b")), wire.PrefetchLoras((SUGAR,), (FILE,))]
     host.withdraw(frozenset())
     assert workers.started[1].sent[-1] == wire.WithdrawLoras(())
     await host.close()
@@ -300,13 +302,13 @@ async def test_a_withdrawal_is_sent_at_once_and_first_to_each_replacement(worker
 
 async def test_prefetch_is_sent_at_once_and_again_to_each_replacement(workers: Workers) -> None:
     host = Host(CONFIG)
-    host.prefetch([])
+    host.prefetch([], [])
     await host.start()
     assert workers.started[0].sent == []
-    host.prefetch([SUGAR])
-    assert workers.started[0].sent == [wire.PrefetchLoras((SUGAR,))]
+    host.prefetch([SUGAR], [FILE])
+    assert workers.started[0].sent == [wire.PrefetchLoras((SUGAR,), (FILE,))]
     await lose(workers, host)
-    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,))]
+    assert workers.started[1].sent == [wire.PrefetchLoras((SUGAR,), (FILE,))]
     await host.close()
 
 

@@ -1,63 +1,51 @@
-"""A LoRA is found by its hash on a shelf that changes."""
+"""The worker opens the files that the host named last, below the folders of LoRAs alone."""
 
 from pathlib import Path
 
 import pytest
 
 from engine.errors import LoraMissing
-from engine.lora.finder import LoraFinder
-from engine.request import LoraChoice
-from engine.shelf import LoraFile
+from engine.lora import finder as module
+from engine.lora.finder import FoundFile, LoraFinder
+from engine.request import FileStamp, LoraChoice, LoraSource
+
+SHELF, KEPT = Path("/data/loras"), Path("/data/lora-versions")
+SUGAR = LoraChoice("sugar", "aa")
 
 
-class FakeShelf:
-    """A shelf in memory that counts how often it was read."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, LoraFile] = {}
-        self.reads = 0
-
-    def put(self, name: str, sha256: str) -> None:
-        self.files[name] = LoraFile(name, Path(f"/shelf/{name}.safetensors"), sha256, bytes=1, rank=4)
-
-    def read(self) -> dict[str, LoraFile]:
-        self.reads += 1
-        return self.files
-
-
-@pytest.fixture
-def shelf() -> FakeShelf:
-    shelf = FakeShelf()
-    shelf.put("sugar", "aa")
-    return shelf
+def test_files_of_a_content_are_tried_as_the_host_named_them() -> None:
+    finder = LoraFinder([SHELF, KEPT])
+    stamp = FileStamp(1, 2, 3, 4)
+    finder.learn(
+        [
+            LoraSource("aa", SHELF / "faces" / "sugar.safetensors", stamp),
+            LoraSource("bb", SHELF / "anime.safetensors"),
+            LoraSource("aa", KEPT / "aa.safetensors"),
+        ]
+    )
+    assert finder.files_of(SUGAR) == (
+        FoundFile(SHELF, Path("faces/sugar.safetensors"), stamp),
+        FoundFile(KEPT, Path("aa.safetensors")),
+    )
+    finder.learn([LoraSource("aa", SHELF / "renamed.safetensors")])
+    assert finder.files_of(SUGAR) == (FoundFile(SHELF, Path("renamed.safetensors")),)
+    assert finder.files_of(LoraChoice("anime", "bb"))
 
 
-def test_the_shelf_is_read_on_creation_and_not_again_for_a_known_hash(
-    shelf: FakeShelf,
-) -> None:
-    finder = LoraFinder(shelf.read)
-    assert shelf.reads == 1
-    for _ in range(3):
-        assert finder.path_of(LoraChoice("sugar", "aa")) == Path("/shelf/sugar.safetensors")
-    assert shelf.reads == 1
-
-
-def test_a_renamed_file_is_found_by_its_hash(shelf: FakeShelf) -> None:
-    assert LoraFinder(shelf.read).path_of(LoraChoice("old-name", "aa")) == Path("/shelf/sugar.safetensors")
-
-
-def test_a_file_added_later_is_found(shelf: FakeShelf) -> None:
-    finder = LoraFinder(shelf.read)
-    finder.path_of(LoraChoice("sugar", "aa"))
-    shelf.put("anime", "bb")
-    assert finder.path_of(LoraChoice("anime", "bb")) == Path("/shelf/anime.safetensors")
-
-
-def test_a_replaced_file_is_missing(shelf: FakeShelf) -> None:
-    finder = LoraFinder(shelf.read)
-    finder.path_of(LoraChoice("sugar", "aa"))
-    shelf.put("sugar", "cc")
-    finder.refresh()
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "/data/loras/../secret", "/data/loras-of-others/a", "sugar.safetensors", "/data"]
+)
+def test_a_file_elsewhere_is_missing(path: str) -> None:
+    finder = LoraFinder([SHELF, KEPT])
+    finder.learn([LoraSource("aa", Path(path))])
     with pytest.raises(LoraMissing) as caught:
-        finder.path_of(LoraChoice("sugar", "aa"))
+        finder.files_of(SUGAR)
     assert caught.value.facts == {"name": "sugar"}
+
+
+def test_what_was_named_longest_ago_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_KNOWN", 2)
+    finder = LoraFinder([SHELF])
+    for sha256 in ("aa", "bb", "aa", "cc"):
+        finder.learn([LoraSource(sha256, SHELF / sha256)])
+    assert list(finder._files) == ["aa", "cc"]

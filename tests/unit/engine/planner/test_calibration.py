@@ -18,6 +18,7 @@ from engine.request import (
     FailReason,
     Finished,
     LoraChoice,
+    LoraSource,
     RenderRequest,
     Timings,
     WorkerInfo,
@@ -56,8 +57,15 @@ class FakeDraw:
         return self.answer or Finished(request.job_id, 1, Timings(denoise_s=0.2), peak, peak, 8 * GIB)
 
 
+FILE = LoraSource(SUGAR.sha256, Path("/loras/sugar.safetensors"))
+
+
+async def find_sugar() -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
+    return (SUGAR,), (FILE,)
+
+
 def make(costs: CostBook, model: ModelInfo = TURBO) -> Calibration:
-    return Calibration(costs, model, [SUGAR], lambda: "580.1")
+    return Calibration(costs, model, find_sugar, lambda: "580.1")
 
 
 async def test_the_first_worker_on_a_card_draws_a_small_and_a_large_picture() -> None:
@@ -66,6 +74,7 @@ async def test_the_first_worker_on_a_card_draws_a_small_and_a_large_picture() ->
     small, large = draw.requests
     assert (small.width_px, small.height_px, small.loras, small.steps) == (256, 256, (), 2)
     assert (large.width_px, large.height_px, large.loras, large.steps) == (1024, 1024, (SUGAR,), 2)
+    assert large.lora_files == (FILE,)
     assert costs.is_calibrated
     assert costs.predict(1024, 1024, 1, 0).bytes == pytest.approx(8 * GIB + 2**20 * 1000, rel=0.02)
 

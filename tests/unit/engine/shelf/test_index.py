@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 
 from bot.messages import format_error
 from engine import errors
 from engine.checkpoint.model import ModelInfo
-from engine.shelf import index, read_shelf
+from engine.request import LoraChoice
+from engine.shelf import index, read_shelf, sources_of
 from tests.unit.engine.folders import LINEARS, lora_tensors, safetensors
 from tests.unit.engine.shelf.files import put, refusal
 
@@ -41,10 +41,9 @@ def test_a_lora_counts_with_the_memory_of_its_updates_and_not_of_its_file(
 def test_names_of_files_and_tensors_are_made_safe_for_a_terminal(folder: Path, model: ModelInfo) -> None:
     put(folder, "\x1b[2Jsugar")
     put(folder, "anime", safetensors({"\x1b]0;owned\x07.lora_A.weight": ("F32", (2, 2))}))
-    with structlog.testing.capture_logs() as logs:
-        shelf = read_shelf([folder], model)
+    shelf = read_shelf([folder], model)
     assert {rejected.name for rejected in shelf.rejected} == {r"\x1b[2Jsugar", "anime"}
-    said = [str(logs), *(f"{each.name} {each.error} {each.error.facts}" for each in shelf.rejected)]
+    said = [f"{each.name} {each.error} {each.error.facts}" for each in shelf.rejected]
     said += [format_error(each.error, "en") for each in shelf.rejected]
     assert "\x1b" not in "".join(said)
     assert "owned" in "".join(said)
@@ -170,6 +169,52 @@ def test_a_pinned_file_is_refused_when_its_content_changes(folder: Path, model: 
     assert list(read_shelf([folder], model).files) == ["sugar"]
     put(folder, content=safetensors(lora_tensors(rank=4)))
     assert type(refusal(read_shelf([folder], model))) is errors.LoraPinBroken
+
+
+def test_unchanged_files_are_taken_from_what_was_read_before(
+    folder: Path, model: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examined: list[Path] = []
+    read = index.read_sidecar
+
+    def counted(path: Path) -> object:
+        examined.append(path)
+        return read(path)
+
+    monkeypatch.setattr(index, "read_sidecar", counted)
+    monkeypatch.setattr(index, "SETTLED_NS", -1)
+    sugar, anime = put(folder), put(folder, "anime", content=safetensors(lora_tensors(rank=4)))
+    before = read_shelf([folder], model)
+    assert before.files["sugar"].stamp is not None
+    assert len(examined) == 2
+    again = read_shelf([folder], model, before=before)
+    assert again.files == before.files
+    assert len(examined) == 2
+    sugar.with_suffix(".toml").write_text('trigger = "sugar"')
+    changed = read_shelf([folder], model, before=again)
+    assert changed.files["sugar"].trigger == "sugar"
+    assert examined[2:] == [sugar]
+    anime.write_bytes(b"")
+    sugar.with_suffix(".toml").unlink()
+    last = read_shelf([folder], model, before=changed)
+    assert last.files["sugar"].trigger == ""
+    assert list(last.files) == ["sugar"]
+    assert examined[3:] == [anime, sugar]
+
+
+def test_a_file_just_written_is_read_again(folder: Path, model: ModelInfo) -> None:
+    """A second write within the clock's tick would not show in its times."""
+    put(folder)
+    file = read_shelf([folder], model).files["sugar"]
+    assert (file.stamp, file.sidecar_stamp) == (None, None)
+
+
+def test_sources_name_each_file_that_has_a_wanted_content(folder: Path, model: ModelInfo) -> None:
+    one, other = put(folder), put(folder, "copy")
+    put(folder, "anime", content=safetensors(lora_tensors(rank=4)))
+    files = read_shelf([folder], model).files
+    wanted = [LoraChoice("sugar", files["sugar"].sha256), LoraChoice("gone", "0" * 64)]
+    assert {each.path for each in sources_of(files.values(), wanted)} == {one, other}
 
 
 def test_a_file_swapped_between_check_and_hash_is_refused(

@@ -103,7 +103,7 @@ def test_the_next_job_is_prepared_before_prefetched_loras_and_the_newest_prefetc
     link.send(wire.PrefetchLoras((SUGAR,)), B, wire.PrefetchLoras((replace(SUGAR, name="newer"),)))
     link.settle()
     assert link.receiver.next_to_prepare() == B
-    assert link.receiver.next_to_prepare() == (replace(SUGAR, name="newer"),)
+    assert link.receiver.next_to_prepare() == wire.PrefetchLoras((replace(SUGAR, name="newer"),))
 
 
 def test_a_job_that_is_already_drawn_is_not_prepared(link: Link) -> None:
@@ -112,7 +112,7 @@ def test_a_job_that_is_already_drawn_is_not_prepared(link: Link) -> None:
     link.send(B, wire.PrefetchLoras((SUGAR,)))
     link.settle()
     assert link.receiver.next_request() == B
-    assert link.receiver.next_to_prepare() == (SUGAR,)
+    assert link.receiver.next_to_prepare() == wire.PrefetchLoras((SUGAR,))
 
 
 def test_a_shutdown_stops_everything_and_reports_every_ready_job(link: Link) -> None:
@@ -138,7 +138,7 @@ def test_withdrawn_loras_come_before_anything_else_for_both_threads(link: Link) 
     link.settle()
     assert link.receiver.next_to_prepare() == newer  # while a job is drawn
     assert link.receiver.next_to_prepare() == B
-    assert link.receiver.next_to_prepare() == (SUGAR,)
+    assert link.receiver.next_to_prepare() == wire.PrefetchLoras((SUGAR,))
     assert link.receiver.next_request() == newer  # before the next job
     assert link.receiver.next_request() == B
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from engine import wire
 from engine.reporting import JobEnd, JobReporter
 from engine.request import RenderRequest, Stopped
 from engine.worker.__main__ import log_to_stderr
@@ -30,7 +31,7 @@ class LoggingPipeline:
     def prepare(self, request: RenderRequest) -> None:
         raise LookupError
 
-    def prefetch(self, item: object) -> None:
+    def prefetch(self, loras: object, files: object) -> None:
         raise LookupError
 
 
@@ -77,7 +78,7 @@ def test_a_line_from_deep_in_the_pipeline_names_the_job(faults: FaultHandler, wr
 def test_a_line_about_preparing_names_the_job_and_one_about_prefetching_none(
     faults: FaultHandler, written: io.StringIO
 ) -> None:
-    _prepare_all(LoggingPipeline(), Receiver(JOB, "loras"), faults)  # type: ignore[arg-type]
+    _prepare_all(LoggingPipeline(), Receiver(JOB, wire.PrefetchLoras(())), faults)  # type: ignore[arg-type]
 
     prepared, prefetched = lines_of(written)
     assert prepared["job_id"] == "job-a"

@@ -42,7 +42,7 @@ NAMED = (LoraWish("face"),)
 
 def opened(folder: Path, **others: Any) -> Any:
     rules = Rules(hosts=frozenset({f"discord:{HOST}"}), allow=frozenset({"discord:*"}), max_waiting=99)
-    return open_harness(folder, shelf=Shelf(FILES), rules=rules, **others)
+    return open_harness(folder, **{"shelf": Shelf(FILES), "rules": rules} | others)
 
 
 class Speaker:

@@ -30,7 +30,7 @@ from bot.outcomes import (
     Platform,
     Receipt,
 )
-from engine.request import FailReason
+from engine.request import FailReason, FileStamp
 from engine.shelf import Shelf, Sidecar
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.unit.bot.desk.loras.consenting import (
@@ -218,6 +218,79 @@ async def test_a_copy_or_a_renamed_file_without_statements_is_for_the_same_peopl
     harness.desk.parts.shelf.replace(Shelf({"copy": own}))
     assert await say.may(STRANGER, command=wanted)  # its own statements count
     assert not await harness.desk.parts.consents.may_draw(job)
+
+
+async def after_a_restart(tmp_path: Path, **stated: Any) -> None:
+    """Let an earlier run have the face; some of its statements may be others."""
+    face = replace(FILES["face"], sidecar=replace(FILES["face"].sidecar, **stated))
+    async with open_harness(tmp_path, shelf=Shelf({"face": face})) as harness:
+        statements = harness.desk.parts.shelf.statements
+        await harness.store.consents.state(statements.unsaved, harness.clock())
+
+
+COPY = replace(FILES["face"], name="copy", sidecar=Sidecar())
+
+
+async def test_after_a_restart_a_renamed_file_is_for_the_same_people(tmp_path: Path) -> None:
+    await after_a_restart(tmp_path)
+    wanted = Draw(prompt="a", loras=(LoraWish("copy"),))
+    async with opened(tmp_path, shelf=Shelf({"copy": COPY})) as harness:
+        say = Speaker(harness)
+        assert await say.may(MEMBER, command=wanted)
+        assert not await say.may(STRANGER, command=wanted)
+        assert await say.may(STRANGER, "club", wanted)
+        await say(OWNER, LoraAllow("copy", person=f"console:{STRANGER}"))  # its owner is known, too
+        assert await say.may(STRANGER, command=wanted)
+        await say(OWNER, LoraRevoke("face"))  # which has left the shelf
+        assert harness.renderer.withdrawn == {"f" * 64}
+        for each in (OWNER, MEMBER, STRANGER):
+            assert not await say.may(each, command=wanted)
+
+
+async def test_after_a_restart_a_removed_sidecar_opens_nothing_and_a_written_one_does(tmp_path: Path) -> None:
+    await after_a_restart(tmp_path)
+    for stamp, may in ((None, False), (FileStamp(1, 1, 1, 1), True)):
+        face = replace(FILES["face"], sidecar=Sidecar(), sidecar_stamp=stamp)
+        async with opened(tmp_path, shelf=Shelf({"face": face})) as harness:
+            assert await Speaker(harness).may(STRANGER) is may
+
+
+async def test_after_a_restart_a_copy_expires_with_its_content(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as probe:
+        now_ms = probe.clock()
+    await after_a_restart(tmp_path, expires_ms=now_ms - 1)
+    wanted = Draw(prompt="a", loras=(LoraWish("copy"),))
+    copies = (COPY, replace(COPY, sidecar=Sidecar(expires_ms=now_ms + 10**9)))
+    for copy in copies:
+        async with opened(tmp_path, shelf=Shelf({"copy": copy})) as harness:
+            assert not await Speaker(harness).may(MEMBER, command=wanted)
+
+
+async def test_a_copy_that_states_only_an_end_is_for_the_same_people(
+    harness: DeskHarness, say: Speaker
+) -> None:
+    copy = replace(COPY, sidecar=Sidecar(expires_ms=10**15))
+    harness.desk.parts.shelf.replace(Shelf({**FILES, "copy": copy}))
+    wanted = Draw(prompt="a", loras=(LoraWish("copy"),))
+    assert await say.may(MEMBER, command=wanted)
+    assert not await say.may(STRANGER, command=wanted)
+
+
+async def test_a_revocation_concerns_every_content_that_the_name_has_or_had(tmp_path: Path) -> None:
+    await after_a_restart(tmp_path)
+    newer = replace(FILES["face"], sha256="e" * 64)
+    async with opened(tmp_path, shelf=Shelf({"face": newer, "copy": COPY})) as harness:
+        say = Speaker(harness)
+        await say(OWNER, LoraRevoke("face"))
+        assert harness.renderer.withdrawn == {"e" * 64, "f" * 64}
+        assert not await say.may(MEMBER, command=Draw(prompt="a", loras=(LoraWish("copy"),)))
+        newest = replace(COPY, sha256="d" * 64)
+        last = {"face": replace(newer, sha256="d" * 64), "copy": newest}
+        harness.desk.parts.shelf.replace(Shelf(last))
+        assert not await say.may(MEMBER, command=Draw(prompt="a", loras=(LoraWish("copy"),)))
+        await say(OWNER, LoraAllow("face"))
+        assert await say.may(MEMBER, command=Draw(prompt="a", loras=(LoraWish("copy"),)))
+        assert harness.renderer.withdrawn == frozenset()
 
 
 async def test_two_linked_people_are_one_and_after_unlinking_two(harness: DeskHarness, say: Speaker) -> None:

@@ -5,26 +5,30 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import structlog
 
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf import folder as module
 from bot.desk.shelf.folder import LiveFolder
 from bot.desk.shelf.trials import TrialPictures
-from bot.errors import LoraBeingChecked, UnknownLora
+from bot.errors import CannotSave, LoraBeingChecked, UnknownLora
 from bot.store import Store, open_store
+from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.model import read_model
 from engine.demo.networks import LORAS, WEIGHTS
 from engine.errors import LoraMissing, LoraWithoutEffect, WorkerLost
 from engine.request import Event, Failed, Finished, RenderRequest
-from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
+from engine.shelf import LoraFile, Shelf, Sidecar, read_shelf, sha256_of
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.fakes.renderer import Act
 from tests.integration.engine.host.hosting import eventually
 from tests.unit.bot.desk.shelf.test_trials import StyledRenderer
 
 MODEL = read_model(WEIGHTS)
+WEIGHTS_HASH = weights_fingerprint(WEIGHTS)
 
 
 class Renderer(StyledRenderer):
@@ -64,10 +68,11 @@ def open_folder(
 
     def open_now(verdicts: dict[str, str] | None = None) -> LiveFolder:
         shelf = LoraShelf(read_shelf([LORAS, own], MODEL))
-        trials = TrialPictures(renderer, MODEL)
+        trials = TrialPictures(renderer, MODEL, lambda loras: ())
         return LiveFolder(
             folders=[LORAS, own],
             model=MODEL,
+            weights=WEIGHTS_HASH,
             store=store,
             verdicts=verdicts or {},
             shelf=shelf,
@@ -119,12 +124,12 @@ async def test_a_new_file_is_checked_then_offered_then_remembered(
         path = add(folder, "mine")
         await eventually(lambda: "mine" in folder.shelf.files)
         sha256 = folder.shelf.files["mine"].sha256
-        assert await store.verdicts.of(MODEL.name) == {sha256: ""}
+        assert await store.verdicts.of(WEIGHTS_HASH) == {sha256: ""}
         path.unlink()
         await eventually(lambda: "mine" not in folder.shelf.files)
     drawn = len(renderer.requests)
     add(folder, "mine")
-    again = open_folder(await store.verdicts.of(MODEL.name))
+    again = open_folder(await store.verdicts.of(WEIGHTS_HASH))
     assert "mine" in again.shelf.files
     assert len(renderer.requests) == drawn
 
@@ -148,7 +153,7 @@ async def test_a_file_without_effect_is_refused_also_after_a_restart(
     async with watching(folder):
         add(folder, "mine")
         await eventually(lambda: refused(folder) == {"mine": LoraWithoutEffect})
-    again = open_folder(await store.verdicts.of(MODEL.name))
+    again = open_folder(await store.verdicts.of(WEIGHTS_HASH))
     assert refused(again) == {"mine": LoraWithoutEffect}
 
 
@@ -174,7 +179,7 @@ async def test_a_file_that_always_ends_the_worker_is_left_alone(
         await asyncio.sleep(0.2)
     assert renderer.lost == 100 - module.MOST_TRIES
     assert list(folder.shelf.checking) == ["mine"]
-    assert await store.verdicts.of(MODEL.name) == {}
+    assert await store.verdicts.of(WEIGHTS_HASH) == {}
 
 
 async def test_a_broken_file_harms_no_other(open_folder: Callable[..., LiveFolder]) -> None:
@@ -286,3 +291,35 @@ async def test_a_change_that_could_not_be_read_is_read_again(
             await folder.watch()
     async with watching(folder):  # as ``keep_running`` does
         await eventually(lambda: "mine" in folder.shelf.files)
+
+
+async def test_a_refusal_is_logged_once(open_folder: Callable[..., LiveFolder]) -> None:
+    folder = open_folder()
+    (folder.folder / "broken.safetensors").write_bytes(b"no LoRA")
+    with structlog.testing.capture_logs() as logs:
+        for _ in range(3):
+            await folder.reload()
+    lines = [line for line in logs if line["event"] == "lora rejected"]
+    assert [(line["lora"], line["error"]) for line in lines] == [("broken", "LoraTruncated")]
+
+
+async def test_what_files_state_is_stored_also_if_it_cannot_be_at_once(
+    open_folder: Callable[..., LiveFolder], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = open_folder({sha256_of(LORAS / "anime.safetensors"): ""})
+    add(folder, "mine").with_suffix(".toml").write_text('owner = "discord:1"\npeople = ["discord:2"]')
+    failures = [CannotSave(), CannotSave()]
+    state = store.consents.state
+
+    async def fail_first(*facts: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await state(*facts)
+
+    monkeypatch.setattr(store.consents, "state", fail_first)
+    async with watching(folder):
+        await eventually(lambda: "mine" in folder.shelf.files and not folder._shelf.statements.unsaved)
+    stated = {row.name: row.sidecar for row in await store.consents.stated()}
+    assert {"mine", "sugar", "anime", "realistic"} <= stated.keys()
+    assert stated["mine"] == Sidecar(owner="discord:1", people=frozenset({"discord:2"}))
+    assert failures == []
