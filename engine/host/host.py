@@ -217,12 +217,10 @@ class Host:
                 render.worker.send(wire.CancelJob(job_id, render.request.attempt))
 
     def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
-        """Let this worker and its replacements read the LoRAs of later jobs from the disk.
+        """Let this worker and its replacements read the LoRAs of later jobs from these files.
 
-        Args:
-            loras: The next ones needed, soonest first; they replace those of the previous call. The worker
-                reads them while it draws, as many as fit in main memory.
-            files: Where they are.
+        The soonest needed come first; they replace those of the previous call. The worker reads them while it
+        draws, as many as fit in main memory.
         """
         self._prefetched = wire.PrefetchLoras(tuple(loras), tuple(files))
         if self._worker is not None and self._is_up.is_set():

@@ -33,7 +33,7 @@ class JobEditing:
         because the chat may have a default.
         """
         recipe = job.recipe
-        known = {lora.name: self._shelf.last_known(lora.name) for lora in recipe.loras}
+        known = {lora.name: self._shelf.find(lora.name) for lora in recipe.loras}
         helpers = {
             normalize(helper.name)
             for file in known.values()

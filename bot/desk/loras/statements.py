@@ -48,7 +48,7 @@ class Statements:
                 continue
             row = StatedRow(file.name, file.sha256, rights)
             rows = [row]
-            if before is not None or not rights.is_for_everybody:
+            if rights.says_who or (before is not None and before.sidecar.says_who):
                 rows += [
                     replace(each, sidecar=rights)
                     for other, each in of_content.items()

@@ -179,7 +179,7 @@ def test_a_large_shelf_fits_into_a_message() -> None:
 
 
 def test_titles_and_reasons_are_cut_only_where_there_is_no_room() -> None:
-    title, problem = "A title " * 9 + "to its end", LoraProblem("LoraForAnotherModel", {"found": "x" * 90})
+    title, problem = "A title " * 9 + "to its end", LoraProblem("LoraPinBroken", {})
     lora = LoraSummary("face", {"en": title}, "", 1.0)
     refused = LoraSummary("other", {}, "", 1.0, state=LoraState.REFUSED, problem=problem)
     few = format_outcome(LoraListing((lora, refused), ""), "en")

@@ -22,7 +22,7 @@ from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 OWNED = Sidecar(owner="console:the-owner")
 FILES = {
     name: LoraFile(name, Path(name), name[0] * 64, 1, 8, sidecar=sidecar)
-    for name, sidecar in {"face": OWNED, "style": OWNED, "free": Sidecar()}.items()
+    for name, sidecar in {"face": OWNED, "style": OWNED, "plain": Sidecar()}.items()
 }
 DAY_S = 86_400
 
@@ -38,7 +38,7 @@ def opened(folder: Path, clock: FakeClock) -> Any:
 async def a_month_of_use(harness: DeskHarness) -> None:
     async with harness.running():
         await harness.accept("1", "a-member", loras=(LoraWish("face"),), count=2)
-        await harness.accept("2", "ben", loras=(LoraWish("face"), LoraWish("free")))
+        await harness.accept("2", "ben", loras=(LoraWish("face"), LoraWish("plain")))
         await harness.accept("3", "ben", loras=(LoraWish("face"),))
         await harness.chat.wait_for_results(3)
     harness.clock.advance(seconds=31 * DAY_S)

@@ -64,7 +64,14 @@ def test_of_names_that_have_left_the_newest_statement_counts() -> None:
     assert rights(statements) == dict.fromkeys(("face", "renamed"), Sidecar(people=others))
     statements.learn([a_face("renamed")])  # the host has deleted that line
     assert rights(statements) == dict.fromkeys(("face", "renamed"), OPEN)
-    assert set(statements.unsaved[-2:]) == {StatedRow(name, "f" * 64, OPEN) for name in ("face", "renamed")}
+    assert statements.unsaved[-2:] == [StatedRow(name, "f" * 64, OPEN) for name in ("renamed", "face")]
+
+
+def test_who_states_only_an_end_does_not_open_what_others_closed() -> None:
+    statements = Statements([StatedRow("face", "f" * 64, CLOSED)])
+    statements.learn([a_face("renamed")])
+    statements.learn([a_face("renamed", expires_ms=1)])
+    assert rights(statements)["face"] == CLOSED
 
 
 def test_a_name_that_is_on_the_shelf_keeps_its_own_statement() -> None:
