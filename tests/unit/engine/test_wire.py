@@ -241,7 +241,7 @@ async def test_a_connection_that_is_reset_ends_like_one_that_is_closed() -> None
 
 def test_a_wrong_value_is_named_without_its_content() -> None:
     body = {"job_id": "j", "attempt": "x", "prompt": "a secret wish", "width_px": 1, "height_px": 1}
-    body |= {"seed": 1, "count": 1, "loras": [], "steps": 8, "start": None, "lora_files": []}
+    body |= {"seed": 1, "count": 1, "loras": [], "steps": 8, "start": None, "prompts": [], "lora_files": []}
     with pytest.raises(WireError) as caught:
         wire.decode(json.dumps({"kind": "RenderRequest", "body": body}).encode(), b"")
     assert "attempt" in str(caught.value)
