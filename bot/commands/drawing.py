@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields, replace
 from types import MappingProxyType
 
 from bot.commands.flags import Scan, scan
@@ -90,6 +90,25 @@ def read_drawing(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
     if not any((draw.prompt, draw.surprise, *astuple(draw.face))):
         raise EmptyPrompt
     return draw
+
+
+def change_drawing(base: Draw, found: Scan) -> Draw:
+    """Return the drawing with what a scanned sentence says instead: words replace the prompt, options theirs.
+
+    Raises:
+        NotUnderstood: As for ``parse``.
+    """
+    changes = read_drawing(replace(found, prompt=found.prompt or base.prompt))
+    face = {slot: words for slot in FACE_SLOTS if (words := getattr(changes.face, slot))}
+    given = {
+        field.name: value
+        for field in fields(Draw)
+        if field.name != "face" and (value := getattr(changes, field.name)) not in (None, (), "", False)
+    }
+    given |= {name: False for name in ("private", "spoiler") if getattr(changes, name) is False}
+    if changes.loras and not changes.loras[0].name and base.loras:  # a weight alone is for what is there
+        given["loras"] = tuple(replace(wish, weight=changes.loras[0].weight) for wish in base.loras)
+    return replace(base, face=replace(base.face, **face), **given)
 
 
 def _switch(name: str, values: Mapping[str, str]) -> bool | None:

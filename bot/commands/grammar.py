@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.commands.drawing import MAX_TEXT_CHARS, read_drawing
+from bot.commands.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
 from bot.commands.drawing import draw_of as draw_of  # menus and forms use it through this module
 from bot.commands.flags import nearest, scan
 from bot.commands.job_commands import JOB_MAKERS
@@ -35,7 +35,7 @@ from bot.commands.values import (
     ShowCard,
     Unlink,
 )
-from bot.errors import PersonError, UnknownCommand
+from bot.errors import EmptyPrompt, PersonError, UnknownCommand
 from bot.languages import typed_forms
 
 _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
@@ -59,6 +59,35 @@ def parse(text: str) -> Command:
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
     return command or read_drawing(scan(message))
+
+
+def parse_reply(text: str, base: Draw) -> Command:
+    """Return the command in a reply to a picture: for a drawing, ``base`` with what the text says instead.
+
+    Raises:
+        NotUnderstood: As for ``parse``.
+    """
+    try:
+        command = parse(text)
+    except EmptyPrompt:
+        command = base
+    if not isinstance(command, Draw):
+        return command
+    message = clean(text, limit=MAX_TEXT_CHARS)
+    return change_drawing(base, scan(_drawn_text(message)))
+
+
+def _drawn_text(message: str) -> str:
+    """Return the text of a drawing without the command before it."""
+    if found := _SLASHED.match(message):
+        word = found["word"]
+        if _NAMED.get(normalize(word)):
+            return found["rest"].strip()
+        prefix = next(each for each in _DRAW_WORDS if word.startswith(each))
+        return message[1 + len(prefix) :].strip()
+    worded = _WORDED.fullmatch(message)
+    entry = _BARE.get(normalize(worded["word"])) if worded else None
+    return worded["rest"] if worded and entry and entry.command_type is Draw else message
 
 
 def _names_of(entry: CommandEntry) -> tuple[str, ...]:

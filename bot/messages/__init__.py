@@ -21,6 +21,7 @@ from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invita
 from bot.messages.jobs import (
     answer_expires,
     answered_in_direct_message,
+    answered_in_private_chat,
     continued_below,
     continued_elsewhere,
     delivery_uncertain,
@@ -43,6 +44,7 @@ __all__ = [
     "Times",
     "answer_expires",
     "answered_in_direct_message",
+    "answered_in_private_chat",
     "button_label",
     "continued_below",
     "continued_elsewhere",

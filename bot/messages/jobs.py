@@ -145,6 +145,11 @@ def answered_in_direct_message(locale: str) -> str:
     return text(N_("I'm not allowed to write in the channel where you asked, so I'm answering here."), locale)
 
 
+def answered_in_private_chat(locale: str) -> str:
+    """Return what a group reads about a private request."""
+    return text(N_("I'm answering in our private chat."), locale)
+
+
 def continued_elsewhere(locale: str) -> str:
     """Return the text of a second placeholder for the same job."""
     return text(N_("This job continues in another message."), locale)

@@ -9,8 +9,8 @@ import pytest
 from bot.chats.telegram_ import TelegramChat
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.outgoing.placeholders import MAX_GROUP_EDITS
-from bot.commands.values import Command
-from bot.outcomes import CommandContext, JobState, Outcome, Receipt, SizeChanged
+from bot.commands.values import Command, Pick
+from bot.outcomes import CommandContext, JobState, Outcome, PickedPicture, Receipt, SizeChanged
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import RECIPE, make_result, make_status, png, serving
@@ -190,3 +190,42 @@ async def test_an_expected_start_counts_down_and_a_drawing_has_a_bar(
     world.say("/quota")
     await server.until(lambda: len(world.in_chat(11)) == 2)
     assert [kind for kind, _ in world.in_chat(11)[-1].entities] == ["date_time", "date_time"]
+
+
+async def test_a_spoiler_covers_the_photos_of_a_job_also_when_they_are_sent_again(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    for count, spoiler in ((1, True), (2, True), (1, False)):
+        world.messages[11, 50] = Sent(11, 50, "text", "waiting")
+        result = make_result(IN_PRIVATE, tmp_path, *[png(), png("navy")][:count], job_id=f"j{count}")
+        result = replace(result, spoiler=spoiler)
+        await chat.deliver(result)
+        photos = [sent for sent in world.in_chat(11) if sent.kind == "photo"]
+        assert {sent.has_spoiler for sent in photos} == {spoiler}
+        desk.answer = lambda *_, of=result: PickedPicture(
+            of.job_id, of.pictures[0], of.recipe, spoiler=of.spoiler
+        )
+        world.press(Sent(11, 80, "text", "", (("Picture 1", "v2:pick:j1:0"),)), "Picture 1")
+        await server.until(lambda: len(server.named("sendPhoto")) == 1)
+        assert ("has_spoiler" in server.named("sendPhoto")[0].params) is spoiler
+        server.calls.clear()
+        world.messages.clear()
+
+
+async def test_a_picked_picture_has_its_controls_and_is_not_uploaded_again(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    world.messages[11, 50] = Sent(11, 50, "text", "waiting")
+    result = make_result(IN_PRIVATE, tmp_path, png(), png("navy"))
+    await chat.deliver(result)
+    uploads = world.uploads
+    desk.answer = lambda *_: PickedPicture("j1", result.pictures[1], result.recipe)
+    world.press(world.messages[11, 50], "Picture 2")
+    await server.until(lambda: server.named("sendPhoto"))
+    await server.until(lambda: desk.settled)
+    picked = world.in_chat(11)[-1]
+    assert (picked.file, world.uploads) == (png("navy"), uploads)
+    assert desk.handled[-1][0] == Pick("j1", 1)
+    assert "Original file" in dict(picked.buttons)
+    assert [kind for kind, _ in picked.entities] == ["expandable_blockquote"]
+    assert desk.messages["11", str(picked.message_id)].index == 1

@@ -34,11 +34,12 @@ def desk() -> ScriptedDesk:
 
 @pytest.mark.parametrize("text", ["/sugar a fox --private", "/画图 一只狐狸 --私密"])
 @pytest.mark.usefixtures("chat")
-async def test_the_placeholder_is_in_the_private_chat_and_nothing_in_the_group(
+async def test_the_placeholder_is_in_the_private_chat_and_the_group_sees_a_mark_only(
     server: TelegramServer, world: World, desk: ScriptedDesk, text: str
 ) -> None:
-    world.say(text, group=GROUP)
+    asked = world.say(text, group=GROUP)
     await server.until(lambda: desk.settled)
+    assert world.reactions == {(GROUP.id, asked): "👀"}
     [placeholder] = world.in_chat(11)
     assert "Got it" in placeholder.text
     assert placeholder.reply_to is None
@@ -47,6 +48,16 @@ async def test_the_placeholder_is_in_the_private_chat_and_nothing_in_the_group(
     [(_, context)] = desk.handled
     assert context.is_group
     assert context.private_address == ChatAddress(11).to_address()
+
+
+@pytest.mark.usefixtures("chat")
+async def test_a_group_without_reactions_reads_where_the_answer_is(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    world.no_reactions.add(GROUP.id)
+    world.say("/sugar a fox --private", group=GROUP)
+    await server.until(lambda: desk.settled)
+    assert world.texts(GROUP.id) == ["I'm answering in our private chat."]
 
 
 @pytest.mark.parametrize("is_blocked", [False, True])

@@ -12,9 +12,11 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.outgoing.sender import Sender
-from bot.commands.values import Command, Draw, Help
+from bot.commands.grammar import parse
+from bot.commands.values import Command, Draw, Edit, Help
 from bot.errors import PersonError
-from bot.outcomes import CommandContext, Outcome, Undeliverable
+from bot.outcomes import CommandContext, EditableText, Outcome, Platform, Undeliverable
+from engine.request import MAX_SEED
 
 SHOW_WORK_AFTER_S = 1.5  # a quicker answer needs no announcement
 MAX_DESK_CALLS = 8  # updates that wait for the desk at the same time
@@ -56,6 +58,29 @@ class DeskCalls:
             return refusal, address
         finally:
             calling.cancel()
+
+    async def replied_drawing(
+        self, address: ChatAddress, message_id: int | None, context: CommandContext
+    ) -> Draw | None:
+        """Return the drawing of the picture that a message shows; None if it shows no picture of ours.
+
+        Raises:
+            PersonError: The person may not see its settings, or they are gone.
+        """
+        if message_id is None:
+            return None
+        shown = await self._desk.find_message(Platform.TELEGRAM, str(address.chat_id), str(message_id))
+        if shown is None:
+            return None
+        editable = await self.call(Edit(shown.job_id), context)
+        if not isinstance(editable, EditableText):
+            return None
+        draw = parse(editable.text)
+        if not isinstance(draw, Draw):
+            return None
+        if shown.index is not None and draw.seed is not None:  # one picture of a batch
+            draw = replace(draw, seed=(draw.seed + shown.index) % (MAX_SEED + 1), count=1)
+        return draw
 
     async def refusal_of_chat(self, context: CommandContext) -> PersonError | None:
         """Ask the desk whether it serves this chat; if not, the person learns only that."""

@@ -80,6 +80,11 @@ class OutcomeReplies:
             )
         return self.show_text(address, sentences)
 
+    async def point_to_private_chat(self, address: ChatAddress, locale: str) -> None:
+        """Let the group see that a private request is being answered, by a reaction or one line."""
+        if not await self._reactions.mark_seen(address):
+            await self._send_text(address, messages.answered_in_private_chat(locale))
+
     def show_text(self, address: ChatAddress, text: str | FormattedText) -> Reply:
         """Make a reply of one text."""
         return Reply(lambda: self._send_text(address, text))

@@ -144,7 +144,9 @@ def _parse_message(message: Message, raw: RawEvent, me: User, event_id: str) -> 
     if is_anonymous:
         error: PersonError = AnonymousSender(link=bot_link(me))
     elif kind is UpdateKind.TEXT:
-        return TextMessage(text, context, address, _lora_document(message.reply_to_message))
+        replied = message.reply_to_message
+        replied_to = replied.message_id if replied is not None and _is_reply_to(message, me) else None
+        return TextMessage(text, context, address, _lora_document(replied), replied_to)
     elif document := _lora_document(message):
         if _is_addition(text):
             return TextMessage(text, context, address, document)

@@ -16,7 +16,7 @@ from bot.chats.telegram_.incoming.updates import BotAdded, LoraDocument, Rejecte
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.sender import Sender
-from bot.commands.grammar import parse, with_file
+from bot.commands.grammar import parse, parse_reply, with_file
 from bot.commands.values import LONG_COMMANDS, LoraOffer, SentFile
 from bot.errors import NoPrivateChat, PersonError
 from bot.outcomes import CancelAccepted, Outcome
@@ -49,7 +49,9 @@ class TextReplies:
         context, address = update.context, update.address
         outcome: Outcome | PersonError
         try:
-            command = with_file(parse(update.text), self._sent_file(update.document))
+            replied = await self._calls.replied_drawing(address, update.replied_to, context)
+            command = parse(update.text) if replied is None else parse_reply(update.text, replied)
+            command = with_file(command, self._sent_file(update.document))
             context = await self._calls.with_private_address(command, context)
             if isinstance(command, LONG_COMMANDS):
                 outcome, address = await self._calls.call_long(command, context, address)
@@ -63,11 +65,15 @@ class TextReplies:
             outcome = error
         if isinstance(outcome, PersonError):
             return self._outcomes.show_text(address, messages.format_error(outcome, context.locale))
+        is_elsewhere = context.private_address is not None
         if context.private_address is not None:
             address = ChatAddress.parse(context.private_address)
         if isinstance(outcome, CancelAccepted) and not outcome.was_running:
             self._registry.record_typed_cancel(outcome.job_id, address.chat_id)
-        return self._outcomes.show(outcome, command, context, address)
+        reply = self._outcomes.show(outcome, command, context, address)
+        if is_elsewhere:
+            reply.add(lambda: self._outcomes.point_to_private_chat(update.address, context.locale))
+        return reply
 
     async def greet(self, added: BotAdded) -> Reply:
         """Make the greeting of a group, or say who must allow the group."""

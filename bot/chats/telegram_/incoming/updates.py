@@ -23,12 +23,14 @@ class TextMessage:
 
     Attributes:
         document: The LoRA file that it came with, or that it replies to.
+        replied_to: Id of the bot's message that it replies to.
     """
 
     text: str
     context: CommandContext
     address: ChatAddress
     document: LoraDocument | None = None
+    replied_to: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

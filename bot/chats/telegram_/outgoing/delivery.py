@@ -30,7 +30,7 @@ from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistr
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
 from bot.chats.telegram_.outgoing.sender import MessageNotFound, Sender, may_have_arrived
 from bot.chats.telegram_.outgoing.texts import FormattedText, with_quote
-from bot.chats.telegram_.outgoing.uploads import Upload, read_upload, store_sent, whole_job
+from bot.chats.telegram_.outgoing.uploads import JobPicture, Upload, read_upload, store_sent, whole_job
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import (
@@ -91,7 +91,7 @@ class TelegramDelivery:
         caption = messages.format_caption(result, result.locale)
         prompt = result.recipe.typed if result.pictures else ""
         keyboard = keyboard_of(controls_of(result), result.locale)
-        uploads = [await asyncio.to_thread(read_upload, result.job_id, each) for each in result.pictures]
+        uploads = [await asyncio.to_thread(read_upload, each) for each in _pictures_of(result)]
         if (
             result.state is JobState.CANCELLED
             and self._registry.was_cancelled_by_text(result.job_id, address.chat_id)
@@ -144,7 +144,7 @@ class TelegramDelivery:
                 FALLBACKS.labels("telegram", "channel").inc()
                 address = await self._send_placeholder(result, error.address)
                 sent = await self._sender.replace_with_picture(address, upload, caption, keyboard)
-        await store_sent(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_sent(self._desk, _pictures_of(result), sent)
 
     async def _send_placeholder(self, result: JobResult, address: ChatAddress) -> ChatAddress:
         """Send a placeholder for a picture and store its address."""
@@ -178,10 +178,14 @@ class TelegramDelivery:
 
         sent = await self._sender.send_album(address, uploads, record_in_flight)
         await self._store_address(result.job_id, address, sent.address)
-        await store_sent(self._desk, [(result.job_id, each) for each in result.pictures], sent)
+        await store_sent(self._desk, _pictures_of(result), sent)
         return sent.address
 
     async def _store_address(self, job_id: str, before: ChatAddress, now: ChatAddress) -> ChatAddress:
         if now != before:
             await self._desk.store_placeholder(job_id, now.to_address())
         return now
+
+
+def _pictures_of(result: JobResult) -> list[JobPicture]:
+    return [JobPicture(result.job_id, each, result.spoiler) for each in result.pictures]

@@ -18,6 +18,10 @@ class Reply:
         self._steps = deque(steps)
         self.is_accepted = is_accepted
 
+    def add(self, step: SendStep) -> None:
+        """Send one more message after the others."""
+        self._steps.append(step)
+
     async def send(self) -> None:
         """Send the messages that are left.
 

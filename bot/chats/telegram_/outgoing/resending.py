@@ -37,7 +37,7 @@ class PictureResender:
 
     async def send_history(self, history: History, address: ChatAddress, locale: str) -> None:
         """Send the list of jobs, with a button for the files of each."""
-        job_ids = {job_id for job_id, _ in await asyncio.to_thread(_existing_pictures, history)}
+        job_ids = {each.job_id for each in await asyncio.to_thread(_existing_pictures, history)}
         entries = [entry for entry in history.entries if entry.job_id in job_ids]
         keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
         await self._sender.show_text(address, messages.format_outcome(history, locale), keyboard)
@@ -53,13 +53,14 @@ class PictureResender:
 
     async def send_originals(self, originals: Originals, address: ChatAddress) -> None:
         """Send the files of one job as documents, because Telegram compresses photos."""
-        await self._send([(originals.job_id, each) for each in originals.pictures], address, DOCUMENT)
+        pictures = [JobPicture(originals.job_id, each) for each in originals.pictures]
+        await self._send(pictures, address, DOCUMENT)
 
     async def send_picked(self, picked: PickedPicture, address: ChatAddress, locale: str) -> None:
         """Send one picture of a job as a photo, with all controls."""
         caption = messages.format_outcome(picked, locale)
         await self._send(
-            [(picked.job_id, picked.picture)],
+            [JobPicture(picked.job_id, picked.picture, picked.spoiler)],
             address,
             PHOTO,
             with_quote(caption, picked.recipe.typed, MessageLimit.CAPTION_LENGTH),
@@ -76,12 +77,14 @@ class PictureResender:
     ) -> None:
         if not pictures:
             return
-        known = await self._desk.file_ids(Platform.TELEGRAM, [job_id for job_id, _ in pictures], form)
-        file_ids = [known.get((job_id, picture.index), "") for job_id, picture in pictures]
+        known = await self._desk.file_ids(Platform.TELEGRAM, [each.job_id for each in pictures], form)
+        file_ids = [known.get((each.job_id, each.file.index), "") for each in pictures]
         is_document = form == DOCUMENT
         if any(file_ids):
             uploads = [
-                Upload("", b"", file_id) if file_id else await asyncio.to_thread(read_upload, *each)
+                Upload("", b"", file_id, each.has_spoiler)
+                if file_id
+                else await asyncio.to_thread(read_upload, each)
                 for each, file_id in zip(pictures, file_ids, strict=True)
             ]
             try:
@@ -93,7 +96,7 @@ class PictureResender:
             else:
                 await store_sent(self._desk, pictures, sent)
                 return
-        uploads = [await asyncio.to_thread(read_upload, *each) for each in pictures]
+        uploads = [await asyncio.to_thread(read_upload, each) for each in pictures]
         as_documents = is_document or any(upload.is_too_big_for_photo for upload in uploads)
         sent = await self._sender.send_pictures(
             address, uploads, as_documents=as_documents, caption=caption, keyboard=keyboard
@@ -103,5 +106,9 @@ class PictureResender:
 
 def _existing_pictures(history: History) -> list[JobPicture]:
     """List the pictures whose files exist now, newest job first; the history may be older. Blocks."""
-    pictures = [(entry.job_id, picture) for entry in history.entries for picture in entry.pictures]
-    return [(job_id, picture) for job_id, picture in pictures if picture.path.is_file()]
+    return [
+        JobPicture(entry.job_id, picture, entry.spoiler)
+        for entry in history.entries
+        for picture in entry.pictures
+        if picture.path.is_file()
+    ]

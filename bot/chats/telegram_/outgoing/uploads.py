@@ -13,8 +13,14 @@ from bot.outcomes import PictureFile, PictureMessage, Platform
 
 PHOTO, DOCUMENT = "photo", "document"
 
-JobPicture = tuple[str, PictureFile]
-"""A picture with the id of its job."""
+
+@dataclass(frozen=True, slots=True)
+class JobPicture:
+    """A picture with its job; people open a spoiler themselves."""
+
+    job_id: str
+    file: PictureFile
+    has_spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +96,13 @@ def sent_pictures(address: ChatAddress, sent: Sequence[object]) -> SentPictures:
 
 async def store_sent(desk: Desk, pictures: Sequence[JobPicture], sent: SentPictures) -> None:
     """Store Telegram's ids of pictures that were sent, and of the messages that show them."""
-    for (job_id, picture), file_id in zip(pictures, sent.file_ids, strict=False):
-        await desk.keep_file_id(Platform.TELEGRAM, job_id, picture, sent.form, file_id)
+    for picture, file_id in zip(pictures, sent.file_ids, strict=False):
+        await desk.keep_file_id(Platform.TELEGRAM, picture.job_id, picture.file, sent.form, file_id)
     chat_id = str(sent.address.chat_id)
     await desk.keep_messages(
         [
-            PictureMessage(Platform.TELEGRAM, chat_id, str(message_id), job_id, picture.index)
-            for (job_id, picture), message_id in zip(pictures, sent.message_ids, strict=False)
+            PictureMessage(Platform.TELEGRAM, chat_id, str(message_id), picture.job_id, picture.file.index)
+            for picture, message_id in zip(pictures, sent.message_ids, strict=False)
         ]
     )
 
@@ -106,6 +112,7 @@ def whole_job(job_id: str, address: ChatAddress) -> PictureMessage:
     return PictureMessage(Platform.TELEGRAM, str(address.chat_id), str(address.message_id), job_id)
 
 
-def read_upload(job_id: str, picture: PictureFile) -> Upload:
+def read_upload(picture: JobPicture) -> Upload:
     """Read a picture, with the name under which people save it. Blocks; raises ``OSError``."""
-    return Upload(f"sugarbot-{job_id}-{picture.index + 1}.png", picture.path.read_bytes())
+    name = f"sugarbot-{picture.job_id}-{picture.file.index + 1}.png"
+    return Upload(name, picture.file.path.read_bytes(), has_spoiler=picture.has_spoiler)
