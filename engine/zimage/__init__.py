@@ -6,10 +6,10 @@
 ``model_loader``    tensors → the parts of a pipeline
 ``text``            prompt → embedding
 ``schedule``        the noise levels of the steps
-``denoise``         noise → latents, one step of any number of pictures at a time
+``denoise``         noise, or latents with noise → latents, one step of any number of pictures at a time
 ``forward``         the transformer
 ``residency``       the transformer's blocks while they are not on the card
-``vae``             latents → pixels
+``vae``             latents → pixels, and pixels → latents for pictures that begin with an earlier one
 ``cuda_graph``      records CUDA graphs for ``text`` and ``forward``
 ``out_of_memory``   frees memory, retries with less, raises our errors
 ``timing``          seconds and peak memory of one job

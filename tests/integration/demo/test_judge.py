@@ -10,7 +10,10 @@ from engine.config import Plan, WeightFormat
 from engine.demo.judge.__main__ import main
 from engine.demo.judge.drawer import Drawer
 from engine.demo.judge.judgement import judge
+from engine.demo.judge.similarity import shrunk, ssim
+from engine.demo.judge.starts import draw_sheet, judge_starts
 from engine.demo.metrics import distance
+from engine.request import LARGER
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +47,21 @@ def test_formats_draw_other_pixels_but_the_same_face() -> None:
 def test_a_placement_keeps_every_pixel_of_full_precision() -> None:
     found = list(judge("cpu", [WeightFormat.BF16], ["card", "streamed"], count=1, styled=1))
     assert [each.has_same_pixels for each in found] == [True, True]
+
+
+def test_a_picture_with_a_start_keeps_its_face_and_twice_the_size_its_structure(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = judge_starts(1, [LARGER])
+    assert [(each.way, each.results[0].shape) for each in found] == [
+        ("vary", (192, 128, 3)),
+        ("larger", (384, 256, 3)),
+        ("final", (192, 128, 3)),
+    ]
+    larger = found[1]
+    assert ssim(shrunk(larger.results[0], larger.starts[0]), larger.starts[0]) >= 0.9
+    assert draw_sheet(found, "larger").size == (512, 384)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        [way, at] for way in ("vary", "larger", "final") for at in ("start", f"{LARGER:g}")
+    ]
