@@ -52,7 +52,7 @@ MOST_CLAIMED = MAX_IN_FLIGHT + 2  # the others save their ends; the loop waits f
 NO_SPACE_WAIT_S = 1.0  # until the card and the disk are measured again
 LOADING_WAIT_S = 0.2  # until it is checked again whether the model has loaded
 NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host has its own back-off
-STAGES = ("lora", "text", "denoise", "decode", "encode")  # of a finished job, as ``Timings`` has them
+STAGES = ("lora", "text", "denoise", "decode", "encode", "start")  # of a job, as ``Timings`` has them
 UNSAVED = "closing while the disk is full: the next start recovers its jobs"
 
 

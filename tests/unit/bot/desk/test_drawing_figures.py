@@ -9,7 +9,7 @@ from engine.request import Event, Failed, Finished, RenderRequest, Stopped, Timi
 from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
 
-STAGES = ("lora", "text", "denoise", "decode", "encode")
+STAGES = ("lora", "text", "denoise", "decode", "encode", "start")
 LABELS = {
     "platform", "state", "reason", "stage", "result", "outcome", "way", "rule", "le", "generation",
 }  # fmt: skip
@@ -20,7 +20,7 @@ class TimedRenderer(FakeRenderer):
         self, request: RenderRequest, listen: Callable[[Event], None], act: Act
     ) -> Finished | Stopped | Failed:
         await super()._render(request, listen, act)
-        return Finished(request.job_id, request.attempt, Timings(1, 2, 4, 8, 16), peak_bytes=1)
+        return Finished(request.job_id, request.attempt, Timings(1, 2, 4, 8, 16, 32), peak_bytes=1)
 
 
 def value(name: str, **labels: str) -> float:
@@ -42,7 +42,7 @@ async def test_each_stage_of_a_job_is_observed(tmp_path: Path) -> None:
         await harness.accept()
         await harness.chat.wait_for_results(1)
     after = [value("sugarbot_stage_seconds_sum", stage=stage) for stage in STAGES]
-    assert [round(b - a, 6) for a, b in zip(before, after, strict=True)] == [1, 2, 4, 8, 16]
+    assert [round(b - a, 6) for a, b in zip(before, after, strict=True)] == [1, 2, 4, 8, 16, 32]
 
 
 async def test_labels_name_neither_people_nor_loras(harness: DeskHarness) -> None:
