@@ -13,7 +13,7 @@
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
-      - CannotSave · NoDiskSpace
+      - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -80,12 +80,14 @@ from bot.errors.not_possible import (
     Closing,
     NoCreditsLeft,
     NoDiskSpace,
+    NoPictureThere,
     NoSuchJob,
     NoSuchPicture,
     NothingToCancel,
     NotLinked,
     OwnLinkCode,
     PicturesGone,
+    SeveralJobsThere,
     ShapeNotAllowed,
     SizeNotAllowed,
     TooManyCodes,
@@ -182,6 +184,7 @@ __all__ = [
     "NoDiskSpace",
     "NoGuidance",
     "NoNegativePrompt",
+    "NoPictureThere",
     "NoPrivateChat",
     "NoSuchJob",
     "NoSuchPicture",
@@ -207,6 +210,7 @@ __all__ = [
     "Problem",
     "PromptTooLong",
     "RestoreFailed",
+    "SeveralJobsThere",
     "ShapeNotAllowed",
     "ShelfNotWritable",
     "SizeNotAllowed",

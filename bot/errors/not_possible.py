@@ -35,6 +35,14 @@ class NoSuchPicture(NotPossible):
     """The job has no such picture. Facts: ``job_id``, ``number`` from 1, ``count`` of its pictures."""
 
 
+class NoPictureThere(NotPossible):
+    """The chosen message shows no picture of this bot."""
+
+
+class SeveralJobsThere(NotPossible):
+    """The chosen message is a list of several jobs."""
+
+
 class NothingToCancel(NotPossible):
     """The person has no waiting or running job."""
 

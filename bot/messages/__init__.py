@@ -18,6 +18,7 @@ from bot.messages.answers import format_history_entry, format_outcome, picture_o
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
 from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
+from bot.messages.iterating.forms import form_text, you_wrote
 from bot.messages.jobs import (
     answer_expires,
     answered_in_direct_message,
@@ -52,6 +53,7 @@ __all__ = [
     "direct_message_follows",
     "edit_by_reply_invitation",
     "edit_invitation",
+    "form_text",
     "format_bar",
     "format_caption",
     "format_error",
@@ -72,4 +74,5 @@ __all__ = [
     "shorten",
     "text",
     "working_on_it",
+    "you_wrote",
 ]

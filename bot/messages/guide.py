@@ -25,6 +25,7 @@ BUTTON_LABELS = {
     "reroll": N_("Reroll"),
     "repeat": N_("Same seed"),
     "pick": N_("Picture {number}"),
+    "pick-list": N_("Choose a picture"),
     "edit": N_("Edit"),
     "original": N_("Original file"),
     "copy": N_("Copy"),

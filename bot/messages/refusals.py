@@ -114,6 +114,12 @@ SENTENCES: dict[type[Exception], str] = {
         "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
         "/mine."
     ),
+    errors.NoPictureThere: N_(
+        "That message shows no picture of mine. Choose one of my messages with a picture; /mine shows yours."
+    ),
+    errors.SeveralJobsThere: N_(
+        "That message is a list of several jobs. Choose a message with the pictures of one job."
+    ),
     errors.NothingToCancel: N_("There is nothing to cancel: none of your jobs is waiting or being drawn."),
     errors.AlreadyEnded: N_("Job {job_id} has already ended. /mine shows its pictures."),
     errors.Closing: N_(

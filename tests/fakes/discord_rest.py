@@ -73,6 +73,7 @@ class DiscordRest:
 
     async def _set_commands(self, request: Request, application_id: str) -> Any:
         fixed = {"application_id": application_id, "version": "1", "default_member_permissions": None}
+        fixed |= {"description": ""}  # a context menu has none, and Discord returns it empty
         self.commands = [{**fixed, **command, "id": self._snowflake()} for command in request.body]
         return self.commands
 

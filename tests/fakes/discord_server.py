@@ -6,19 +6,34 @@ request that violates Discord's own schema (``problems``). ``faults`` injects fa
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Self
 
 from aiohttp import web
 
 from tests.fakes import discord_payloads as payloads
-from tests.fakes.discord_components import BUTTON, walk
+from tests.fakes.discord_components import BUTTON, SELECT, walk
 from tests.fakes.discord_gateway import FakeGateway, until
 from tests.fakes.discord_http import PREFIX, Fault, Refused, Request, as_json, faulty, read_request
-from tests.fakes.discord_rest import DEFERRED, PRESS_SEEN, DiscordRest, Interaction
+from tests.fakes.discord_rest import DEFERRED, PRESS_SEEN, SHOW_FORM, DiscordRest, Interaction
 from tests.fakes.discord_schema import Schema
 
 TOKEN = "a-bot-token"
+
+
+def filled(form: dict[str, Any], **typed: str) -> list[dict[str, Any]]:
+    """The fields of a form as a person sends them: typed or chosen anew, else as they were."""
+    fields = []
+    for label in form["components"]:
+        field = label["component"]
+        name = field["custom_id"]
+        sent = {"type": field["type"], "id": 9, "custom_id": name}
+        if field["type"] == 4:
+            fields.append(sent | {"value": typed.get(name, field.get("value") or "")})
+        else:
+            defaults = [one["value"] for one in field.get("options", ()) if one.get("default")]
+            fields.append(sent | {"values": [typed[name]] if name in typed else defaults})
+    return fields
 
 
 class FakeDiscord(DiscordRest):
@@ -77,15 +92,38 @@ class FakeDiscord(DiscordRest):
         data = {"component_type": 2, "custom_id": custom_id or self.buttons(message_id)[0]["custom_id"]}
         return await self._interact(payloads.COMPONENT, data, message=message, **where)
 
-    async def submit(self, custom_id: str, **where: Any) -> Interaction:
-        """Submit a form."""
-        data = {"custom_id": custom_id, "components": []}
+    async def choose(self, message_id: str, value: str, **where: Any) -> Interaction:
+        """Choose from a list of the message."""
+        listed = next(one for one in walk(self.messages[message_id]["components"]) if one["type"] == SELECT)
+        data = {"component_type": SELECT, "custom_id": listed["custom_id"], "values": [value]}
+        return await self._interact(payloads.COMPONENT, data, message=self.messages[message_id], **where)
+
+    async def form(self, asked: Interaction) -> dict[str, Any]:
+        """Wait for the form that answers an interaction."""
+        await until(lambda: asked.callbacks)
+        assert asked.callbacks[0]["type"] == SHOW_FORM
+        form: dict[str, Any] = asked.callbacks[0]["data"]
+        return form
+
+    async def submit(
+        self,
+        custom_id: str,
+        fields: Sequence[dict[str, Any]] = (),
+        files: dict[str, dict[str, Any]] | None = None,
+        **where: Any,
+    ) -> Interaction:
+        """Send a form with these fields and uploaded files."""
+        labels = [{"type": 18, "id": number, "component": one} for number, one in enumerate(fields, 1)]
+        data = {"custom_id": custom_id, "components": labels}
+        if files:
+            data["resolved"] = {"attachments": files}
         return await self._interact(payloads.FORM, data, **where)
 
-    async def context_menu(self, name: str, **where: Any) -> Interaction:
-        """Choose an entry of the context menu of a message."""
-        target = self._snowflake()
-        resolved = {"messages": {target: payloads.message(target, payloads.CHANNEL_ID)}}
+    async def context_menu(self, name: str, message_id: str = "", **where: Any) -> Interaction:
+        """Choose an entry of the context menu of a message of the bot, or of one of a person."""
+        target = message_id or self._snowflake()
+        ordinary = {**payloads.message(target, payloads.CHANNEL_ID), "author": payloads.user()}
+        resolved = {"messages": {target: self.messages.get(message_id, ordinary)}}
         data = {
             "id": "900000000000000098",
             "name": name,

@@ -32,12 +32,15 @@ Answered:
   says so; also if text is beside it
 * a slash command, in a server, a direct message or a person's own install: pictures in the channel; all else
   and every refusal for the person alone
-* a command of an older menu, a context menu: the command does not exist; for the person alone
-* a press of Cancel: its own message ends as cancelled; a refusal for the presser alone
-* a press of any other button of the bot: a new answer, as visible as the message; a refusal for the presser
+* an entry of the context menu of a message: a form about the bot's own picture, or a refusal for the person
   alone
-* a button of another version, or a list: it belongs to another version; for the presser alone
-* a submitted form: the same; the bot shows no forms
+* a command or an entry of an older menu: the command does not exist; for the person alone
+* a press of Cancel: its own message ends as cancelled; a refusal for the presser alone
+* a press of Edit: a form with the text of the job; a refusal for the presser alone
+* a press of any other button of the bot, a choice of its lists: a new answer, as visible as the message; a
+  refusal for the presser alone
+* a button or list of another version: it belongs to another version; for the presser alone
+* a sent form: like the command that it makes; a refusal gives the typed text back
 * an option that a person types (autocomplete): suggestions, or an empty list
 Ignored:
 * a channel message without a mention, with @everyone or a role: it is not meant for the bot, and Discord

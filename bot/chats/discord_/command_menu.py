@@ -23,6 +23,7 @@ from discord.enums import AppCommandOptionType
 
 from bot import messages
 from bot.chats.discord_.incoming.interactions import InteractionHandler
+from bot.chats.discord_.incoming.message_menus import MENU_WORDS, MessageMenu
 from bot.chats.discord_.library_internals import CommandTree, Interaction, menu_payload, set_parameters
 from bot.commands.prompts.face import SUGGESTED
 from bot.commands.table import COMMANDS, CommandEntry, Option, OptionKind, Right
@@ -33,6 +34,10 @@ Choice = app_commands.Choice[str | int | float]
 MAX_CHOICES = 25  # Discord accepts no more suggestions at once
 AUTOCOMPLETED = {"size", *SUGGESTED}
 CHINESE = (discord.Locale.chinese, discord.Locale.taiwan_chinese)
+EVERYWHERE: dict[str, Any] = {
+    "allowed_contexts": app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),
+    "allowed_installs": app_commands.AppInstallationType(guild=True, user=True),
+}
 _TYPES = {
     OptionKind.INTEGER: AppCommandOptionType.integer,
     OptionKind.NUMBER: AppCommandOptionType.number,
@@ -42,7 +47,7 @@ _TYPES = {
 
 
 def add_commands(tree: CommandTree, handler: InteractionHandler) -> None:
-    """Add every command of the table to the tree."""
+    """Add every command of the table to the tree, and the context menus of messages."""
     listed = [entry for entry in COMMANDS if "discord" in entry.menus]
     for top, found in groupby(listed, key=lambda entry: entry.name.split()[0]):
         entries = list(found)
@@ -56,6 +61,8 @@ def add_commands(tree: CommandTree, handler: InteractionHandler) -> None:
                 name = _name(entry.alone.name, entry.alone.word)
                 tree.add_command(_make_command(entry, handler, name, **_visibility([entry])))
         tree.add_command(group)
+    for menu in MessageMenu:
+        tree.add_command(_make_message_menu(menu, handler))
 
 
 async def sync_if_changed(tree: CommandTree, file: Path, *, always: bool = False) -> bool:
@@ -147,12 +154,7 @@ def _read_digest(file: Path) -> str:
 def _visibility(entries: Sequence[CommandEntry]) -> dict[str, Any]:
     """Where a top-level command shows: everywhere, or to managers of a server if it contains a host's."""
     if all(entry.right is Right.EVERYONE for entry in entries):
-        return {
-            "allowed_contexts": app_commands.AppCommandContext(
-                guild=True, dm_channel=True, private_channel=True
-            ),
-            "allowed_installs": app_commands.AppInstallationType(guild=True, user=True),
-        }
+        return EVERYWHERE
     return {
         "allowed_contexts": app_commands.AppCommandContext(guild=True, dm_channel=True),
         "allowed_installs": app_commands.AppInstallationType(guild=True),
@@ -185,6 +187,15 @@ def _make_command(
     )
     command.default_permissions = permissions
     return command
+
+
+def _make_message_menu(menu: MessageMenu, handler: InteractionHandler) -> app_commands.ContextMenu:
+    async def callback(interaction: Interaction, message: discord.Message) -> None:
+        await handler.run_menu(interaction, menu)
+
+    name = _name(menu.value, MENU_WORDS[menu])
+    kind = discord.AppCommandType.message
+    return app_commands.ContextMenu(name=name, callback=callback, type=kind, **EVERYWHERE)
 
 
 def _parameter(option: Option, handler: InteractionHandler) -> inspect.Parameter:

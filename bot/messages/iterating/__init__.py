@@ -1,4 +1,5 @@
 """The messages for what continues from a job.
 
 * ``answers``  what the desk answers
+* ``forms``    titles, labels and hints of forms
 """

@@ -3,6 +3,8 @@
 * ``event_kinds``    the table of every kind of event: how the bot answers it, or why it ignores it
 * ``inbox``          stores an event before it is acknowledged, so a crash loses none
 * ``parsing``        turns interactions and messages into commands with their context
+* ``forms``          forms (modals): what they ask, and the command of a sent one
+* ``message_menus``  the context menus of messages, and which job a message shows
 * ``interactions``   answers slash commands and buttons
 * ``text_messages``  answers plain messages
 """

@@ -7,12 +7,14 @@ The adapter sorts each event by this table, before discord.py parses it. The doc
 from enum import StrEnum
 from textwrap import wrap
 
+from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
 from bot.commands.buttons import press_of
-from bot.commands.values import Cancel
+from bot.commands.values import Cancel, Command, Edit
 from bot.errors import OldButton
 
 DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
+MESSAGE_COMMAND = 3  # the type of a command of a message's context menu
 LINE_CHARS = 110  # of a line in the docstring
 USER_FIELDS = ("id", "username", "discriminator", "avatar")  # which Discord documents as always present
 
@@ -25,11 +27,13 @@ class EventKind(StrEnum):
     LORA_FILE = "a .safetensors file, in a direct message or with a mention"
     NO_TEXT = "a picture, sticker, voice message, poll, forward or file, in the same places"
     SLASH = "a slash command, in a server, a direct message or a person's own install"
-    UNKNOWN_COMMAND = "a command of an older menu, a context menu"
+    MESSAGE_MENU = "an entry of the context menu of a message"
+    UNKNOWN_COMMAND = "a command or an entry of an older menu"
     CANCEL = "a press of Cancel"
-    BUTTON = "a press of any other button of the bot"
-    OLD_BUTTON = "a button of another version, or a list"
-    FORM = "a submitted form"
+    EDIT = "a press of Edit"
+    BUTTON = "a press of any other button of the bot, a choice of its lists"
+    OLD_BUTTON = "a button or list of another version"
+    FORM = "a sent form"
     TYPING = "an option that a person types (autocomplete)"
     NOT_MENTIONED = "a channel message without a mention, with @everyone or a role"
     MACHINE = "a message of a bot or a webhook, our own included"
@@ -46,11 +50,15 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     EventKind.LORA_FILE: EventRule("a host is offered to add it, others learn how hosts do"),
     EventKind.NO_TEXT: EventRule("the bot accepts only text, and says so; also if text is beside it"),
     EventKind.SLASH: EventRule("pictures in the channel; all else and every refusal for the person alone"),
+    EventKind.MESSAGE_MENU: EventRule(
+        "a form about the bot's own picture, or a refusal for the person alone"
+    ),
     EventKind.UNKNOWN_COMMAND: EventRule("the command does not exist; for the person alone"),
     EventKind.CANCEL: EventRule("its own message ends as cancelled; a refusal for the presser alone"),
+    EventKind.EDIT: EventRule("a form with the text of the job; a refusal for the presser alone"),
     EventKind.BUTTON: EventRule("a new answer, as visible as the message; a refusal for the presser alone"),
     EventKind.OLD_BUTTON: EventRule("it belongs to another version; for the presser alone"),
-    EventKind.FORM: EventRule("the same; the bot shows no forms"),
+    EventKind.FORM: EventRule("like the command that it makes; a refusal gives the typed text back"),
     EventKind.TYPING: EventRule("suggestions, or an empty list"),
     EventKind.NOT_MENTIONED: ignored("it is not meant for the bot, and Discord withholds its text"),
     EventKind.MACHINE: ignored("two bots would answer each other without end"),
@@ -60,6 +68,9 @@ EVENT_RULES: dict[EventKind, EventRule] = {
     EventKind.TOO_LATE: ignored("Discord has shown an error; the bot accepts and charges nothing"),
     EventKind.MALFORMED: ignored("nobody can be answered; logged"),
 }
+
+
+_PRESSES: dict[type[Command], EventKind] = {Cancel: EventKind.CANCEL, Edit: EventKind.EDIT}
 
 
 def kind_of_message(event: RawEvent, bot_id: int) -> EventKind:
@@ -90,9 +101,9 @@ def kind_of_interaction(event: RawEvent) -> EventKind:
     data = event.get("data") or {}
     match event.get("type"):
         case 2:
-            return EventKind.SLASH if data.get("type", 1) == 1 else EventKind.UNKNOWN_COMMAND
+            return _kind_of_command(data)
         case 3:
-            return _kind_of_press(str(data.get("custom_id", "")))
+            return _kind_of_press(pressed_id(data))
         case 4:
             return EventKind.TYPING
         case 5:
@@ -100,12 +111,24 @@ def kind_of_interaction(event: RawEvent) -> EventKind:
     return EventKind.MALFORMED
 
 
+def pressed_id(data: RawEvent) -> str:
+    """What a press means: the id of the button, or of the first choice of a list."""
+    return str(next(iter(data.get("values") or ()), data.get("custom_id", "")))
+
+
+def _kind_of_command(data: RawEvent) -> EventKind:
+    if data.get("type", 1) == 1:
+        return EventKind.SLASH
+    is_known = data.get("type") == MESSAGE_COMMAND and data.get("name") in set(MessageMenu)
+    return EventKind.MESSAGE_MENU if is_known else EventKind.UNKNOWN_COMMAND
+
+
 def _kind_of_press(custom_id: str) -> EventKind:
     try:
         command = press_of(custom_id)
     except OldButton:
         return EventKind.OLD_BUTTON
-    return EventKind.CANCEL if isinstance(command, Cancel) else EventKind.BUTTON
+    return _PRESSES.get(type(command), EventKind.BUTTON)
 
 
 def require_answerable(event: RawEvent) -> None:

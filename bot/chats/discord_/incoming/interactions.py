@@ -5,6 +5,7 @@
   leaves no "thinking…" on the screen. If the disk accepts nothing, the interaction is refused instead.
 * An interaction that cannot be acknowledged is not accepted and not charged: Discord has shown an error.
 * If a stop lasted longer than the token, the answer is an ordinary message.
+* A form is itself the acknowledgement. It is made within two seconds or refused, and nothing is stored.
 """
 
 import asyncio
@@ -16,8 +17,10 @@ import structlog
 
 from bot import messages
 from bot.chats.contract import Desk
-from bot.chats.discord_.incoming import parsing
+from bot.chats.discord_.incoming import forms, parsing
+from bot.chats.discord_.incoming.forms import Form, SentForm
 from bot.chats.discord_.incoming.inbox import EventInbox
+from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
@@ -26,12 +29,13 @@ from bot.chats.discord_.outgoing.layout import CALL_TIMEOUT_S, text_view
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import Cancel, Command, Help
+from bot.commands.values import Cancel, Command, Edit, Help
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAccepted, Receipt
+from bot.outcomes import CancelAccepted, EditableText, Receipt
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
+FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 DRAIN_TIMEOUT_S = 5.0
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = (
@@ -63,10 +67,14 @@ class InteractionHandler:
         self, interaction: Interaction, entry: CommandEntry, options: Mapping[str, object]
     ) -> None:
         """Answer a slash command; ``options`` has only the options that the person gave."""
-        await self._handle(interaction, lambda: parsing.parse_slash(entry, options))
+        await self._handle(interaction, lambda: parsing.parse_slash_or_form(entry, options, interaction))
+
+    async def run_menu(self, interaction: Interaction, menu: MessageMenu) -> None:
+        """Answer an entry of the context menu of a message."""
+        await self._handle(interaction, lambda: parsing.parse_menu(interaction, menu))
 
     async def run_press(self, interaction: Interaction) -> None:
-        """Answer a button, a list or a form; the bot knows only its present buttons."""
+        """Answer a button, a list or a sent form; the bot knows only its present ones."""
         await self._handle(interaction, lambda: parsing.parse_press(interaction))
 
     async def refuse_unknown(self, interaction: Interaction) -> None:
@@ -83,7 +91,7 @@ class InteractionHandler:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=DRAIN_TIMEOUT_S)
 
-    async def _handle(self, interaction: Interaction, parse: Callable[[], Command]) -> None:
+    async def _handle(self, interaction: Interaction, parse: Callable[[], Command | SentForm | Form]) -> None:
         """The supervision point: an error in one interaction does not affect the others."""
         task = asyncio.current_task()
         if task is not None:
@@ -101,21 +109,49 @@ class InteractionHandler:
             if task is not None:
                 self._tasks.discard(task)
 
-    async def _parse_and_answer(self, interaction: Interaction, parse: Callable[[], Command]) -> None:
-        event_id = str(interaction.id)
+    async def _parse_and_answer(
+        self, interaction: Interaction, parse: Callable[[], Command | SentForm | Form]
+    ) -> None:
         try:
-            command = parse()
+            asked = parse()
+            if isinstance(asked, Edit):
+                asked = await self._edit_form(interaction, asked)
         except PersonError as error:
-            self._inbox.take_payload(event_id)
+            self._inbox.take_payload(str(interaction.id))
             await _refuse(interaction, error)
             return
+        if isinstance(asked, Form):
+            self._inbox.take_payload(str(interaction.id))
+            await _show_form(interaction, asked)
+        elif isinstance(asked, SentForm):
+            await self._store_and_answer(interaction, asked.command, is_private=asked.is_private)
+        else:
+            is_private = parsing.is_private_answer(asked, interaction)
+            await self._store_and_answer(interaction, asked, is_private=is_private)
+
+    async def _edit_form(self, interaction: Interaction, command: Edit) -> Form:
+        """The form with the text of a job."""
+        address = parsing.address_of(interaction, is_private=True)
+        try:
+            async with asyncio.timeout(FORM_TIMEOUT_S):
+                outcome = await self._desk.handle(command, context_of(interaction, address))
+        except TimeoutError as error:
+            raise CannotSave(detail=f"no answer within {FORM_TIMEOUT_S:g} s") from error
+        if not isinstance(outcome, EditableText):
+            raise TypeError(f"the desk answered an edit with {type(outcome).__name__}")
+        return forms.edit_form(outcome, locale_of(interaction))
+
+    async def _store_and_answer(
+        self, interaction: Interaction, command: Command, *, is_private: bool
+    ) -> None:
+        event_id = str(interaction.id)
         try:
             await self._inbox.store(event_id)
         except CannotSave as error:
             if not isinstance(command, Help):  # help needs no disk
                 await _refuse(interaction, error)
                 return
-        address = parsing.address_of(interaction, is_private=parsing.is_private_answer(command, interaction))
+        address = parsing.address_of(interaction, is_private=is_private)
         if address.state_at(self._clock()) is AnswerState.CLOSED:  # the bot was stopped for too long
             await self._answer_late(interaction, command, address)
         elif isinstance(command, Cancel) and interaction.type is discord.InteractionType.component:
@@ -216,7 +252,19 @@ def _is_already_acknowledged(interaction: Interaction, error: Exception) -> bool
 
 
 def _explain(error: Exception, interaction: Interaction) -> str:
-    return messages.format_error(error, locale_of(interaction), times="discord")
+    """The sentence of an error; for a sent form with its text, of which Discord keeps nothing."""
+    locale = locale_of(interaction)
+    text = messages.format_error(error, locale, times="discord")
+    if interaction.type is discord.InteractionType.modal_submit:
+        typed = forms.typed_in(interaction.data or {})
+        return f"{text}\n{messages.you_wrote(typed, locale)}" if typed else text
+    return text
+
+
+async def _show_form(interaction: Interaction, form: Form) -> None:
+    """Show the form as the response; if that is too late, Discord has shown an error and nothing was done."""
+    async with asyncio.timeout(ACK_TIMEOUT_S):
+        await interaction.response.send_modal(form)
 
 
 async def _refuse(interaction: Interaction, error: Exception) -> None:

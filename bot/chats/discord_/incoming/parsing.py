@@ -10,7 +10,9 @@ import discord
 
 from bot import messages
 from bot.chats.contract import Desk
-from bot.chats.discord_.incoming.event_kinds import EventKind
+from bot.chats.discord_.incoming.event_kinds import EventKind, pressed_id
+from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form
+from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
 from bot.chats.event_table import RawEvent, is_lora_file
@@ -24,6 +26,7 @@ from bot.commands.text import normalize
 from bot.commands.values import (
     Command,
     Draw,
+    Edit,
     Link,
     LoraAdd,
     LoraAllow,
@@ -37,7 +40,7 @@ from bot.commands.values import (
     SentFile,
     Unlink,
 )
-from bot.errors import NotInPublic, OldButton, TextOnly, UnknownCommand
+from bot.errors import NotInPublic, TextOnly, UnknownCommand
 from bot.languages import is_chinese, title_of
 from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
@@ -68,17 +71,38 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
     return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
 
 
-def parse_press(interaction: Interaction) -> Command:
-    """The command of a pressed button.
+def parse_slash_or_form(
+    entry: CommandEntry, options: Mapping[str, Any], interaction: Interaction
+) -> Command | Form:
+    """The command of a menu entry; the form for a LoRA file where the options name none. Raises alike."""
+    command = parse_slash(entry, options)
+    return add_form(locale_of(interaction)) if command == LoraAdd() else command
+
+
+def parse_press(interaction: Interaction) -> Command | SentForm:
+    """The command of a pressed button, of a list or of a sent form.
 
     Raises:
-        OldButton: It is a form, or a button or list that this version does not know.
+        OldButton: This version does not know it.
+        NotUnderstood: A field of the form has the wrong form.
     """
-    data: Mapping[str, Any] = interaction.data or {}
-    custom_id = str(data.get("custom_id", ""))
+    data: dict[str, Any] = {**(interaction.data or {})}
     if interaction.type is discord.InteractionType.modal_submit:
-        raise OldButton(text=custom_id, nearest=())
-    return press_of(custom_id)
+        return parse_form(data)
+    return press_of(pressed_id(data))
+
+
+def parse_menu(interaction: Interaction, menu: MessageMenu) -> Command:
+    """The command of the context menu of a message.
+
+    Raises:
+        NotPossible: The message shows no picture of the bot, or those of several jobs.
+    """
+    message = chosen_message(interaction.data or {})
+    job = shown_job(message, interaction.client.user.id if interaction.client.user else 0)
+    match menu:
+        case MessageMenu.REMIX:
+            return Edit(job.job_id)
 
 
 def parse_unknown(interaction: Interaction) -> Command:
@@ -132,6 +156,7 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
         space_locale=space_locale_of(
             str(interaction.guild_locale or ""), interaction.guild.features if interaction.guild else ()
         ),
+        is_group=address.is_shared and not address.is_private,
     )
 
 
@@ -247,6 +272,7 @@ class DiscordMessage:
             user_name=self.user_name,
             space_id=str(self.guild_id or ""),
             space_locale=self.space_locale,
+            is_group=bool(self.guild_id),
         )
 
 

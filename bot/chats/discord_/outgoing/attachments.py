@@ -41,17 +41,24 @@ class ReadPictures:
 
 
 async def read_attachments(
-    job_id: str, pictures: Sequence[PictureFile], prompt: str, file_bytes: int
+    job_id: str,
+    pictures: Sequence[PictureFile],
+    prompt: str,
+    file_bytes: int,
+    *,
+    is_original: bool = False,
 ) -> ReadPictures:
     """Read the pictures from disk, each within ``file_bytes`` and all within one request.
 
-    Pictures that are no longer on disk are left out.
+    Pictures that are no longer on disk are left out. An original is never compressed.
     """
     alt_text = " ".join("".join(c if c.isprintable() else " " for c in prompt).split())[:ALT_CHARS]
-    return await asyncio.to_thread(_read, job_id, pictures, alt_text, file_bytes)
+    return await asyncio.to_thread(_read, job_id, pictures, alt_text, file_bytes, is_original)
 
 
-def _read(job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_bytes: int) -> ReadPictures:
+def _read(
+    job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_bytes: int, is_original: bool
+) -> ReadPictures:
     existing = [picture for picture in pictures if picture.path.is_file()]
     if len(existing) < len(pictures):
         log.warning("pictures gone from disk", job_id=job_id, missing=len(pictures) - len(existing))
@@ -59,7 +66,7 @@ def _read(job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_byte
     attachments = []
     for picture in existing:
         data, suffix = picture.path.read_bytes(), "png"
-        if len(data) > limit_bytes:
+        if len(data) > limit_bytes and not is_original:
             data, suffix = _compress(data, limit_bytes), "webp"
         if len(data) <= limit_bytes:
             name = f"sugar-{job_id}-{picture.index + 1}.{suffix}"

@@ -7,7 +7,7 @@ A result that comes after the twelfth minute of its response goes to an ordinary
 may already exist while only the news of it was lost.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -25,18 +25,12 @@ from bot.chats.discord_.outgoing.address import (
     AnswerState,
     SentMessage,
 )
-from bot.chats.discord_.outgoing.attachments import (
-    MAX_ATTACHMENTS,
-    REQUEST_BYTES,
-    PictureAttachment,
-    read_attachments,
-)
+from bot.chats.discord_.outgoing.composing import compose_outcome, compose_result
 from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, as_plain_text
-from bot.commands.values import Reroll
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import History, JobResult, Outcome, OwnerReport, Undeliverable
+from bot.outcomes import JobResult, Outcome, OwnerReport, Undeliverable, controls_of
 
 log = structlog.get_logger()
 TOO_LARGE = 413
@@ -69,46 +63,30 @@ class AnswerDelivery:
     async def show_outcome(
         self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
     ) -> None:
-        """Answer a command with its outcome; a history brings each job's first picture, the card its chart.
+        """Answer a command with its outcome; raises like ``answer``."""
+        message = await compose_outcome(outcome, locale, address.file_bytes)
+        await self._answer(message, address, locale, event_id)
 
-        Raises:
-            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nothing was shown.
-        """
-        entries = outcome.entries[:MAX_ATTACHMENTS] if isinstance(outcome, History) else ()
-        share_bytes = min(address.file_bytes, REQUEST_BYTES // max(1, len(entries)))
-        attachments: list[PictureAttachment] = []
-        for entry in entries:
-            typed = entry.recipe.typed
-            read = await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
-            attachments += read.attachments
-        png, shows = messages.picture_of(outcome, locale)
-        if png:
-            attachments.append(PictureAttachment("picture.png", shows, png))
-        text = messages.format_outcome(outcome, locale, times="discord")
-        await self.answer(text, address, locale, event_id, attachments)
-
-    async def answer(
-        self,
-        text: str,
-        address: AnswerAddress,
-        locale: str,
-        event_id: str,
-        attachments: Sequence[PictureAttachment] = (),
-    ) -> None:
+    async def answer(self, text: str, address: AnswerAddress, locale: str, event_id: str) -> None:
         """Answer by the first way that is open; the event id is the nonce that shows a repeated answer once.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; nothing was shown.
         """
-        message, new = OutgoingMessage(as_plain_text(text), tuple(attachments)), address.unsent()
+        await self._answer(OutgoingMessage(as_plain_text(text)), address, locale, event_id)
+
+    async def _answer(
+        self, message: OutgoingMessage, address: AnswerAddress, locale: str, event_id: str
+    ) -> None:
+        new = address.unsent()
         can_be_edited = address.state_at(self._clock()) in CAN_BE_EDITED
         if can_be_edited and await self._sender.try_edit(address, message, event_id):
             return
         if address.can_move_to_channel and await self._sender.send(new, message, event_id):
             return
         if address.is_message:
-            text = as_plain_text(f"{messages.answered_in_direct_message(locale)}\n{text}")
-            message = replace(message, text=text)
+            here = as_plain_text(messages.answered_in_direct_message(locale))
+            message = replace(message, text=f"{here}\n{message.text}")
         if not await self._sender.send_direct_message(new, message, event_id):
             log.warning("answer closed", event_id=event_id)
 
@@ -184,7 +162,7 @@ class AnswerDelivery:
         A message that is sent again after Discord forgot its nonce shows twice; an edit never does.
         """
         text = as_plain_text(messages.format_caption(result, result.locale))
-        message = OutgoingMessage(text, button=Reroll(result.job_id), locale=result.locale)
+        message = OutgoingMessage(text, controls=controls_of(result), locale=result.locale)
         sent = await self._sender.send(address, message, result.job_id)
         if sent is not None:
             await self._store_address(sent, result)
@@ -199,20 +177,12 @@ class AnswerDelivery:
         """
         for limit_bytes in (file_bytes, file_bytes // SMALLER):
             try:
-                return await show(await self._message_of(result, limit_bytes))
+                return await show(await compose_result(result, limit_bytes))
             except discord.HTTPException as error:
                 if error.status != TOO_LARGE:
                     raise
                 log.warning("pictures refused as too large", job_id=result.job_id, limit_bytes=limit_bytes)
-        return await show(await self._message_of(result, 0))
-
-    async def _message_of(self, result: JobResult, file_bytes: int) -> OutgoingMessage:
-        read = await read_attachments(result.job_id, result.pictures, result.recipe.typed, file_bytes)
-        text = messages.format_caption(result, result.locale)
-        if read.too_large:
-            kept = messages.pictures_too_large(result.job_id, read.too_large, result.locale)
-            text = f"{text}\n{kept}"
-        return OutgoingMessage(as_plain_text(text), read.attachments, Reroll(result.job_id), result.locale)
+        return await show(await compose_result(result, 0))
 
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""

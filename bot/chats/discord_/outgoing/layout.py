@@ -9,6 +9,7 @@ Only first responses and follow-ups with text alone are classic messages: nothin
 import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 import discord
@@ -17,11 +18,18 @@ from discord import ui
 from bot import messages
 from bot.chats.discord_.outgoing.attachments import PictureAttachment
 from bot.commands.buttons import ButtonCommand, data_of
-from bot.commands.values import Cancel, Reroll
+from bot.outcomes import Control, ControlStyle
 
 UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
 CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s if Discord has trouble
 ROW_BUTTONS = 5  # Discord accepts no more buttons in a row
+MAX_CHOICES = 25  # Discord accepts no more entries in a list
+LIST_PREFIX = "v2:list:"  # the choice, not the list, says what to do
+STYLES = {
+    ControlStyle.NORMAL: discord.ButtonStyle.secondary,
+    ControlStyle.PRIMARY: discord.ButtonStyle.primary,
+    ControlStyle.DANGER: discord.ButtonStyle.danger,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +38,20 @@ class OutgoingMessage:
 
     Attributes:
         text: Text that ``as_plain_text`` made.
-        details: The same, below the pictures.
-        button: The usual one of a job.
-        others: Further buttons with their labels, 24 at most.
+        controls: Its buttons; those that name a picture become one list for each row.
+        locale: Of the labels.
+        as_files: Show the pictures as files to download.
+        others: Further buttons with their labels.
+        details: Text like ``text``, below the pictures.
     """
 
     text: str
     attachments: tuple[PictureAttachment, ...] = ()
-    button: Cancel | Reroll | None = None
+    controls: tuple[Control, ...] = ()
     locale: str = "en"
     others: tuple[tuple[str, ButtonCommand], ...] = ()
     details: str = ""
+    as_files: bool = False
 
     def files(self) -> list[discord.File]:
         """New file objects for one attempt: discord.py closes the files that it has sent."""
@@ -58,7 +69,10 @@ class OutgoingMessage:
         view = ui.LayoutView(timeout=None)
         if text := f"{mention} {self.text}".strip():
             view.add_item(ui.TextDisplay(text))
-        if self.attachments:
+        if self.as_files:
+            for one in self.attachments:
+                view.add_item(ui.File(f"attachment://{one.name}", spoiler=one.is_spoiler))
+        elif self.attachments:
             view.add_item(self._gallery())
         if self.details:
             view.add_item(ui.TextDisplay(self.details))
@@ -87,24 +101,40 @@ class OutgoingMessage:
         return gallery
 
     def _rows(self) -> list[ui.ActionRow[Any]]:
-        buttons = list(self.others)
-        if self.button is not None:
-            key = "cancel" if isinstance(self.button, Cancel) else "reroll"
-            buttons.append((messages.button_label(key, self.locale), self.button))
-        return [
-            ui.ActionRow(*map(_button, buttons[start : start + ROW_BUTTONS]))
-            for start in range(0, len(buttons), ROW_BUTTONS)
+        rows = []
+        for (_, is_numbered), found in groupby(self.controls, lambda one: (one.row, one.number is not None)):
+            controls = list(found)
+            if is_numbered and len(controls) > 1:
+                rows.append(ui.ActionRow(self._list(controls[:MAX_CHOICES])))
+            else:
+                rows.append(ui.ActionRow(*map(self._button, controls)))
+        others: list[ui.Button[Any]] = [
+            ui.Button(label=label, custom_id=data_of(command)) for label, command in self.others
         ]
+        starts = range(0, len(others), ROW_BUTTONS)
+        return [*rows, *(ui.ActionRow(*others[start : start + ROW_BUTTONS]) for start in starts)]
+
+    def _button(self, control: Control) -> ui.Button[Any]:
+        label = messages.button_label(control.label, self.locale, number=control.number)
+        return ui.Button(label=label, custom_id=data_of(control.command), style=STYLES[control.style])
+
+    def _list(self, controls: Sequence[Control]) -> ui.Select[Any]:
+        """A list of the pictures of a batch; each choice gives its command, as a button would."""
+        choices = [
+            discord.SelectOption(
+                label=messages.button_label(one.label, self.locale, number=one.number),
+                value=data_of(one.command),
+            )
+            for one in controls
+        ]
+        placeholder = messages.button_label(f"{controls[0].label}-list", self.locale)
+        custom_id = f"{LIST_PREFIX}{data_of(controls[0].command)}"
+        return ui.Select(custom_id=custom_id, placeholder=placeholder, options=choices)
 
 
 def text_view(text: str) -> ui.LayoutView:
     """A message of text alone, as components."""
     return OutgoingMessage(text).view()
-
-
-def _button(labelled: tuple[str, ButtonCommand]) -> ui.Button[Any]:
-    label, command = labelled
-    return ui.Button(label=label, custom_id=data_of(command))
 
 
 def _texts(components: Sequence[Any]) -> Iterable[str]:

@@ -33,8 +33,7 @@ from bot.chats.discord_.outgoing.sender import (
     as_plain_text,
     error_summary,
 )
-from bot.commands.values import Cancel
-from bot.outcomes import Address, CancelAccepted, Platform, Receipt, Status
+from bot.outcomes import Address, CancelAccepted, Control, Platform, Receipt, Status, controls_of
 
 log = structlog.get_logger()
 EDIT_TIMEOUT_S = 10.0  # a result waits no longer than this for a status edit in progress
@@ -66,6 +65,7 @@ class _Placeholder:
     text: str
     locale: str
     stage: _Stage
+    controls: tuple[Control, ...]
     shown: frozenset[_Stage] = frozenset()
 
     @property
@@ -104,7 +104,8 @@ class Placeholders:
         elif not (address.is_message or address.can_move_to_channel) and max_wait_s * 1_000 > MOVE_AFTER_MS:
             text = f"{text}\n{messages.answer_expires(locale)}"
         stored = Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json())
-        self._schedule_edit(receipt.job_id, _Placeholder(stored, address, text, locale, _Stage.RECEIPT))
+        placeholder = _Placeholder(stored, address, text, locale, _Stage.RECEIPT, controls_of(receipt))
+        self._schedule_edit(receipt.job_id, placeholder)
         await self._throttle.wait_for_first_edit(receipt.job_id)
 
     def show_stopping(self, asked: CancelAccepted) -> None:
@@ -119,7 +120,9 @@ class Placeholders:
         address = AnswerAddress.from_json(status.address.ref)
         text = messages.format_status(status, status.locale, now_s=self._clock() / 1_000)
         text = f"{text}\n{messages.format_bar(status)}".rstrip()
-        placeholder = _Placeholder(status.address, address, text, status.locale, _stage_of(status))
+        placeholder = _Placeholder(
+            status.address, address, text, status.locale, _stage_of(status), controls_of(status)
+        )
         self._schedule_edit(status.job_id, placeholder)
 
     async def move_expiring(self) -> None:
@@ -167,7 +170,7 @@ class Placeholders:
     async def _edit(self, job_id: str, placeholder: _Placeholder) -> bool:
         address, state = placeholder.address, placeholder.address.state_at(self._clock())
         message = OutgoingMessage(
-            as_plain_text(placeholder.text), button=Cancel(job_id), locale=placeholder.locale
+            as_plain_text(placeholder.text), controls=placeholder.controls, locale=placeholder.locale
         )
         if state in MUST_BE_SENT:
             return await self._move(job_id, placeholder, message, state)

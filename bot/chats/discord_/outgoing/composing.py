@@ -1,0 +1,54 @@
+"""Composes messages: what the outcome of a command shows, and what the result of a job shows."""
+
+from bot import messages
+from bot.chats.discord_.outgoing.attachments import (
+    MAX_ATTACHMENTS,
+    REQUEST_BYTES,
+    PictureAttachment,
+    read_attachments,
+)
+from bot.chats.discord_.outgoing.layout import OutgoingMessage
+from bot.chats.discord_.outgoing.sender import as_plain_text
+from bot.outcomes import History, JobResult, Originals, Outcome, PickedPicture, controls_of
+
+
+async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> OutgoingMessage:
+    """The answer to a command: its text and, if it has any, pictures, files and buttons.
+
+    A history brings each job's first picture, and the card its chart.
+    """
+    text = messages.format_outcome(outcome, locale, times="discord")
+    match outcome:
+        case History(entries=entries):
+            shown = entries[:MAX_ATTACHMENTS]
+            share_bytes = min(file_bytes, REQUEST_BYTES // max(1, len(shown)))
+            attachments: list[PictureAttachment] = []
+            for entry in shown:
+                typed = entry.recipe.typed
+                read = await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
+                attachments += read.attachments
+            return OutgoingMessage(as_plain_text(text), tuple(attachments))
+        case Originals(job_id=job_id, pictures=pictures):
+            read = await read_attachments(job_id, pictures, "", file_bytes, is_original=True)
+            text = _with_too_large(text, job_id, read.too_large, locale)
+            return OutgoingMessage(as_plain_text(text), read.attachments, as_files=True)
+        case PickedPicture(job_id=job_id, picture=picture, recipe=recipe):
+            read = await read_attachments(job_id, [picture], recipe.typed, file_bytes)
+            text = _with_too_large(text, job_id, read.too_large, locale)
+            return OutgoingMessage(as_plain_text(text), read.attachments, controls_of(outcome), locale)
+    png, shows = messages.picture_of(outcome, locale)
+    charts = (PictureAttachment("picture.png", shows, png),) if png else ()
+    return OutgoingMessage(as_plain_text(text), charts)
+
+
+async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:
+    """The result of a job: caption, pictures as large as ``file_bytes`` allows, and buttons."""
+    locale, typed = result.locale, result.recipe.typed
+    read = await read_attachments(result.job_id, result.pictures, typed, file_bytes)
+    text = _with_too_large(messages.format_caption(result, locale), result.job_id, read.too_large, locale)
+    return OutgoingMessage(as_plain_text(text), read.attachments, controls_of(result), locale)
+
+
+def _with_too_large(text: str, job_id: str, count: int, locale: str) -> str:
+    """The text and, if pictures do not fit, how to get them."""
+    return f"{text}\n{messages.pictures_too_large(job_id, count, locale)}" if count else text
