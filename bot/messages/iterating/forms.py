@@ -9,7 +9,7 @@ FORM_TEXTS = {
     "lora": N_("LoRA"),
     "lora_about": N_("Like sugar:0.8, several with commas, or none; leave it empty for the default here"),
     "size": N_("Size"),
-    "size_about": N_("A shape like 2:3, or pixels like 512x768"),
+    "size_about": N_("A shape like 2:3 or portrait, or pixels like 512x768"),
     "seed": N_("Seed"),
     "seed_about": N_("Leave it empty for a new one"),
     "count": N_("Pictures"),

@@ -139,6 +139,7 @@ async def test_the_menu_is_declared_again_only_when_it_changed(
 async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:
     menu = {command["name"]: command for command in discord.commands}
     assert set(menu) == {
+        "Remix",
         "sugar",
         "lora",
         "loras",

@@ -48,7 +48,7 @@ async def test_pictures_stand_in_a_gallery_below_their_text_and_above_the_button
     assert asked.callbacks == [{"type": 5}]
     await chat.deliver(result_of(address, pictures))
     message = discord.answer_to(asked)
-    assert [one["type"] for one in message["components"]] == [TEXT, GALLERY, ROW]
+    assert [one["type"] for one in message["components"]] == [TEXT, GALLERY, ROW, ROW]
     assert message["components"][1]["items"] == [
         {"media": {"url": f"attachment://{name}"}, "description": "a face", "spoiler": False}
         for name in NAMES
@@ -71,7 +71,7 @@ async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
     assert {one["description"] for one in message["attachments"]} == {"a face"}
     assert "seed 7, 8" in message["text"]
     assert "AI-generated" in message["text"]
-    (button,) = discord.buttons(asked.message_id)
+    button = discord.buttons(asked.message_id)[0]
     assert (button["label"], button["custom_id"]) == ("Reroll", f"v2:reroll:{JOB_ID}")
 
 

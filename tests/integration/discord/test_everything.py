@@ -23,7 +23,7 @@ from bot.policy.rules import Rules
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
-from tests.fakes.discord_rest import Interaction
+from tests.fakes.discord_rest import SHOW_FORM, Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
 from tests.integration.discord.test_end_to_end import running_bot
@@ -108,7 +108,8 @@ class Crowd:
         self._note(await self.discord.slash(name, options, **where))
 
     async def context_menu(self, **where: Any) -> None:
-        self._note(await self.discord.context_menu("Remix", **where))
+        for name in ("Remix", "Paint"):
+            self._note(await self.discord.context_menu(name, **where))
 
     async def press(self, message_id: str, custom_id: str, **where: Any) -> None:
         self._note(await self.discord.press(message_id, custom_id, **where))
@@ -156,7 +157,8 @@ class Crowd:
         is_shown = shown is not None and bool(shown["text"]) and not shown["flags"] & LOADING
         is_press = bool(asked.callbacks) and asked.callbacks[0]["type"] == 6
         is_own = is_shown and not (is_press and asked.followups)  # a refused press changes no message
-        return int(is_own) + len(asked.followups)
+        is_form = bool(asked.callbacks) and asked.callbacks[0]["type"] == SHOW_FORM
+        return int(is_own) + len(asked.followups) + int(is_form)
 
 
 def at(text: str, place: dict[str, Any]) -> str:
@@ -189,6 +191,7 @@ async def pressed(crowd: Crowd, drawn: Interaction, person: str, locale: str) ->
     for custom_id in (
         f"v1:c:{job_id}",
         f"v1:r:{job_id}",
+        f"v2:edit:{job_id}",
         "v1:r:nothing",
         "v9:x:what",
         "",
