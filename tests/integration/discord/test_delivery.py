@@ -48,7 +48,8 @@ async def test_pictures_stand_in_a_gallery_below_their_text_and_above_the_button
     assert asked.callbacks == [{"type": 5}]
     await chat.deliver(result_of(address, pictures))
     message = discord.answer_to(asked)
-    assert [one["type"] for one in message["components"]] == [TEXT, GALLERY, ROW, ROW]
+    assert [one["type"] for one in message["components"]] == [TEXT, GALLERY, TEXT, ROW, ROW]
+    assert message["text"].startswith("> a face\n")  # the prompt, as a quote
     assert message["components"][1]["items"] == [
         {"media": {"url": f"attachment://{name}"}, "description": "a face", "spoiler": False}
         for name in NAMES
@@ -56,6 +57,18 @@ async def test_pictures_stand_in_a_gallery_below_their_text_and_above_the_button
     edits = [one for one in discord.requests if one.method == "PATCH"]
     assert len(edits) == 2
     assert all(one.body["flags"] == V2 and one.body["content"] is None for one in edits)
+
+
+async def test_each_picture_has_the_alt_text_it_was_drawn_with_and_a_spoiler_on_request(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    recipe = replace(RECIPE, typed="{red|blue} lips", prompts=("red lips", "blue lips"))
+    await chat.deliver(result_of(address, pictures, recipe=recipe, spoiler=True))
+    items = discord.answer_to(asked)["components"][1]["items"]
+    assert [one["description"] for one in items] == [recipe.typed_of(0), recipe.typed_of(1)]
+    assert recipe.typed_of(0) in ("red lips", "blue lips")
+    assert all(one["spoiler"] for one in items)
 
 
 async def test_two_pictures_arrive_in_one_edit_with_alt_text_caption_and_reroll(
@@ -135,7 +148,7 @@ async def test_a_closed_answer_becomes_a_channel_message_that_mentions_only_its_
     await chat.deliver(result_of(address, pictures))
     assert figure("sugarbot_delivery_fallbacks_total", platform="discord", way="channel") == before + 1
     (message,) = discord.in_channel(CHANNEL_ID)
-    assert message["text"].startswith(f"<@{MEMBER_ID}> ")
+    assert message["text"].startswith(f"<@{MEMBER_ID}>\n> a face\n")
     assert names_in(message) == NAMES
     sent = next(one for one in discord.requests if one.path == f"/channels/{CHANNEL_ID}/messages")
     assert (sent.body["nonce"], sent.body["enforce_nonce"]) == (JOB_ID, True)

@@ -5,7 +5,7 @@ A picture that is too large even as WebP is left out; the message then says how 
 
 import asyncio
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -43,38 +43,57 @@ class ReadPictures:
 async def read_attachments(
     job_id: str,
     pictures: Sequence[PictureFile],
-    prompt: str,
     file_bytes: int,
+    prompt_of: Callable[[int], str],
     *,
+    is_spoiler: bool = False,
     is_original: bool = False,
 ) -> ReadPictures:
     """Read the pictures from disk, each within ``file_bytes`` and all within one request.
 
     Pictures that are no longer on disk are left out. An original is never compressed.
+
+    Args:
+        job_id: For file names and logs.
+        pictures: The pictures of one job.
+        file_bytes: The limit for one file.
+        prompt_of: What a picture was drawn with, by its index; it becomes the alt text.
+        is_spoiler: People see the pictures after a press.
+        is_original: The files are to be the PNGs themselves.
     """
-    alt_text = " ".join("".join(c if c.isprintable() else " " for c in prompt).split())[:ALT_CHARS]
-    return await asyncio.to_thread(_read, job_id, pictures, alt_text, file_bytes, is_original)
+    existing, files = await asyncio.to_thread(_read, pictures, file_bytes, is_original=is_original)
+    if existing < len(pictures):
+        log.warning("pictures gone from disk", job_id=job_id, missing=len(pictures) - existing)
+    if len(files) < existing:
+        log.warning("pictures too large", job_id=job_id, count=existing - len(files), file_bytes=file_bytes)
+    attachments = [
+        PictureAttachment(
+            f"sugar-{job_id}-{index + 1}.{suffix}", _alt_text(prompt_of(index)), data, is_spoiler
+        )
+        for index, suffix, data in files
+    ]
+    return ReadPictures(tuple(attachments), existing - len(files))
 
 
 def _read(
-    job_id: str, pictures: Sequence[PictureFile], alt_text: str, file_bytes: int, is_original: bool
-) -> ReadPictures:
+    pictures: Sequence[PictureFile], file_bytes: int, *, is_original: bool
+) -> tuple[int, list[tuple[int, str, bytes]]]:
+    """How many of the pictures exist, and index, suffix and content of those that fit."""
     existing = [picture for picture in pictures if picture.path.is_file()]
-    if len(existing) < len(pictures):
-        log.warning("pictures gone from disk", job_id=job_id, missing=len(pictures) - len(existing))
     limit_bytes = min(file_bytes, REQUEST_BYTES // max(1, len(existing)))
-    attachments = []
+    files = []
     for picture in existing:
         data, suffix = picture.path.read_bytes(), "png"
         if len(data) > limit_bytes and not is_original:
             data, suffix = _compress(data, limit_bytes), "webp"
         if len(data) <= limit_bytes:
-            name = f"sugar-{job_id}-{picture.index + 1}.{suffix}"
-            attachments.append(PictureAttachment(name, alt_text, data))
-    too_large = len(existing) - len(attachments)
-    if too_large:
-        log.warning("pictures too large", job_id=job_id, count=too_large, limit_bytes=limit_bytes)
-    return ReadPictures(tuple(attachments), too_large)
+            files.append((picture.index, suffix, data))
+    return len(existing), files
+
+
+def _alt_text(prompt: str) -> str:
+    """The prompt on one line of printable text."""
+    return " ".join("".join(c if c.isprintable() else " " for c in prompt).split())[:ALT_CHARS]
 
 
 def _compress(png: bytes, limit_bytes: int) -> bytes:

@@ -11,6 +11,8 @@ from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.sender import as_plain_text
 from bot.outcomes import History, JobResult, Originals, Outcome, PickedPicture, controls_of
 
+QUOTE_CHARS = 900  # of a prompt above its pictures; the form and the recipe have the whole
+
 
 async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> OutgoingMessage:
     """The answer to a command: its text and, if it has any, pictures, files and buttons.
@@ -24,18 +26,33 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
             share_bytes = min(file_bytes, REQUEST_BYTES // max(1, len(shown)))
             attachments: list[PictureAttachment] = []
             for entry in shown:
-                typed = entry.recipe.typed
-                read = await read_attachments(entry.job_id, entry.pictures[:1], typed, share_bytes)
+                read = await read_attachments(
+                    entry.job_id,
+                    entry.pictures[:1],
+                    share_bytes,
+                    entry.recipe.typed_of,
+                    is_spoiler=entry.spoiler,
+                )
                 attachments += read.attachments
             return OutgoingMessage(as_plain_text(text), tuple(attachments))
-        case Originals(job_id=job_id, pictures=pictures):
-            read = await read_attachments(job_id, pictures, "", file_bytes, is_original=True)
+        case Originals(job_id=job_id, pictures=pictures, spoiler=spoiler):
+            read = await read_attachments(
+                job_id, pictures, file_bytes, lambda _: "", is_spoiler=spoiler, is_original=True
+            )
             text = _with_too_large(text, job_id, read.too_large, locale)
             return OutgoingMessage(as_plain_text(text), read.attachments, as_files=True)
-        case PickedPicture(job_id=job_id, picture=picture, recipe=recipe):
-            read = await read_attachments(job_id, [picture], recipe.typed, file_bytes)
+        case PickedPicture(job_id=job_id, picture=picture, recipe=recipe, spoiler=spoiler):
+            typed = recipe.typed_of(0)  # the recipe is of this picture alone
+            read = await read_attachments(job_id, [picture], file_bytes, lambda _: typed, is_spoiler=spoiler)
             text = _with_too_large(text, job_id, read.too_large, locale)
-            return OutgoingMessage(as_plain_text(text), read.attachments, controls_of(outcome), locale)
+            return OutgoingMessage(
+                "",
+                read.attachments,
+                controls_of(outcome),
+                locale,
+                prompt=_quoted(typed),
+                details=as_plain_text(text),
+            )
     png, shows = messages.picture_of(outcome, locale)
     charts = (PictureAttachment("picture.png", shows, png),) if png else ()
     return OutgoingMessage(as_plain_text(text), charts)
@@ -43,10 +60,27 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
 
 async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:
     """The result of a job: caption, pictures as large as ``file_bytes`` allows, and buttons."""
-    locale, typed = result.locale, result.recipe.typed
-    read = await read_attachments(result.job_id, result.pictures, typed, file_bytes)
+    locale = result.locale
+    read = await read_attachments(
+        result.job_id,
+        result.pictures,
+        file_bytes,
+        result.recipe.typed_of,
+        is_spoiler=result.spoiler,
+    )
     text = _with_too_large(messages.format_caption(result, locale), result.job_id, read.too_large, locale)
-    return OutgoingMessage(as_plain_text(text), read.attachments, controls_of(result), locale)
+    return OutgoingMessage(
+        "",
+        read.attachments,
+        controls_of(result),
+        locale,
+        prompt=_quoted(result.recipe.typed),
+        details=as_plain_text(text),
+    )
+
+
+def _quoted(prompt: str) -> str:
+    return as_plain_text(messages.shorten(prompt, QUOTE_CHARS))
 
 
 def _with_too_large(text: str, job_id: str, count: int, locale: str) -> str:

@@ -34,10 +34,11 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """What a message shows, from top to bottom: text, pictures, details, buttons.
+    """What a message shows, from top to bottom: text, prompt, pictures, details, buttons.
 
     Attributes:
         text: Text that ``as_plain_text`` made.
+        prompt: The same, on one line; it is shown as a quote.
         controls: Its buttons; those that name a picture become one list for each row.
         locale: Of the labels.
         as_files: Show the pictures as files to download.
@@ -50,6 +51,7 @@ class OutgoingMessage:
     controls: tuple[Control, ...] = ()
     locale: str = "en"
     others: tuple[tuple[str, ButtonCommand], ...] = ()
+    prompt: str = ""
     details: str = ""
     as_files: bool = False
 
@@ -67,8 +69,9 @@ class OutgoingMessage:
         custom id of the button, also after a restart.
         """
         view = ui.LayoutView(timeout=None)
-        if text := f"{mention} {self.text}".strip():
-            view.add_item(ui.TextDisplay(text))
+        quote = f"> {self.prompt}" if self.prompt else ""
+        if head := "\n".join(filter(None, (f"{mention} {self.text}".strip(), quote))):
+            view.add_item(ui.TextDisplay(head))
         if self.as_files:
             for one in self.attachments:
                 view.add_item(ui.File(f"attachment://{one.name}", spoiler=one.is_spoiler))
