@@ -28,6 +28,7 @@ from bot.cli.usage import (
 )
 
 if TYPE_CHECKING:
+    from bot.errors import BadSettings
     from bot.settings import Settings
 
 app = typer.Typer(
@@ -106,11 +107,29 @@ def setup(config: Config = None) -> None:
 
 
 @app.command(cls=UsageCommand)
-def doctor(config: Config = None) -> None:
+def doctor(
+    config: Config = None,
+    json: AsJson = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Repair what can be repaired, then check again.")
+    ] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Draw a picture, too.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no platform.")] = False,
+    issue: Annotated[
+        bool, typer.Option("--issue", help="Print a report without secrets, for a public issue.")
+    ] = False,
+) -> None:
     """Check the set-up: what works, what is wrong, and what to do; exits 1 if anything is wrong."""
     from bot.cli import doctor as doctor_command
 
-    _run_command(doctor_command.report, config)
+    options = doctor_command.DoctorOptions(json, issue, fix, deep, offline)
+    if fix:
+        doctor_command.repair_settings(config)
+    _run_command(
+        lambda settings: doctor_command.report(settings, options),
+        config,
+        report_bad_settings=lambda error, locale: doctor_command.report_bad_settings(error, locale, options),
+    )
 
 
 @app.command(cls=UsageCommand)
@@ -304,6 +323,7 @@ def _run_command(
     *,
     verbose: bool = False,
     stop_code: int | None = None,
+    report_bad_settings: "Callable[[BadSettings, str], None] | None" = None,
 ) -> None:
     """Read the settings, open the log, run a command; print a line for each error that a host can act on.
 
@@ -312,8 +332,10 @@ def _run_command(
         config: The settings file that the command line names.
         verbose: Log info events, too.
         stop_code: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
+        report_bad_settings: Prints them as the command's own result; None for lines on standard error.
     """
     from bot.cli import failures, logs, runner
+    from bot.errors import BadSettings
     from bot.settings import load_settings
 
     locale = language_of_arguments(sys.argv[1:])
@@ -327,6 +349,9 @@ def _run_command(
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - unknown errors are raised again
+        if isinstance(error, BadSettings) and report_bad_settings is not None:
+            report_bad_settings(error, locale)
+            raise typer.Exit(code) from None
         unknown = failures.print_known_errors(error, lambda line: typer.echo(line, err=True), locale)
         if unknown is not None:
             raise unknown from None

@@ -1,5 +1,12 @@
 """Checks of a set-up, which ``run`` makes before the start and ``doctor`` prints.
 
-* ``checks``   findings about the settings, the card, the shelf and the data folder
-* ``folders``  whether a folder is writable
+* ``finding``       the result of one check
+* ``checks``        the settings, the card, the shelf and the data folder
+* ``storage``       backups, and the kernels of the card
+* ``platforms``     what Discord and Telegram say about the bot, over ``platform_api``
+* ``canary``        draws one picture
+* ``repairs``       what ``doctor --fix`` repairs
+* ``folders``       whether a folder is writable
+
+Tests: ``pytest tests/unit/bot/checks tests/integration/app/test_doctor.py``.
 """

@@ -6,13 +6,12 @@ contact no platform. They block, except ``require``.
 
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 
+from bot.checks.finding import Finding, Level
 from bot.checks.folders import require_writable
 from bot.commands.reading import NO_LORA
 from bot.commands.text import normalize
@@ -33,30 +32,6 @@ DELIBERATE = frozenset({"chat_off", "page_off", "no_hosts"})  # probably the hos
 NO_CARD = ("no card", "Not Found", "Not Loaded")  # parts of a reading's reason if NVML finds no card
 
 log = structlog.get_logger("bot.checks")
-
-
-class Level(StrEnum):
-    """Fine, worth knowing, or a fault to repair."""
-
-    FINE = "✓"
-    NOTE = "–"
-    WRONG = "✗"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One result of a check.
-
-    Attributes:
-        part: The part of the set-up; key of its title in ``bot.messages.checks``.
-        code: Key of its sentence there.
-        facts: Values for the sentence. ``error`` is an exception with a sentence of its own.
-    """
-
-    level: Level
-    part: str
-    code: str
-    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 def check_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
@@ -80,7 +55,7 @@ def check_device(settings: Settings, headroom: Headroom) -> Iterator[Finding]:
         "device": device,
         "detail": headroom.reason,
     }
-    if headroom.is_card:
+    if headroom.is_card and headroom.total_bytes:
         yield Finding(Level.FINE, "card", "card", facts)
     elif device.startswith("cuda"):
         is_absent = any(sign in headroom.reason for sign in NO_CARD)
@@ -167,6 +142,8 @@ def _check_lora_folder(folder: Path | None) -> Iterator[Finding]:
         return
     try:
         next(folder.iterdir(), None)
+    except FileNotFoundError:
+        yield Finding(Level.WRONG, "shelf", "lora_dir_missing", {"path": str(folder)})
     except OSError as error:
         facts = {"path": str(folder), "detail": error.strerror}
         yield Finding(Level.WRONG, "shelf", "lora_dir_unusable", facts)

@@ -4,10 +4,10 @@ import asyncio
 import time
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.cli.screen import Screen
 from bot.desk import maintenance
 from bot.messages import N_, text
 from bot.settings import Settings
@@ -35,7 +35,7 @@ async def check(settings: Settings) -> int:
         (N_("credits, and the ledger's sum"), f"{survey.credits}, {survey.ledger}"),
     ):
         table.add_row(text(label, locale), value)
-    out = Console(highlight=False, markup=False)
+    out = Screen()
     out.print(table)
     for problem in describe_problems(survey, locale):
         out.print(f"✗ {problem}")
@@ -51,7 +51,7 @@ async def back_up(settings: Settings, folder: Path | None) -> int:
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
     copy = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
-    Console(highlight=False, markup=False, soft_wrap=True).print(str(copy))
+    Screen().print_line(str(copy))
     return 0
 
 
@@ -70,7 +70,7 @@ async def restore(settings: Settings, file: Path) -> int:
         if replaced
         else text(N_("Restored to {path}"), locale, path=str(path))
     )
-    Console(highlight=False, markup=False, soft_wrap=True).print(sentence)
+    Screen().print_line(sentence)
     return 0
 
 

@@ -1,30 +1,40 @@
 """``sugarbot doctor`` prints the state of the set-up, its faults and what to do about them.
 
-It downloads nothing and contacts no platform; the report names what it did not check.
+It reads from the platforms what they say about the bot, and downloads nothing. ``--fix`` repairs what
+``bot.checks.repairs`` lists; ``--deep`` draws a picture; ``--issue`` prints a report without secrets.
 """
 
 import asyncio
+import importlib.metadata
+import json
 import os
+import platform
 import shutil
 import socket
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 from rich.table import Table
 
-from bot.app import DATABASE, MIGRATIONS
+from bot.app import BACKUPS, DATABASE, MIGRATIONS
 from bot.checks import checks
-from bot.checks.checks import Finding, Level
+from bot.checks.canary import draw_canary
+from bot.checks.finding import Finding, Level
+from bot.checks.platforms import check_discord, check_telegram
+from bot.checks.repairs import REPAIRS
+from bot.checks.storage import check_backups, check_kernels
 from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
 from bot.cli.setup import benefits_from_conversion
-from bot.errors import DatabaseInUse, OperatorError, PortTaken
+from bot.errors import BadSettings, DatabaseInUse, OperatorError, PortTaken, Problem
 from bot.messages import N_, text
 from bot.messages.checks import format_finding, part_title
 from bot.messages.plans import format_no_plan, format_plan
-from bot.settings import Settings
+from bot.settings import Settings, load_settings
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
@@ -33,34 +43,183 @@ from engine.planner.machine import WorkerPlanner
 from engine.planner.placement.values import Placed
 from engine.shelf import read_shelf
 
+LEVEL_NAMES = {Level.FINE: "fine", Level.NOTE: "note", Level.WRONG: "wrong"}
+NO_LORA_FOLDER = {"data_unusable", "lora_dir_missing", "lora_dir_unusable"}  # each says it already
+PACKAGES = ("torch", "diffusers", "peft", "discord.py", "python-telegram-bot")
 
-async def report(settings: Settings) -> int:
+
+@dataclass(frozen=True, slots=True)
+class DoctorOptions:
+    """What ``doctor`` does besides printing its findings.
+
+    Attributes:
+        as_json: Print one JSON object.
+        for_issue: Print a report in English, without names, ids and folders, for a public issue.
+        must_fix: Repair what can be repaired, then check again.
+        is_deep: Draw a picture, too; this takes the card for some seconds.
+        is_offline: Ask no platform.
+    """
+
+    as_json: bool = False
+    for_issue: bool = False
+    must_fix: bool = False
+    is_deep: bool = False
+    is_offline: bool = False
+
+
+async def report(settings: Settings, options: DoctorOptions) -> int:
     """Print all findings; return 1 if one of them is a fault, otherwise 0."""
-    locale = settings.language
-    findings = [
-        *await asyncio.to_thread(checks.check_settings, settings, os.environ),
-        *await asyncio.to_thread(lambda: list(checks.check_modes(settings.data_dir))),
-        *await _check_database(settings),
-        *await asyncio.to_thread(lambda: list(_check_engine(settings))),
-        *_check_page(settings),
-    ]
+    findings = [finding async for finding in _check(settings, options)]
+    repaired: list[Finding] = []
+    if options.must_fix:
+        repaired = await asyncio.to_thread(_repair, findings)
+        if repaired:
+            findings = [finding async for finding in _check(settings, options)]
+    _print(findings, repaired, settings.language, options, settings)
+    return int(any(finding.level is Level.WRONG for finding in findings))
+
+
+def report_bad_settings(error: BadSettings, locale: str, options: DoctorOptions) -> None:
+    """Print the faults of settings that cannot be read; nothing else can be checked."""
+    _print(_findings_of(error), [], locale, options)
+
+
+def repair_settings(config: Path | None) -> None:
+    """Repair what can be repaired of settings that cannot be read. Blocking."""
+    try:
+        load_settings(config)
+    except BadSettings as error:
+        _repair(_findings_of(error))
+
+
+def _findings_of(error: BadSettings) -> list[Finding]:
+    problems = cast("tuple[Problem, ...]", error.facts["problems"])
+    return [Finding(Level.WRONG, "settings", problem.code, problem.facts) for problem in problems]
+
+
+async def _check(settings: Settings, options: DoctorOptions) -> AsyncIterator[Finding]:
+    codes = set()
+    for found in await asyncio.to_thread(checks.check_settings, settings, os.environ):
+        codes.add(found.code)
+        yield found
+    for found in await asyncio.to_thread(lambda: list(_check_files(settings))):
+        yield found
+    database = await _check_database(settings)
+    for found in database:
+        yield found
+    is_running = any(found.code == "database_in_use" for found in database)
+    if settings.discord.token.get_secret_value() and not options.is_offline:
+        async for found in check_discord(settings):
+            yield found
+    if settings.telegram.token.get_secret_value() and not options.is_offline:
+        async for found in check_telegram(settings, is_running=is_running):
+            yield found
+    for found in await asyncio.to_thread(lambda: list(_check_engine(settings))):
+        if not (found.code == "lora_refused" and found.facts["name"] == "." and codes & NO_LORA_FOLDER):
+            yield found
+    if options.is_deep:
+        yield await _check_picture(settings)
+    if not is_running:
+        for found in _check_page(settings):
+            yield found
+
+
+def _check_files(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    yield from checks.check_modes(folder)
+    yield from check_backups(folder / DATABASE, folder / BACKUPS)
+    yield from check_kernels(settings.to_engine_config().kernels_dir)
+
+
+async def _check_picture(settings: Settings) -> Finding:
+    config = settings.to_engine_config()
+    try:
+        model = await asyncio.to_thread(find_model, config, download=False)
+    except ModelError as error:
+        return Finding(Level.WRONG, "picture", "canary_failed", {"error": error})
+    return await draw_canary(config, model)
+
+
+def _repair(findings: Sequence[Finding]) -> list[Finding]:
+    """Repair what can be repaired; return the findings that were. What fails is found again."""
+    repaired = []
+    for finding in findings:
+        repair = REPAIRS.get(finding.code)
+        if repair is not None:
+            try:
+                repair(finding)
+            except (OSError, OperatorError):
+                continue
+            repaired.append(finding)
+    return repaired
+
+
+def _print(
+    findings: Sequence[Finding],
+    repaired: Sequence[Finding],
+    locale: str,
+    options: DoctorOptions,
+    settings: Settings | None = None,
+) -> None:
+    out = Screen()
+    if options.as_json:
+        content = {
+            "is_sound": all(finding.level is not Level.WRONG for finding in findings),
+            "findings": [_as_json(finding, locale) for finding in findings],
+            "repaired": [_as_json(finding, locale) for finding in repaired],
+        }
+        out.print_line(json.dumps(content, ensure_ascii=False, indent=2))
+        return
+    if options.for_issue:
+        out.print_line("\n".join(_for_issue(findings, settings)))
+        return
+    for finding in repaired:
+        sentence = format_finding(finding.code, finding.facts, locale)
+        out.print_line(text(N_("Repaired: {what}"), locale, what=sentence))
     table = Table(show_header=False, box=None, pad_edge=False)
     for part in dict.fromkeys(finding.part for finding in findings):
         for finding in (each for each in findings if each.part == part):
             sentence = format_finding(finding.code, finding.facts, locale)
             add_row(table, (finding.level, part_title(part, locale), sentence))
-    out = Screen()
     out.print(table)
-    out.print_line(
-        text(
-            N_(
-                "Not checked: whether the platforms accept the tokens, the bot's permissions in each "
-                "channel, and whether the card can draw. Test the card with `sugarbot say`."
-            ),
-            locale,
-        )
-    )
-    return int(any(finding.level is Level.WRONG for finding in findings))
+    if any(finding.code in REPAIRS for finding in findings):
+        out.print_line(text(N_("`sugarbot doctor --fix` repairs a part of this."), locale))
+    if settings is not None and not options.is_deep:
+        out.print_line(text(N_("`sugarbot doctor --deep` draws a picture, too."), locale))
+
+
+def _as_json(finding: Finding, locale: str) -> dict[str, object]:
+    return {
+        "level": LEVEL_NAMES[finding.level],
+        "part": finding.part,
+        "code": finding.code,
+        "sentence": format_finding(finding.code, finding.facts, locale),
+        "can_fix": finding.code in REPAIRS,
+    }
+
+
+def _for_issue(findings: Sequence[Finding], settings: Settings | None) -> Iterator[str]:
+    """Lines for a public issue: versions, settings that name nobody, and the codes of the findings."""
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES if _is_installed(name)]
+    yield f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    yield ", ".join(versions)
+    if settings is not None:
+        engine = settings.engine
+        where = "a folder or Hub name" if engine.model != "built-in" else engine.model
+        yield f"model {where}, device {engine.device}, precision {engine.precision}"
+        yield f"hosts {len(settings.hosts)}, allowed chats {len(settings.allow)}, {settings.language}"
+    for finding in findings:
+        error = finding.facts.get("error")
+        about = f" {type(error).__name__}" if isinstance(error, Exception) else ""
+        yield f"{LEVEL_NAMES[finding.level]} {finding.part} {finding.code}{about}"
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 async def _check_database(settings: Settings) -> list[Finding]:

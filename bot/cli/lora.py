@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bot.checks.checks import Level
+from bot.checks.finding import Level
 from bot.cli.screen import Screen, add_row
 from bot.commands.text import normalize
 from bot.languages import title_of

@@ -11,10 +11,11 @@ FILE_WIDTH = 160  # columns of a table that goes to a file or a pipe
 
 
 class Screen(Console):
-    """Prints text from any source: no part of it is markup, and control characters are escaped."""
+    """Prints text from any source: no part of it is markup or the name of an emoji, and control characters are escaped."""
 
     def __init__(self) -> None:
-        super().__init__(width=None if Console().is_terminal else FILE_WIDTH, highlight=False, markup=False)
+        width = None if Console().is_terminal else FILE_WIDTH
+        super().__init__(width=width, highlight=False, markup=False, emoji=False)
 
     def print_line(self, line: str) -> None:
         """Print a text with its own line breaks, without further ones."""

@@ -13,6 +13,9 @@ TITLES = {
     "card": N_("card"),
     "model": N_("model"),
     "shelf": N_("shelf"),
+    "settings": N_("settings"),
+    "backups": N_("backups"),
+    "picture": N_("first picture"),
     "hosts": N_("hosts"),
     "page": N_("page"),
 }

@@ -67,6 +67,59 @@ FINDINGS = {
     "lora_dir_unusable": N_(
         "engine.lora_dir is {path}, which can't be read: {detail}. Create the folder, or choose another one."
     ),
+    "lora_dir_missing": N_(
+        "engine.lora_dir is {path}, which does not exist. Create the folder, or choose another one."
+    ),
+    "kernels_unwritable": N_("{path} can't be written, so each start builds the card's kernels again."),
+    "backup": N_("{hours} h old, in {path}"),
+    "backup_old": N_(
+        "The newest one is {days} days old. A running bot makes one a day; or: sugarbot db backup"
+    ),
+    "backup_missing": N_("None yet. A running bot makes one a day; or: sugarbot db backup"),
+    "canary": N_("drawn in {picture_s} s; the worker took {start_s} s to start"),
+    "canary_late": N_("No picture in {seconds} s. Is another program using the card? Try: nvidia-smi"),
+    "canary_refused": N_("The worker drew no picture: {reason}. Its log lines above say more."),
+    "accepted": N_("the token is accepted: {bot}"),
+    "clock_wrong": N_(
+        "This machine's clock is {seconds} s off, and Discord's answers expire by the clock. Turn on NTP: "
+        "timedatectl set-ntp true"
+    ),
+    "commands_go_elsewhere": N_(
+        "Discord sends the commands to {url} and not to this bot. Clear “Interactions Endpoint URL” in the "
+        "Developer Portal, on the application's first page."
+    ),
+    "starts_used_up": N_(
+        "The bot connected too often today; Discord allows the next start in {minutes} min. Find out what "
+        "restarts it."
+    ),
+    "menu_outdated": N_(
+        "Discord shows other commands than this version has. The next start declares them; or: "
+        "sugarbot run --sync"
+    ),
+    "in_no_server": N_("The bot is in no server yet. Invite it with the link of the Developer Portal."),
+    "permissions_missing": N_(
+        "In {server} the bot lacks: {permissions}. Grant them to its role, or pictures arrive as direct "
+        "messages."
+    ),
+    "no_groups": N_("The bot can't be added to groups. In @BotFather: /setjoingroups"),
+    "privacy_off": N_(
+        "Privacy mode is off, so Telegram sends it every message of its groups. It needs only commands and "
+        "replies; in @BotFather: /setprivacy"
+    ),
+    "webhook_set": N_(
+        "A webhook takes the messages. The next start removes it; stop the program that set it, or it will "
+        "take them again."
+    ),
+    "read_elsewhere": N_(
+        "Another program reads this bot's messages. Stop it, or get a new token from @BotFather: /revoke"
+    ),
+    "menu_declared_at_start": N_(
+        "Telegram shows other commands than this version has. The next start declares them."
+    ),
+    "not_in_chat": N_("The bot is not in the allowed chat {chat}. Add it there, or remove it from `allow`."),
+    "host_has_not_written": N_(
+        "The host {host} has not written to the bot yet, so it can't send them a message. Send /start."
+    ),
     "default_unknown": N_(
         "engine.default_lora is {name}, which is not on the shelf. Put the file there, or choose another "
         "LoRA."

@@ -185,7 +185,7 @@ def test_an_unknown_error_is_a_traceback_without_secrets_or_variables(
 ) -> None:
     token = "123456:secret-secret-secret-secret-secret"
 
-    async def report(settings: Settings) -> int:
+    async def report(settings: Settings, _: object) -> int:
         hidden = "a wish of a member"
         raise RuntimeError(f"{token} {len(hidden)}")
 

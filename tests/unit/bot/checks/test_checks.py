@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bot.checks import checks
-from bot.checks.checks import Finding, Level
+from bot.checks.finding import Finding, Level
 from bot.errors import NotStartable
 from bot.messages import LOCALES, format_error
 from bot.messages.checks import format_finding, part_title
@@ -60,7 +60,7 @@ def test_a_fresh_set_up_lists_what_is_off(tmp_path: Path) -> None:
         ('allow = ["telegram:*"]', {"DISCORD_TOKEN": "x"}, "serves_nobody", Level.NOTE),
         ("web.enabled = false", {}, "no_chats", Level.WRONG),
         ("web.enabled = false", {"DISCORD_TOKEN": "x"}, "page_off", Level.NOTE),
-        ('engine.lora_dir = "/nowhere"', {}, "lora_dir_unusable", Level.WRONG),
+        ('engine.lora_dir = "/nowhere"', {}, "lora_dir_missing", Level.WRONG),
         ('engine.lora_dir = "/dev/null"', {}, "lora_dir_unusable", Level.WRONG),
         ('data_dir = "/dev/null"', {"SUGARBOT_DATA_DIR": ""}, "data_unusable", Level.WRONG),
         ('data_dir = "/dev/null/x"', {"SUGARBOT_DATA_DIR": ""}, "data_unusable", Level.WRONG),
@@ -223,7 +223,9 @@ def test_a_fault_that_can_be_repaired_at_run_time_is_logged_and_does_not_refuse_
 FACTS = {
     "path": "/d", "free": "1", "total": "2", "needed": "3", "reserve": "4", "detail": "x", "schema": 7,
     "name": "n", "device": "cuda:1", "size": "1 × 1", "loras": ("a", "b"), "variable": "V", "example": "e",
-    "url": "http://x/", "problem": "p", "about": "a",
+    "url": "http://x/", "problem": "p", "about": "a", "hours": 1, "days": 2, "picture_s": 0.5, "start_s": 3.0,
+    "seconds": 40, "reason": "r", "bot": "b", "minutes": 5, "server": "s", "permissions": ("Send Messages",),
+    "chat": "-5", "host": "3",
 }  # fmt: skip
 
 

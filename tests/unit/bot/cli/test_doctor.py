@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bot.checks.checks import Level
+from bot.checks.finding import Level
 from bot.cli import doctor
 from engine.checkpoint.model import BUILT_IN_WEIGHTS, read_model
 from engine.config import EngineConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.checks.checks import Finding, Level
+from bot.checks.finding import Finding, Level
 from bot.cli import doctor, setup
 from bot.messages import format_error
 from bot.messages.checks import format_finding
