@@ -11,7 +11,7 @@ FILE_WIDTH = 160  # columns of a table that goes to a file or a pipe
 
 
 class Screen(Console):
-    """Prints text from any source: no part of it is markup or the name of an emoji, and control characters are escaped."""
+    """Prints text from any source: nothing in it is markup or an emoji; control characters are escaped."""
 
     def __init__(self) -> None:
         width = None if Console().is_terminal else FILE_WIDTH
