@@ -6,7 +6,8 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -71,7 +72,8 @@ class Desk:
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
-            await self._require_permission(command, context)
+            with _counted_refusal():
+                await self._require_permission(command, context)
             prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
         space_bytes = await self.parts.space.available_bytes() if isinstance(command, DRAWS) else 0
@@ -86,6 +88,8 @@ class Desk:
                 answer = await self.parts.management.finish(
                     command, context, prepared, self._may_use(context)
                 )
+                if isinstance(answer, PersonError):
+                    REFUSALS.labels(type(answer).__name__).inc()
                 if stored is not None:
                     await inbox.save_answer(*event, encode(answer))
             else:
@@ -109,17 +113,14 @@ class Desk:
         return replace(answer, position=position, wait=wait)
 
     async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
-        """Carry out the command if the person may give it here; count a refusal."""
-        try:
+        """Carry out the command if the person may give it here."""
+        with _counted_refusal():
             await self._require_permission(command, context)
             if isinstance(command, Draw) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, space_bytes)
             return await self._actions[type(command)](command, context)
-        except PersonError as refusal:
-            REFUSALS.labels(type(refusal).__name__).inc()
-            raise
 
     def _may_use(self, context: CommandContext) -> Rule:
         return partial(self.parts.consents.may_use, context)
@@ -279,3 +280,12 @@ class Desk:
             loop.cancel()
         await asyncio.wait(self._loops)
         log.info("desk stopped", cut_off=[loop.get_name() for loop in late])
+
+
+@contextmanager
+def _counted_refusal() -> Iterator[None]:
+    try:
+        yield
+    except PersonError as refusal:
+        REFUSALS.labels(type(refusal).__name__).inc()
+        raise

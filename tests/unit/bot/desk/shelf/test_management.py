@@ -22,6 +22,7 @@ from bot.commands.values import (
     ShowCard,
 )
 from bot.desk.shelf import management
+from bot.desk.shelf.management import ManagementCommand
 from bot.errors import (
     DownloadRunning,
     HostsOnly,
@@ -36,6 +37,7 @@ from bot.errors import (
     TrialNotDrawn,
     UnknownLora,
 )
+from bot.monitoring.figures import REGISTRY
 from bot.outcomes import (
     LoraAdded,
     LoraChecked,
@@ -384,3 +386,31 @@ async def test_everybody_sees_what_a_lora_does_and_a_host_its_file(harness: Desk
     assert len(harness.renderer.requests) == 3, "the second answer is from the disk"
     with pytest.raises(UnknownLora):
         await give(harness, LoraInfo("nobody"))
+
+
+@pytest.mark.parametrize(
+    ("command", "user_id", "refusal"),
+    [
+        (LoraSwitch(LoraWish("nothing")), HOST, UnknownLora),
+        (LoraRemove("nothing"), HOST, UnknownLora),
+        (LoraCheck("nothing"), HOST, UnknownLora),
+        (LoraAdd(link="ftp://x/y"), HOST, LinkNotUnderstood),
+        (LoraReload(), "ann", HostsOnly),
+    ],
+)
+async def test_a_refusal_is_counted_once(
+    tmp_path: Path, command: ManagementCommand, user_id: str, refusal: type[PersonError]
+) -> None:
+    def counted() -> float:
+        rule = {"rule": refusal.__name__}
+        return REGISTRY.get_sample_value("sugarbot_refusals_total", rule) or 0.0
+
+    before = counted()
+    async with open_harness(tmp_path) as harness:
+        event = "a-stored-event"
+        await harness.store.inbox.add(Platform.CONSOLE, [(event, "{}")], harness.clock())
+        for _ in range(2):  # the second time it gets the stored answer
+            with pytest.raises(refusal):
+                await harness.desk.handle(command, a_context(event, user_id))
+    repeats = 2 if refusal is HostsOnly else 1  # who may not ask at all gets no stored answer
+    assert counted() == before + repeats
