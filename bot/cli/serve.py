@@ -166,7 +166,7 @@ class TimedRenderer:
         assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.cancel(job_id)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...] = ()) -> None:
         """See ``Host.prefetch``."""
         assert self._host is not None  # noqa: S101 - ``wrap`` comes first
         self._host.prefetch(loras, files)

@@ -31,7 +31,7 @@ from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures
-from bot.desk.shelf.versions import LoraVersions
+from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.downloads import Downloader
 from bot.outcomes import Platform
@@ -110,14 +110,15 @@ def build_desk(inputs: DeskInputs) -> Desk:
         lambda: (*queue.jobs.values(), *drawing.claimed),
         inputs.reserve_bytes,
     )
-    trials = TrialPictures(inputs.renderer, inputs.model, versions.sources)
+    renderer = LocatedRenderer(inputs.renderer, versions)
+    trials = TrialPictures(renderer, inputs.model)
     files = inputs.open_folder(shelf, trials)
     recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
     strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    queue = _build_queue(inputs, tiers, shelf, versions)
+    queue = _build_queue(inputs, tiers, shelf, renderer)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
@@ -131,7 +132,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
 
     def withdraw(sha256: frozenset[str]) -> None:
-        inputs.renderer.withdraw(sha256)
+        renderer.withdraw(sha256)
         strips.withdraw(sha256)
 
     consents = ConsentLedger(
@@ -146,7 +147,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     habits = LoraHabits(store)
     access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
-    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, versions, waits)
+    drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, waits)
     requests = DrawRequests(store=store, recipes=recipes, defaults=defaults, consents=consents, clock=clock)
     acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
     delivery = OutboxDelivery(
@@ -222,16 +223,14 @@ def _report_memory(inputs: DeskInputs) -> ReportCard:
     return report
 
 
-def _build_queue(
-    inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf, versions: LoraVersions
-) -> JobQueue:
+def _build_queue(inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf, renderer: Renderer) -> JobQueue:
     return JobQueue(
         Scheduler(),
         inputs.costs,
         weights=tiers.weights,
         is_loading=inputs.is_loading,
         loading_s=inputs.loading_s,
-        prefetch=lambda loras: inputs.renderer.prefetch(loras, versions.sources(loras)),
+        prefetch=renderer.prefetch,
         extra_bytes=shelf.extra_bytes,
     )
 
@@ -263,17 +262,17 @@ def _build_acceptance(
 
 def _build_drawing(
     inputs: DeskInputs,
+    renderer: Renderer,
     queue: JobQueue,
     completion: JobCompletion,
     progress: ProgressPublisher,
     space: PictureSpace,
     consents: ConsentLedger,
-    versions: LoraVersions,
     waits: PromisedWaits,
 ) -> Drawing:
     return Drawing(
         store=inputs.store,
-        renderer=inputs.renderer,
+        renderer=renderer,
         queue=queue,
         completion=completion,
         progress=progress,
@@ -281,7 +280,6 @@ def _build_drawing(
         costs=inputs.costs,
         space=space,
         may_draw=consents.may_draw,
-        locate=versions.sources,
         waits=waits,
         clock=inputs.clock,
     )

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from functools import partial
@@ -74,15 +74,11 @@ class Renderer(Protocol):
     def cancel(self, job_id: str) -> None:
         """Stop this job between two steps, or before it starts; unknown jobs are ignored."""
 
-    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...] = ()) -> None:
         """Read these LoRAs from these files, soonest needed first, beside whatever is drawn."""
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Forget the LoRAs with these contents and draw with none of them; replaces the earlier call's."""
-
-
-Locate = Callable[[Sequence[LoraChoice]], tuple[LoraSource, ...]]
-"""Returns where LoRAs are."""
 
 
 class ClaimState(Enum):
@@ -173,7 +169,6 @@ class Drawing:
 
     Args:
         may_draw: Whether a job's LoRAs may still be used.
-        locate: Tells the renderer where LoRAs are.
         clock: UTC milliseconds, for records; it may go back.
         seconds: Seconds that never go back, for durations.
     """
@@ -190,7 +185,6 @@ class Drawing:
         costs: CostBook,
         space: PictureSpace,
         may_draw: Callable[[JobRow], Awaitable[bool]],
-        locate: Locate,
         waits: PromisedWaits,
         clock: Callable[[], int],
         seconds: Callable[[], float] = time.monotonic,
@@ -204,7 +198,6 @@ class Drawing:
         self._costs = costs
         self._space = space
         self._may_draw = may_draw
-        self._locate = locate
         self._waits = waits
         self._last_loras: tuple[LoraChoice, ...] | None = None  # of the newest finished job
         self._clock = clock
@@ -319,7 +312,6 @@ class Drawing:
             loras=recipe.loras,
             steps=recipe.steps,
             prompts=recipe.prompts,
-            lora_files=self._locate(recipe.loras),
         )
         try:
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it

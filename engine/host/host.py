@@ -216,7 +216,7 @@ class Host:
             if render.worker is not None:
                 render.worker.send(wire.CancelJob(job_id, render.request.attempt))
 
-    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource]) -> None:
+    def prefetch(self, loras: Sequence[LoraChoice], files: Sequence[LoraSource] = ()) -> None:
         """Let this worker and its replacements read the LoRAs of later jobs from these files.
 
         The soonest needed come first; they replace those of the previous call. The worker reads them while it

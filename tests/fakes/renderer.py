@@ -91,7 +91,7 @@ class FakeRenderer:
             if not turn.done():
                 turn.set_result(False)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...] = ()) -> None:
         self.prefetched = loras
 
     def withdraw(self, sha256: frozenset[str]) -> None:

@@ -4,6 +4,7 @@
 * ``management``  switch, add, remove, check, reload
 * ``folder``      reads the folder while the bot runs
 * ``trials``      small pictures that show that a LoRA works
+* ``versions``    the files that jobs were accepted with, and where they are
 
 Tests: ``pytest tests/unit/bot/desk/shelf``.
 """

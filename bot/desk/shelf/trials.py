@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from PIL import Image
 
-from bot.desk.drawing import Locate, Renderer
+from bot.desk.drawing import Renderer
 from engine.checkpoint.model import ModelInfo
 from engine.errors import (
     BlankPicture,
@@ -41,13 +41,11 @@ class TrialPictures:
     Args:
         renderer: Draws them; waiting for a slot keeps people's order as it is.
         model: Its smallest good size.
-        locate: Tells the renderer where LoRAs are.
     """
 
-    def __init__(self, renderer: Renderer, model: ModelInfo, locate: Locate) -> None:
+    def __init__(self, renderer: Renderer, model: ModelInfo) -> None:
         self._renderer = renderer
         self._model = model
-        self._locate = locate
         self._turn = asyncio.Lock()
         self._base: Picture | None = None
         self._verified: set[str] = set()  # sha256 of files whose picture was good
@@ -75,7 +73,6 @@ class TrialPictures:
             seed=SEED,
             loras=loras,
             steps=self._model.steps,
-            lora_files=self._locate(loras),
         )
         try:
             async with self._turn:

@@ -60,7 +60,7 @@ class Watched:
     def cancel(self, job_id: str) -> None:
         self.host.cancel(job_id)
 
-    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]) -> None:
+    def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...] = ()) -> None:
         self.host.prefetch(loras, files)
 
     def withdraw(self, sha256: frozenset[str]) -> None:

@@ -68,7 +68,7 @@ def open_folder(
 
     def open_now(verdicts: dict[str, str] | None = None) -> LiveFolder:
         shelf = LoraShelf(read_shelf([LORAS, own], MODEL))
-        trials = TrialPictures(renderer, MODEL, lambda loras: ())
+        trials = TrialPictures(renderer, MODEL)
         return LiveFolder(
             folders=[LORAS, own],
             model=MODEL,

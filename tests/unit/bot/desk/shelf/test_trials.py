@@ -36,7 +36,7 @@ class StyledRenderer(FakeRenderer):
 
 async def test_a_lora_with_an_effect_passes_once_for_its_content() -> None:
     renderer = StyledRenderer()
-    trials = TrialPictures(renderer, MODEL, lambda loras: ())
+    trials = TrialPictures(renderer, MODEL)
     await trials.verify(SUGAR)
     await trials.verify(SUGAR)
     assert [[lora.weight for lora in request.loras] for request in renderer.requests] == [[], [0.8]]
@@ -46,7 +46,7 @@ async def test_a_lora_with_an_effect_passes_once_for_its_content() -> None:
 
 
 async def test_a_lora_without_effect_is_refused_every_time() -> None:
-    trials = TrialPictures(StyledRenderer(plain="sugar"), MODEL, lambda loras: ())
+    trials = TrialPictures(StyledRenderer(plain="sugar"), MODEL)
     for _ in range(2):
         with pytest.raises(LoraWithoutEffect):
             await trials.verify(SUGAR)
@@ -63,18 +63,18 @@ async def test_a_lora_without_effect_is_refused_every_time() -> None:
 async def test_what_the_worker_refuses_is_refused(reason: FailReason, refusal: type[LoraRejected]) -> None:
     renderer = FakeRenderer([Act.DRAW, Act.FAIL], fail_reason=reason)
     with pytest.raises(refusal):
-        await TrialPictures(renderer, MODEL, lambda loras: ()).verify(SUGAR)
+        await TrialPictures(renderer, MODEL).verify(SUGAR)
 
 
 async def test_a_lost_worker_says_nothing_about_the_lora() -> None:
     renderer = FakeRenderer([Act.FAIL], fail_reason=FailReason.OUT_OF_MEMORY)
     with pytest.raises(RenderError):
-        await TrialPictures(renderer, MODEL, lambda loras: ()).verify(SUGAR)
+        await TrialPictures(renderer, MODEL).verify(SUGAR)
 
 
 async def test_a_trial_that_is_given_up_is_stopped() -> None:
     renderer = FakeRenderer([Act.HANG], step_s=0.001)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await TrialPictures(renderer, MODEL, lambda loras: ()).verify(SUGAR)
+            await TrialPictures(renderer, MODEL).verify(SUGAR)
     assert len(renderer.received) == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +12,19 @@ import pytest
 
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf import versions as module
-from bot.desk.shelf.versions import LoraVersions
-from engine.request import LoraChoice
+from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
+from engine.request import (
+    Event,
+    Failed,
+    FailReason,
+    Finished,
+    LoraChoice,
+    RenderRequest,
+    Stopped,
+)
 from engine.shelf import LoraFile, Shelf, kept_versions
+from engine.shelf import versions as shelf_versions
+from tests.fakes.renderer import Act, FakeRenderer
 from tests.integration.engine.host.hosting import eventually
 
 
@@ -106,3 +117,86 @@ async def test_a_disk_without_room_gets_no_copy(world: World, monkeypatch: pytes
     monkeypatch.setattr(module, "free_and_needed_bytes", lambda folder, reserve_bytes: (6, reserve_bytes))
     assert versions._settle(needed, paths) is True
     assert world.kept == {sugar.sha256}
+
+
+async def test_a_copy_begins_when_a_job_is_accepted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_EVERY_S", 1e6)
+    sugar = world.put("sugar", b"1")
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    renderer = FakeRenderer()
+    task = asyncio.create_task(versions.run(), name="versions")
+    await asyncio.sleep(0)
+    world.ask(sugar)
+    LocatedRenderer(renderer, versions).prefetch((LoraChoice("sugar", sugar.sha256),))
+    await eventually(lambda: world.kept == {sugar.sha256})
+    task.cancel()
+    await asyncio.wait([task])
+    assert renderer.prefetched == (LoraChoice("sugar", sugar.sha256),)
+
+
+class ReadingRenderer(FakeRenderer):
+    """Reads the files of a request as the worker does; ``before_reading`` happens first, once."""
+
+    before_reading: Callable[[], object] = staticmethod(lambda: None)
+
+    async def _render(
+        self, request: RenderRequest, listen: Callable[[Event], None], act: Act
+    ) -> Finished | Stopped | Failed:
+        self.before_reading()
+        self.before_reading = lambda: None
+        for lora in request.loras:
+            contents = [
+                hashlib.sha256(source.path.read_bytes()).hexdigest()
+                for source in request.lora_files
+                if source.sha256 == lora.sha256 and source.path.exists()
+            ]
+            if lora.sha256 not in contents:
+                return Failed(request.job_id, request.attempt, FailReason.LORA_MISSING)
+        return await super()._render(request, listen, act)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_drawn"),
+    [
+        (lambda path, new: new.replace(path), True),
+        (lambda path, _: path.unlink(), True),
+        (lambda path, new: path.write_bytes(new.read_bytes()), False),  # the accepted bytes are nowhere
+    ],
+    ids=["replaced", "removed", "overwritten"],
+)
+async def test_a_file_that_goes_before_its_copy_is_complete_is_drawn_from_the_copy(
+    world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path, Path], object], is_drawn: bool
+) -> None:
+    sugar, new = world.put("sugar", b"old"), world.folder / "new"
+    new.write_bytes(b"new")
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    is_open, may_copy = threading.Event(), threading.Event()
+    open_file = shelf_versions.open_regular_file
+
+    def open_slowly(path: Path) -> Any:
+        file = open_file(path)
+        is_open.set()
+        may_copy.wait(10)
+        return file
+
+    monkeypatch.setattr(shelf_versions, "open_regular_file", open_slowly)
+
+    def go() -> None:
+        """The file goes while it is copied, and before the worker reads it."""
+        is_open.wait(10)
+        change(sugar.path, new)
+        may_copy.set()
+
+    renderer = ReadingRenderer()
+    renderer.before_reading = go
+    world.ask(sugar)
+    task = asyncio.create_task(versions.run(), name="versions")
+    await asyncio.sleep(0)
+    request = RenderRequest("j", 1, "a face", 64, 64, 1, loras=(LoraChoice("sugar", sugar.sha256),))
+    end = await LocatedRenderer(renderer, versions).render(request, lambda event: None)
+    task.cancel()
+    await asyncio.wait([task])
+    if is_drawn:
+        assert isinstance(end, Finished)
+    else:
+        assert end == Failed("j", 1, FailReason.LORA_MISSING)
