@@ -88,6 +88,12 @@ class Desk(Protocol):
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""
 
+    def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
+        """The names of the person's presets that contain the text; this reads only memory."""
+
+    def wants_private(self, command: Command, context: CommandContext) -> bool:
+        """Whether the person alone is to see the answer to a request for pictures; this reads only memory."""
+
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before the chat confirms them to the platform; skip known ids."""
 

@@ -80,13 +80,9 @@ class _Vocabulary:
 
 @lru_cache
 def _vocabulary(options: tuple[Option, ...]) -> _Vocabulary:
-    values = {name: value for option in options for name, value in option.value_of.items()}
-    names = {
-        name: option
-        for option in options
-        if not option.positional
-        for name in (*option.spellings, *option.value_of)
-    }
+    typed = [option for option in options if not option.positional]
+    values = {name: value for option in typed for name, value in option.value_of.items()}
+    names = {name: option for option in typed for name in (*option.spellings, *option.value_of)}
     chinese = sorted((name for name in names if not name.isascii()), key=len, reverse=True)
     keywords = {name: names[name] for name in chinese if names[name].keyword and name not in values}
     return _Vocabulary(

@@ -9,11 +9,12 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
-from bot.commands.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
-from bot.commands.drawing import draw_of as draw_of  # menus and forms use it through this module
 from bot.commands.flags import nearest, scan
 from bot.commands.job_commands import JOB_MAKERS
 from bot.commands.loras import LORA_MAKERS
+from bot.commands.makers.asking import ASKING_MAKERS, is_reset
+from bot.commands.makers.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
+from bot.commands.makers.drawing import draw_of as draw_of  # menus and forms use it through this module
 from bot.commands.reading import (
     MAX_WORD_CHARS,
     is_link_code,
@@ -25,6 +26,7 @@ from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    EditSettings,
     Help,
     Link,
     LoraAdd,
@@ -155,6 +157,8 @@ def _parse_worded_command(word: str, rest: str) -> Command | None:
         return None
     if entry.command_type is Cancel and not _JOB_ID.fullmatch(rest):
         return None  # “取消 …” with more than a job id is prose
+    if entry.command_type is EditSettings and rest[:1] not in "-－—–" and not is_reset(rest):
+        return None  # “设置 …” of something else is prose
     if entry.command_type is Link and not is_link_code(rest):
         return None  # “关联 …” with more than a code is prose
     return _MAKERS[entry.command_type](rest)
@@ -192,6 +196,7 @@ def add_of(text: str, file: SentFile) -> LoraAdd | LoraOffer:
 
 _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Draw: lambda rest: read_drawing(scan(rest)),
+    **ASKING_MAKERS,
     **LORA_MAKERS,
     Mine: lambda rest: Mine(),
     Quota: lambda rest: Quota(),

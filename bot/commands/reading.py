@@ -6,7 +6,18 @@ from random import Random
 
 from bot.commands.text import clean, normalize
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
-from bot.errors import BadCount, BadPage, BadPicture, BadSeed, BadSize, BadSubject, BadWeight, MissingValue
+from bot.errors import (
+    BadCount,
+    BadLanguage,
+    BadPage,
+    BadPicture,
+    BadPresetName,
+    BadSeed,
+    BadSize,
+    BadSubject,
+    BadWeight,
+    MissingValue,
+)
 from bot.languages import typed_forms
 from engine.request import MAX_SEED
 
@@ -23,11 +34,19 @@ ASPECTS = (
     ("3:2", "horizontal", "横版"),
     ("9:16", "phone", "长图"),
 )
-"""(shape, English, Chinese): the names that a size may have."""
+"""(shape, English, Chinese): the names that a size may have; menus show the first of each shape."""
 
-MENU_ASPECTS = ASPECTS[:7]
-"""One name for each shape."""
+LANGUAGES = (
+    ("en", "english", "英文"),
+    ("zh-CN", "chinese", "中文"),
+    ("zh-CN", "simplified", "简体"),
+    ("zh-TW", "taiwanese", "台湾中文"),
+    ("zh-TW", "traditional", "繁体"),
+    ("", "auto", "自动"),
+)
+"""(locale, English, Chinese): the names that a language may have."""
 
+MAX_PRESET_NAME = 32
 NO_LORA = "none"
 DEFAULT_LORA = "default"
 MAX_PAGE = 1_000
@@ -45,6 +64,10 @@ _DECIMAL = re.compile(r"[+-]?([0-9]{1,6}(\.[0-9]{0,6})?|\.[0-9]{1,6})")
 _NO_LORA_WORDS = frozenset({NO_LORA, "off", "无", "無", "不用"})
 _DEFAULT_WORDS = frozenset({DEFAULT_LORA, "默认", "預設", "默認"})
 _SHAPE_OF = {form: shape for shape, *names in ASPECTS for name in names for form in typed_forms(name)}
+_LANGUAGES = {form: code for code, *names in LANGUAGES for name in names for form in typed_forms(name)} | {
+    "en": "en", "zh": "zh-CN", "zh-cn": "zh-CN", "zh-hans": "zh-CN", "zh-tw": "zh-TW", "zh-hant": "zh-TW",
+}  # fmt: skip
+_PRESET_NAME = re.compile(rf"\w[\w-]{{0,{MAX_PRESET_NAME - 1}}}")
 _LORA_EXAMPLE = "--lora sugar:0.8"
 
 HERE_WORDS = frozenset({"here", "这里", "這裡"})
@@ -62,6 +85,22 @@ def as_typed(value: OptionValue) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # forms send whole numbers as floats
     return "" if value is None else clean(str(value))
+
+
+def preset_name_of(text: str) -> str:
+    """Return the name of a preset: letters of any script, digits, ``_`` and ``-``, or raise BadPresetName."""
+    name = clean(text).strip(" ,，、")
+    if not _PRESET_NAME.fullmatch(name):
+        raise BadPresetName(text=text, limit=MAX_PRESET_NAME)
+    return name
+
+
+def language_of(text: str) -> str:
+    """Convert ``English``, ``中文``, ``zh-TW`` to a locale; empty: the platform's. Or raise BadLanguage."""
+    found = _LANGUAGES.get(normalize(text))
+    if found is None:
+        raise BadLanguage(text=text)
+    return found
 
 
 def size_of(text: str) -> Size:

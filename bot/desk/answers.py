@@ -22,10 +22,18 @@ from bot.outcomes import (
     LoraRevoked,
     LoraSwitched,
     Outcome,
+    PresetDeleted,
+    PresetList,
+    PresetSaved,
+    SettingsShown,
     Unlinked,
 )
 
 _OUTCOMES: dict[str, type[Any]] = {
+    "preset_deleted": PresetDeleted,
+    "preset_saved": PresetSaved,
+    "presets": PresetList,
+    "settings": SettingsShown,
     "cancel_asked": CancelAccepted,
     "link_asked": LinkConfirmation,
     "link_code": LinkCode,

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance
+from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import DrawRequests
 from bot.desk.cancellation import JobCancellation
@@ -147,8 +148,22 @@ def build_desk(inputs: DeskInputs) -> Desk:
     habits = LoraHabits(store)
     access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
+<<<<<<< HEAD
     drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, waits)
     requests = DrawRequests(store=store, recipes=recipes, defaults=defaults, consents=consents, clock=clock)
+=======
+    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, versions, waits)
+    editing = JobEditing(access=access, shelf=shelf)
+    preferences = Preferences(store=store, editing=editing, clock=clock)
+    requests = DrawRequests(
+        store=store,
+        recipes=recipes,
+        defaults=defaults,
+        consents=consents,
+        preferences=preferences,
+        clock=clock,
+    )
+>>>>>>> d7bcc183 (Settings of a person and presets: shown, changed, shared by linked chats; options of a request win, and the answer names what came from them)
     acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
     delivery = OutboxDelivery(
         store=store,
@@ -177,6 +192,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         defaults=defaults,
         consents=consents,
         habits=habits,
+        preferences=preferences,
         reports=OwnerReports(store=store, shelf=shelf, clock=clock),
         tiers=tiers,
         queue=queue,
@@ -205,7 +221,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         ),
         history=history,
         picking=PicturePicking(store=store, access=access, pictures_dir=pictures_dir),
-        editing=JobEditing(access=access, shelf=shelf),
+        editing=editing,
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )

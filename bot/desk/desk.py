@@ -222,6 +222,20 @@ class Desk:
                 return loras, self.parts.versions.sources(loras)
         return (), ()
 
+    def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
+        """The names of the person's presets that contain the text; answered from memory."""
+        return self.parts.preferences.suggest(typed, context)
+
+    def wants_private(self, command: Command, context: CommandContext) -> bool:
+        """Whether the person alone is to see the answer to a request for pictures; answered from memory."""
+        if not isinstance(command, Draw):
+            return False
+        try:
+            command, _ = self.parts.preferences.complete(command, context)
+        except PersonError:  # no such preset: ``handle`` refuses it
+            return False
+        return bool(command.private)
+
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""
         drawing, step, steps = self.parts.drawing.running
@@ -250,6 +264,7 @@ class Desk:
         await retry_while_full(parts.tiers.load)
         await retry_while_full(parts.consents.load)
         await retry_while_full(parts.habits.load)
+        await retry_while_full(parts.preferences.load)
         parts.progress.announce_positions(await parts.drawing.recover())
         await retry_while_full(parts.defaults.load)
         async with asyncio.TaskGroup() as group:

@@ -11,6 +11,8 @@ from bot.commands.values import (
     Command,
     Draw,
     Edit,
+    EditPresets,
+    EditSettings,
     Help,
     Link,
     LoraAdd,
@@ -33,6 +35,7 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.desk.acceptance import JobAcceptance
+from bot.desk.asking.preferences import Preferences
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
@@ -100,6 +103,7 @@ class DeskParts:
     defaults: LoraDefaults
     consents: ConsentLedger
     habits: LoraHabits
+    preferences: Preferences
     reports: OwnerReports
     tiers: TierMembership
     queue: JobQueue
@@ -133,6 +137,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         """Read again what is remembered by person: identities were linked or unlinked."""
         await parts.consents.load()
         await parts.habits.load()
+        await parts.preferences.load()
 
     async def link(command: Link, context: CommandContext) -> Outcome:
         linking = await parts.linking.link(command, context)
@@ -165,6 +170,8 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         return HelpWithVocabulary(vocabulary(context.locale)) if parts.model.is_built_in else command
 
     return {
+        EditSettings: parts.preferences.edit_settings,
+        EditPresets: parts.preferences.edit_presets,
         Cancel: parts.cancellation.cancel,
         Mine: parts.history.list_jobs,
         Original: parts.history.find_originals,

@@ -23,6 +23,18 @@ class AlreadyAsked(NotPossible):
     """The person asked for exactly this a moment ago. Facts: ``job_id`` of that, ``seconds`` since."""
 
 
+class UnknownPreset(NotPossible):
+    """Facts: ``name`` as typed; ``nearest``, names of the person's presets."""
+
+
+class TooManyPresets(NotPossible):
+    """Facts: ``limit``, how many presets a person may have."""
+
+
+class PresetTooLong(NotPossible):
+    """Facts: ``length`` and ``limit`` in characters."""
+
+
 class NoSuchJob(NotPossible):
     """Facts: ``job_id``."""
 

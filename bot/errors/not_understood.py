@@ -66,6 +66,18 @@ class BadWeight(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
 
 
+class BadPresetName(NotUnderstood):
+    """Facts: ``text`` as typed, ``limit`` in characters."""
+
+
+class BadLanguage(NotUnderstood):
+    """Facts: ``text`` as typed."""
+
+
+class BadSetting(NotUnderstood):
+    """This names no setting. Facts: ``text`` as typed."""
+
+
 class BadPage(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
 

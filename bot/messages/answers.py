@@ -3,6 +3,7 @@
 from bot.commands.reading import format_link_code
 from bot.commands.values import Help
 from bot.languages import is_chinese
+from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.iterating.answers import format_continued
@@ -33,8 +34,12 @@ from bot.outcomes import (
     Originals,
     Outcome,
     PickedPicture,
+    PresetDeleted,
+    PresetList,
+    PresetSaved,
     Receipt,
     Recipe,
+    SettingsShown,
     ShelfReloaded,
     Unlinked,
 )
@@ -56,6 +61,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
     match outcome:
         case Receipt():
             return _receipt(outcome, locale, now_s)
+        case SettingsShown() | PresetList() | PresetSaved() | PresetDeleted():
+            return format_asking(outcome, locale)
         case DryRun():
             return _dry_run(outcome, locale, now_s)
         case CancelAccepted(job_id=job_id, was_running=True):

@@ -7,6 +7,7 @@ from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, Op
 from bot.commands.values import (
     Command,
     Edit,
+    Link,
     LoraAllow,
     LoraInfo,
     LoraList,
@@ -16,6 +17,7 @@ from bot.commands.values import (
     Pick,
     Repeat,
     Reroll,
+    Unlink,
 )
 from bot.languages import in_script, is_chinese
 from bot.messages.catalogue import N_, text
@@ -30,13 +32,14 @@ BUTTON_LABELS = {
     "original": N_("Original file"),
     "copy": N_("Copy"),
 }
-_BESIDE = (
+_BESIDE = (  # lines of their own would not fit
     *(Reroll, Repeat, Pick, Edit, Original),
-    *(LoraInfo, LoraRevoke),
-)  # lines of their own would not fit
+    *(LoraInfo, LoraRevoke, Unlink),
+)
 _ALSO: dict[type[Command], str] = {
     Mine: N_("{about}; /again, /same, /pick, /edit, /original continue from one"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
+    Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
 }
 SWITCHES_ABOUT = N_("Only for you; hidden; a face at random; only the price; once more")
@@ -62,7 +65,11 @@ def button_label(key: str, locale: str, *, number: int | None = None) -> str:
 
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     """Return the help, on one screen: all commands, the options of a picture, and a small vocabulary."""
-    options = [option for option in SUGAR_OPTIONS if not option.positional and not option.is_face_slot]
+    options = [
+        option
+        for option in SUGAR_OPTIONS
+        if not option.positional and not option.is_face_slot and option.name != "preset"  # see /preset
+    ]
     return "\n".join(
         [
             text(N_("Send me a sentence and I'll draw it, or use a command:"), locale),

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from bot.languages import is_chinese
+from bot.messages.asking.answers import format_asking_note
 from bot.messages.catalogue import (
     N_,
     format_countdown,
@@ -15,7 +16,19 @@ from bot.messages.catalogue import (
 )
 from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.loras.stacks import format_stack_note
-from bot.outcomes import DryRun, JobResult, JobState, Note, Receipt, Recipe, SizeChanged, Status, UnknownWords
+from bot.outcomes import (
+    DefaultSkipped,
+    DryRun,
+    FromDefaults,
+    JobResult,
+    JobState,
+    Note,
+    Receipt,
+    Recipe,
+    SizeChanged,
+    Status,
+    UnknownWords,
+)
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import FailReason
 
@@ -240,6 +253,8 @@ def _unusual_end(job_result: JobResult, locale: str) -> str:
 def format_note(note: Note, locale: str) -> str:
     """Return one note, in a sentence or two."""
     match note:
+        case FromDefaults() | DefaultSkipped():
+            return format_asking_note(note, locale)
         case SizeChanged():
             sentence = N_(
                 "This model can't draw exactly {asked}, so the picture will be {width_px} × {height_px}."

@@ -45,6 +45,13 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
     errors.BadPage: N_("“{text}” is not a page. Use a whole number from 1 to {limit}."),
     errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
+    errors.BadPresetName: N_(
+        "“{text}” can't be a name. Use up to {limit} letters, digits, “-” or “_”, without spaces."
+    ),
+    errors.BadLanguage: N_("I don't speak “{text}”. Choose english, chinese, traditional (Taiwan), or auto."),
+    errors.BadSetting: N_(
+        "“{text}” is not a setting. /settings shows all; “/settings reset size” resets one."
+    ),
     errors.BadWeight: N_("“{text}” is not a LoRA weight. Use a number from -{limit} to {limit}, like 0.8."),
     errors.TooManyLoras: N_(
         "One picture can use at most {limit} LoRAs, with those that they need as helpers. Please leave some "
@@ -108,6 +115,11 @@ SENTENCES: dict[type[Exception], str] = {
         "You asked for exactly this {seconds} s ago (job {job_id}), so I made no second job. To draw it "
         "once more, add --again, or a seed of your own."
     ),
+    errors.UnknownPreset: N_("You have no preset “{name}”. /preset shows yours."),
+    errors.TooManyPresets: N_(
+        "You have {limit} presets, which is the limit. Delete one with /preset, its name and --delete."
+    ),
+    errors.PresetTooLong: N_("This preset has {length} characters; the limit is {limit}."),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
     errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
     errors.PicturesGone: N_(

@@ -4,12 +4,22 @@
 * ``jobs``  what a person learns about jobs: receipts, progress, results, history
 * ``iterating``  what a person gets who continues from a job
 * ``controls``  the buttons under an answer
+* ``asking``  what a person learns about their settings and presets
 * ``people``  what a person learns about credits and linked chats
 * ``loras``  what a person learns about the shelf and its defaults
 * ``outcome``  every outcome of a command
 * ``output``  what the desk needs of a chat
 """
 
+from bot.outcomes.asking import (
+    DefaultSkipped,
+    FromDefaults,
+    PresetDeleted,
+    PresetList,
+    PresetSaved,
+    SavedPreset,
+    SettingsShown,
+)
 from bot.outcomes.controls import MOST_IN_ROW, Control, ControlStyle, controls_of
 from bot.outcomes.iterating import EditableText, PickedPicture
 from bot.outcomes.jobs import (
@@ -88,9 +98,11 @@ __all__ = [
     "ControlStyle",
     "CreditBalance",
     "DefaultMissing",
+    "DefaultSkipped",
     "DryRun",
     "EditableText",
     "FacesMixed",
+    "FromDefaults",
     "HelpWithVocabulary",
     "HelperAttached",
     "HelperMissing",
@@ -123,10 +135,15 @@ __all__ = [
     "PictureFile",
     "PictureMessage",
     "Platform",
+    "PresetDeleted",
+    "PresetList",
+    "PresetSaved",
     "QueueStatus",
     "Receipt",
     "Recipe",
     "RetryLater",
+    "SavedPreset",
+    "SettingsShown",
     "ShelfReloaded",
     "SizeChanged",
     "StackNote",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.commands.values import Help
+from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, SettingsShown
 from bot.outcomes.iterating import EditableText, PickedPicture
 from bot.outcomes.jobs import CancelAccepted, DryRun, History, Originals, Receipt
 from bot.outcomes.loras import (
@@ -31,6 +32,10 @@ class HelpWithVocabulary:
 Outcome = (
     Receipt
     | DryRun
+    | SettingsShown
+    | PresetList
+    | PresetSaved
+    | PresetDeleted
     | CancelAccepted
     | CreditBalance
     | History

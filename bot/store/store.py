@@ -8,6 +8,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
+from bot.store.asking import AskingStore
 from bot.store.consent import Consents, OwnerReportQueue
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
@@ -35,6 +36,7 @@ class Store(Database):
         outbox: Results to deliver.
         messages: The messages that show pictures.
         defaults: Default LoRAs.
+        asking: What people always want, and their presets.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
@@ -52,6 +54,7 @@ class Store(Database):
         self.outbox = Outbox(self)
         self.messages = PictureMessages(self)
         self.defaults = DefaultLoras(self)
+        self.asking = AskingStore(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)

@@ -24,6 +24,7 @@ class ScriptedDesk:
 
     answer: Answer
     loras: tuple[LoraSummary, ...] = ()
+    presets: tuple[str, ...] = ()
     handled: list[tuple[Command, CommandContext]] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
@@ -85,6 +86,12 @@ class ScriptedDesk:
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         return tuple(card for card in self.loras if typed.lower() in card.name)[:25]
+
+    def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
+        return tuple(name for name in self.presets if typed in name)
+
+    def wants_private(self, command: Command, context: CommandContext) -> bool:
+        return isinstance(command, Draw) and bool(command.private)
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         for event_id, payload in events:

@@ -32,7 +32,7 @@ from engine.durable import write_file
 
 Choice = app_commands.Choice[str | int | float]
 MAX_CHOICES = 25  # Discord accepts no more suggestions at once
-AUTOCOMPLETED = {"size", *SUGGESTED}
+AUTOCOMPLETED = {"size", "preset", "name", "language", "reset", *SUGGESTED}
 CHINESE = (discord.Locale.chinese, discord.Locale.taiwan_chinese)
 EVERYWHERE: dict[str, Any] = {
     "allowed_contexts": app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=True),

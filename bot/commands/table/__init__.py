@@ -3,6 +3,7 @@
 ``about`` texts are msgids: English here, other languages in ``bot/messages``.
 
 * ``entry``     one row: names, options, rights
+* ``asking``    settings and presets of a person
 * ``drawing``   the options of ``/sugar``
 * ``loras``     the commands of the shelf
 * ``jobs``      the commands that continue from a job

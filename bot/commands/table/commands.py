@@ -1,5 +1,6 @@
 """Every command, in the order of help."""
 
+from bot.commands.table.asking import ASKING_COMMANDS
 from bot.commands.table.drawing import SUGAR_OPTIONS
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.table.jobs import JOB_COMMANDS
@@ -28,6 +29,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         Draw,
         SUGAR_OPTIONS,
     ),
+    *ASKING_COMMANDS,
     *JOB_COMMANDS,
     *LORA_COMMANDS,
     CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your latest pictures", "/mine", Mine),

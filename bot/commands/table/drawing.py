@@ -93,6 +93,14 @@ SUGAR_OPTIONS = (
         flags=("随机妆容",),
     ),
     Option(
+        "preset",
+        "预设",
+        OptionKind.TEXT,
+        "Options that you have saved with /preset",
+        example="cosy",
+        flags=("自定义",),
+    ),
+    Option(
         "dry",
         "试算",
         OptionKind.SWITCH,

@@ -5,8 +5,10 @@
 * ``iterating``  what continues from a job
 * ``people``     credits, linked chats, help; the card, for hosts
 * ``loras``      about the shelf
+* ``asking``     settings and presets of a person
 """
 
+from bot.commands.values.asking import SETTINGS, EditPresets, EditSettings, PersonSettings
 from bot.commands.values.drawing import (
     MAX_COUNT,
     MAX_TOTAL_WEIGHT,
@@ -40,7 +42,9 @@ from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
 
 IterateCommand = Reroll | Repeat | Pick | Edit | Original
 
-Command = Draw | IterateCommand | Cancel | Mine | Quota | Link | Unlink | LoraCommand | ShowCard | Help
+PersonCommand = EditSettings | EditPresets | Mine | Quota | Link | Unlink
+
+Command = Draw | PersonCommand | IterateCommand | Cancel | LoraCommand | ShowCard | Help
 
 LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands that may draw or download before they answer: seconds to minutes."""
@@ -50,10 +54,13 @@ __all__ = [
     "MAX_COUNT",
     "MAX_TOTAL_WEIGHT",
     "MAX_WEIGHT",
+    "SETTINGS",
     "Cancel",
     "Command",
     "Draw",
     "Edit",
+    "EditPresets",
+    "EditSettings",
     "Face",
     "Help",
     "IterateCommand",
@@ -72,6 +79,8 @@ __all__ = [
     "LoraWish",
     "Mine",
     "Original",
+    "PersonCommand",
+    "PersonSettings",
     "Pick",
     "PixelSize",
     "Quota",

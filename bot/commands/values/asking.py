@@ -25,12 +25,13 @@ class PersonSettings:
 
 @dataclass(frozen=True, slots=True)
 class EditSettings:
-    """Change the person's settings, and show them; nothing to change only shows them.
+    """Change the person's settings and show them; without a change, show them.
 
     Attributes:
         options: As in ``PersonSettings``; what is not given stays.
         language: None to keep it.
-        reset: Names of ``SETTINGS`` that return to the usual, before the changes.
+        advice: None to keep it.
+        reset: Names of ``SETTINGS`` that return to the usual before the changes.
     """
 
     options: Draw = field(default=Draw(), repr=False)
@@ -40,26 +41,16 @@ class EditSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PresetSave:
-    """Save options under a name; an equal name is replaced.
+class EditPresets:
+    """Show, save or delete the person's presets: all of them without a ``name``, else that one.
 
     Attributes:
-        options: Their prompt is put behind that of a request.
-        job_id: A job whose options to save; empty for those given.
+        options: What to save; an equal name is replaced. Its prompt is put behind that of a request.
+        job_id: A job whose options to save, with ``options`` over them.
+        delete: Delete it.
     """
 
-    name: str
+    name: str = ""
     options: Draw = field(default=Draw(), repr=False)
     job_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PresetDelete:
-    """Delete the options that were saved under a name."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class PresetList:
-    """Show what the person has saved."""
+    delete: bool = False

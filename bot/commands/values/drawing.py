@@ -65,6 +65,7 @@ class Draw:
         private: Only the person sees the answer, if the platform supports that.
         spoiler: The pictures are hidden until somebody opens them, if the platform supports that.
         surprise: Every slot of the face that is empty is drawn at random.
+        preset: The name of options of the person that count where the request says nothing.
         dry: Only say what it would be, and cost.
         again: Draw it even if the person asked for the same a moment ago.
     """
@@ -78,5 +79,6 @@ class Draw:
     private: bool | None = None
     spoiler: bool | None = None
     surprise: bool = False
+    preset: str = ""
     dry: bool = False
     again: bool = False

@@ -133,6 +133,11 @@ class Recipes:
         if longest.tokens > longest.limit:
             raise PromptTooLong(tokens=longest.tokens, limit=longest.limit, excess=longest.excess_chars)
 
+    def find_missing(self, wishes: Sequence[LoraWish], may_use: Rule) -> str:
+        """Return the first LoRA of these that this person cannot use now; empty if there is none."""
+        named = (wish for wish in wishes if wish.name and normalize(wish.name) != NO_LORA)
+        return next((wish.name for wish in named if self._shelf.find_wish(wish, may_use) is None), "")
+
     def _choose(self, wishes: tuple[LoraWish, ...], may_use: Rule) -> list[Chosen]:
         """Return the files of the LoRAs that a person named. Of two weights the last counts."""
         chosen: dict[str, Chosen] = {}

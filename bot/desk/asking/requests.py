@@ -9,11 +9,13 @@ from bot.commands.prompts.face import with_surprises
 from bot.commands.render import render
 from bot.commands.text import is_east_asian
 from bot.commands.values import Draw, LoraWish
+from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.recipes import Recipes
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.shelf import Rule
 from bot.errors import AlreadyAsked
-from bot.outcomes import CommandContext, DefaultMissing, Note, Platform, Recipe
+from bot.outcomes import CommandContext, DefaultMissing, DefaultSkipped, Note, Platform, Recipe
 from bot.store import Store
 
 SAME_WITHIN_MS = 60_000  # as long as people wonder whether their message has arrived
@@ -44,12 +46,14 @@ class DrawRequests:
         recipes: Recipes,
         defaults: LoraDefaults,
         consents: ConsentLedger,
+        preferences: Preferences,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._recipes = recipes
         self._defaults = defaults
         self._consents = consents
+        self._preferences = preferences
         self._clock = clock
 
     async def read(self, command: Draw, context: CommandContext, person: int) -> AskedPictures:
@@ -62,12 +66,28 @@ class DrawRequests:
         if request and not command.dry:
             await self._require_new(request, person)
         may_use = partial(self._consents.may_use, context)
+        command, own = self._with_preferences(command, context, may_use)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
         recipe, notes = self._recipes.write(_with_face(command, context.locale), default, may_use)
         if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
             notes = (found, *notes)
+        notes = (*own, *notes)
         return AskedPictures(recipe, notes, bool(command.private), bool(command.spoiler), request)
+
+    def _with_preferences(
+        self, command: Draw, context: CommandContext, may_use: Rule
+    ) -> tuple[Draw, tuple[Note, ...]]:
+        """Add what the person always wants, and note it; an own LoRA that cannot be used here is left out."""
+        completed, note = self._preferences.complete(command, context)
+        if note is None:
+            return completed, ()
+        missing = self._recipes.find_missing(completed.loras, may_use) if "lora" in note.settings else ""
+        if not missing:
+            return completed, (note,)
+        settings = tuple(name for name in note.settings if name != "lora")
+        rest = (replace(note, settings=settings),) if settings or note.preset else ()
+        return replace(completed, loras=command.loras), (*rest, DefaultSkipped(missing))
 
     async def _require_new(self, request: str, person: int) -> None:
         """Return unless the person asked for the same here a moment ago.

@@ -24,9 +24,13 @@ class JobEditing:
             PersonError: NoSuchJob, NotYours, NotInPublic.
         """
         job = await self._access.require_shown(command.job_id, context, "edit")
-        return EditableText(job.id, render(self._draw_of(job)), job.private)
+        return EditableText(job.id, render(self.draw_of(job)), job.private)
 
-    def _draw_of(self, job: JobRow) -> Draw:
+    async def find(self, job_id: str, context: CommandContext) -> JobRow:
+        """Return a job that everybody who reads the answer may see; raises as ``edit``."""
+        return await self._access.require_shown(job_id, context, "preset")
+
+    def draw_of(self, job: JobRow) -> Draw:
         """Return the drawing that leads to the job's recipe.
 
         Trigger words and helpers are left out, because the desk adds them; a recipe without LoRAs says so,

@@ -79,6 +79,7 @@ class Ledger:
         one, other = await self.renew(stays), await self.renew(gone)
         one_daily = (await self._tiers.entitlement_of(stays)).daily_credits
         other_daily = (await self._tiers.entitlement_of(gone)).daily_credits
+        await self._store.asking.merge(gone, stays)
         await self._store.links.merge(gone, stays, code)
         daily = (await self._tiers.entitlement_of(stays)).daily_credits
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)

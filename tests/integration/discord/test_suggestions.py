@@ -48,8 +48,15 @@ async def test_labels_and_values_fit_into_discord_s_limit(
 
 
 async def test_sizes_and_face_slots_are_suggested_in_the_persons_language(
-    discord: FakeDiscord, chat: DiscordChat
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
-    assert {"name": "16:9", "value": "16:9"} in await discord.suggest("sugar", "size", "16")
+    desk.presets = ("cosy", "cold")
+    assert await discord.suggest("sugar", "preset", "cos") == [{"name": "cosy", "value": "cosy"}]
+    assert {"name": "english", "value": "english"} in await discord.suggest("settings", "language", "en")
+    assert [one["value"] for one in await discord.suggest("settings", "reset", "si")] == ["size"]
+    assert {"name": "wide 16:9", "value": "wide"} in await discord.suggest("sugar", "size", "16")
+    [portrait] = await discord.suggest("sugar", "size", "竖图", locale="zh-CN")
+    assert portrait == {"name": "竖图 2:3", "value": "portrait"}
+    assert (await discord.suggest("sugar", "lips", ""))[-1]["value"] == "surprise me"
     choices = await discord.suggest("sugar", "lips", "正红", locale="zh-CN")
     assert [one["value"] for one in choices] == ["正红唇"]

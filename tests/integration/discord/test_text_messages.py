@@ -362,3 +362,13 @@ async def test_a_bot_that_may_not_reply_answers_without_a_reference(
     [message] = discord.in_channel(CHANNEL_ID)
     assert message["text"].startswith(f"<@{MEMBER_ID}> Got it!")
     assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
+
+
+@pytest.mark.parametrize("in_guild", [True, False])
+async def test_private_pictures_are_refused_where_others_read_the_reply(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, in_guild: bool
+) -> None:
+    message_id = await discord.send_message(f"{AT_ME} a face --private", in_guild=in_guild)
+    reply = await reply_to(discord, message_id)
+    assert ("Other people can read this chat" in str(reply["text"])) is in_guild
+    assert bool(desk.handled) is not in_guild

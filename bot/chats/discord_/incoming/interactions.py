@@ -126,7 +126,7 @@ class InteractionHandler:
         elif isinstance(asked, SentForm):
             await self._store_and_answer(interaction, asked.command, is_private=asked.is_private)
         else:
-            is_private = parsing.is_private_answer(asked, interaction)
+            is_private = parsing.is_private_answer(self._desk, asked, interaction)
             await self._store_and_answer(interaction, asked, is_private=is_private)
 
     async def _edit_form(self, interaction: Interaction, command: Edit) -> Form:

@@ -18,15 +18,17 @@ from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentM
 from bot.chats.event_table import RawEvent, is_lora_file
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
+from bot.commands.makers.asking import preset_of, settings_of
 from bot.commands.prompts.face import SUGGESTED
 from bot.commands.prompts.face import suggestions as face_suggestions
-from bot.commands.reading import MENU_ASPECTS
 from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
 from bot.commands.text import normalize
 from bot.commands.values import (
     Command,
     Draw,
     Edit,
+    EditPresets,
+    EditSettings,
     Link,
     LoraAdd,
     LoraAllow,
@@ -41,7 +43,7 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.errors import NotInPublic, TextOnly, UnknownCommand
-from bot.languages import is_chinese, title_of
+from bot.languages import in_script, is_chinese, title_of, typed_forms
 from bot.outcomes import Address, CommandContext, LoraSummary, Platform
 
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
@@ -58,6 +60,11 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
     if entry.command_type is Draw:
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
+    if entry.command_type is EditSettings:
+        return settings_of(options=options)
+    if entry.command_type is EditPresets:
+        preset_options = dict(options)
+        return preset_of(preset_options.pop("options", ""), **preset_options)
     if entry.command_type is LoraSwitch:
         return loras.switch_of(**options)
     if entry.command_type in (LoraAllow, LoraRevoke):
@@ -160,11 +167,12 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
     )
 
 
-def is_private_answer(command: Command, interaction: Interaction) -> bool:
+def is_private_answer(desk: Desk, command: Command, interaction: Interaction) -> bool:
     """Whether only the person sees the answer: always, except for pictures that are not private."""
     match command:
         case Draw():
-            return bool(command.private) or command.dry
+            context = context_of(interaction, address_of(interaction, is_private=True))
+            return command.dry or desk.wants_private(command, context)
         case Reroll() | Repeat() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case _:
@@ -182,14 +190,23 @@ def suggest_values(
         return [(_label(title_of(lora.titles, locale), lora.name), _value(lora)) for lora in found]
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)
+    elif option.name in ("preset", "name"):
+        context = context_of(interaction, address_of(interaction, is_private=True))
+        values = desk.suggest_presets(typed, context)
     else:
-        wanted, column = normalize(typed), 0 if locale == "en" else 1
-        return [
-            (f"{names[column]} {shape}", shape)
-            for shape, *names in MENU_ASPECTS
-            if any(wanted in each for each in (shape, *names))
-        ]
+        return _named_values(option, normalize(typed), locale)
     return [(value[:LABEL_CHARS], value[:LABEL_CHARS]) for value in values]
+
+
+def _named_values(option: Option, wanted: str, locale: str) -> list[tuple[str, str]]:
+    """Return the values of an option that have names, once each, that contain the text."""
+    found: dict[str, tuple[str, str]] = {}
+    for choice in option.named:
+        label = in_script(choice.word, locale) if is_chinese(locale) else choice.name
+        label = f"{label} {choice.value}" if option.name == "size" else label
+        if any(wanted in each for each in (label, choice.value, choice.name, *typed_forms(choice.word))):
+            found.setdefault(choice.value, (label, choice.name))
+    return list(found.values())
 
 
 class PersonLocales:
@@ -245,8 +262,7 @@ class DiscordMessage:
         if self.kind is EventKind.NO_TEXT:
             raise TextOnly
         command = grammar.with_file(grammar.parse(self.text), self.file)
-        is_personal = isinstance(command, Mine | Link | Unlink)
-        if self.guild_id and (is_personal or (isinstance(command, Draw) and command.private)):
+        if self.guild_id and isinstance(command, Mine | Link | Unlink | EditPresets):
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
         return command
 

@@ -20,7 +20,9 @@ from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS
 from bot.chats.event_table import RawEvent
-from bot.errors import PersonError
+from bot.commands.table import ENTRY_OF
+from bot.commands.values import Draw
+from bot.errors import NotInPublic, PersonError
 from bot.outcomes import Receipt
 
 log = structlog.get_logger()
@@ -88,7 +90,10 @@ class TextMessageHandler:
         address = message.address(may_send=may_send, may_attach=may_attach)
         try:
             await self._inbox.store(message.event_id)
-            outcome = await self._desk.handle(message.command(), message.context(address))
+            command, context = message.command(), message.context(address)
+            if message.guild_id and self._desk.wants_private(command, context):
+                raise NotInPublic(command=ENTRY_OF[Draw].name)
+            outcome = await self._desk.handle(command, context)
         except PersonError as error:
             text = messages.format_error(error, message.locale, times="discord")
             await self._delivery.answer(text, address, message.locale, message.event_id)

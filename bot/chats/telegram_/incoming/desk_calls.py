@@ -99,7 +99,7 @@ class DeskCalls:
         Raises:
             TelegramError, TimeoutError: Telegram did not answer; call again.
         """
-        if not (isinstance(command, Draw) and command.private and context.is_group):
+        if not (context.is_group and self._desk.wants_private(command, context)):
             return context
         user_id = int(context.user_id)
         try:

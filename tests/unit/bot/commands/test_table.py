@@ -22,6 +22,8 @@ from bot.commands.values import (
     Command,
     Draw,
     Edit,
+    EditPresets,
+    EditSettings,
     Help,
     Link,
     LoraAdd,
@@ -62,7 +64,7 @@ def menu_words(entry: CommandEntry) -> set[str]:
 
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
-        Draw(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
+        Draw(), EditSettings(), EditPresets(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Pick("a", 0), Edit("a"), Original("a"),
@@ -130,7 +132,8 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
     assert [option.name for _, option in OPTIONS if option.required] == 6 * ["name"]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
-        ("sugar", "prompt"), ("cancel", "job"), ("link", "code"), ("lora list", "search"),
+        ("sugar", "prompt"), ("settings", "reset"), ("preset", "name"),
+        ("cancel", "job"), ("link", "code"), ("lora list", "search"),
         ("lora add", "link"), ("pick", "picture"),
         *((word, "job") for word in ("again", "same", "pick", "edit", "original")),
         *((f"lora {word}", "name") for word in ("info", "switch", "remove", "check", "allow", "revoke")),

@@ -5,7 +5,7 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, Right
 from bot.commands.table.jobs import JOB_COMMANDS
-from bot.commands.values import Draw, LoraInfo, LoraRevoke
+from bot.commands.values import Draw, LoraInfo, LoraRevoke, Unlink
 from bot.languages import in_script
 from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import BUTTON_LABELS
@@ -16,7 +16,12 @@ from engine.demo.vocabulary import vocabulary
 def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     message = help_text(locale)
     beside = {entry.command_type for entry in JOB_COMMANDS}
-    beside |= {LoraInfo, LoraRevoke, *(entry.command_type for entry in COMMANDS if entry.right is Right.HOST)}
+    beside |= {
+        LoraInfo,
+        LoraRevoke,
+        Unlink,
+        *(entry.command_type for entry in COMMANDS if entry.right is Right.HOST),
+    }
     assert all(text(entry.usage, locale) in message for entry in COMMANDS if entry.command_type not in beside)
     assert "/lora remove" in message.split("\n\n")[0].splitlines()[-1]
     assert all(entry.name.split()[-1] in message for entry in COMMANDS if entry.command_type in beside)

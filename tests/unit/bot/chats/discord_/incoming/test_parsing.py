@@ -55,7 +55,7 @@ def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
         (EventKind.MENTION, AT_ME, EmptyPrompt),
         (EventKind.MENTION, f"{AT_ME} /mine", NotInPublic),
         (EventKind.MENTION, f"{AT_ME} /link", NotInPublic),
-        (EventKind.MENTION, f"{AT_ME} a face --private", NotInPublic),
+        (EventKind.MENTION, f"{AT_ME} /preset", NotInPublic),
     ],
 )
 def test_a_message_that_cannot_be_handled_is_refused(

@@ -13,6 +13,7 @@ from bot.commands.reading import (
     as_typed,
     count_of,
     lora_of,
+    preset_name_of,
     seed_of,
     size_of,
     weight_of,
@@ -29,25 +30,7 @@ _LORA = "lora"
 _MENU_LORA = re.compile(r'(?:"[^"]*"|[^,，])+')  # a name with a comma is in quotes
 
 
-def draw_of(
-    prompt: str,
-    *,
-    lora: str | None = None,
-    weight: OptionValue = None,
-    size: str | None = None,
-    seed: OptionValue = None,
-    count: OptionValue = None,
-    skin: str | None = None,
-    blush: str | None = None,
-    lips: str | None = None,
-    eyes: str | None = None,
-    lashes: str | None = None,
-    private: bool | None = None,
-    spoiler: bool | None = None,
-    surprise: bool | None = None,
-    dry: bool | None = None,
-    again: bool | None = None,
-) -> Draw:
+def draw_of(prompt: str, **options: OptionValue) -> Draw:
     """Return the drawing of menu options or a form; ``lora`` may name several, separated by commas.
 
     Options inside the prompt count too; an argument wins over them.
@@ -55,16 +38,30 @@ def draw_of(
     Raises:
         NotUnderstood: As for ``parse``.
     """
-    face = dict(zip(FACE_SLOTS, (skin, blush, lips, eyes, lashes), strict=True))
-    arguments = {"lora": lora, "weight": weight, "size": size, "seed": seed, "count": count, **face}
-    chosen = {name: typed for name, value in arguments.items() if (typed := as_typed(value))}
-    switches = {"private": private, "spoiler": spoiler, "surprise": surprise, "dry": dry, "again": again}
-    chosen |= {name: "" if is_on else OFF for name, is_on in switches.items() if is_on is not None}
-    return read_drawing(scan(clean(prompt, limit=MAX_TEXT_CHARS)), chosen)
+    return read_drawing(scan(clean(prompt, limit=MAX_TEXT_CHARS)), chosen_of(options))
+
+
+def chosen_of(options: Mapping[str, OptionValue]) -> dict[str, str]:
+    """Convert the options of a menu or form to texts, without those that were left out."""
+    chosen = {name: typed for name, value in options.items() if (typed := as_typed(value))}
+    switches = {name: "" if value else OFF for name, value in options.items() if isinstance(value, bool)}
+    return chosen | switches
 
 
 def read_drawing(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw:
-    """Read a scanned sentence; the options in ``chosen`` win over those in the text.
+    """Read a scanned sentence as ``read_options`` does.
+
+    Raises:
+        NotUnderstood: EmptyPrompt if there is nothing to draw.
+    """
+    draw = read_options(found, chosen)
+    if not any((draw.prompt, draw.preset, draw.surprise, *astuple(draw.face))):
+        raise EmptyPrompt
+    return draw
+
+
+def read_options(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) -> Draw:
+    """Read a scanned sentence, which may be options alone; those in ``chosen`` win over those in the text.
 
     Of LoRAs, the menu's count, else those of ``--lora``, else those of tags.
     """
@@ -72,7 +69,7 @@ def read_drawing(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
     loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
     if _LORA in chosen:
         loras = [part.replace('"', "") for part in _MENU_LORA.findall(chosen[_LORA]) if part.strip()]
-    draw = Draw(
+    return Draw(
         prompt=found.prompt,
         face=Face(
             **{slot: surprise_of(slot, words_of(values[slot])) for slot in FACE_SLOTS if slot in values}
@@ -81,15 +78,13 @@ def read_drawing(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
         size=size_of(values["size"]) if "size" in values else None,
         seed=seed_of(values["seed"]) if "seed" in values else None,
         count=count_of(values["count"]) if "count" in values else None,
-        private=_switch("private", values),
-        spoiler=_switch("spoiler", values),
-        surprise=bool(_switch("surprise", values)),
-        dry=bool(_switch("dry", values)),
-        again=bool(_switch("again", values)),
+        private=read_switch("private", values),
+        spoiler=read_switch("spoiler", values),
+        surprise=bool(read_switch("surprise", values)),
+        preset=preset_name_of(values["preset"]) if "preset" in values else "",
+        dry=bool(read_switch("dry", values)),
+        again=bool(read_switch("again", values)),
     )
-    if not any((draw.prompt, draw.surprise, *astuple(draw.face))):
-        raise EmptyPrompt
-    return draw
 
 
 def change_drawing(base: Draw, found: Scan) -> Draw:
@@ -111,7 +106,7 @@ def change_drawing(base: Draw, found: Scan) -> Draw:
     return replace(base, face=replace(base.face, **face), **given)
 
 
-def _switch(name: str, values: Mapping[str, str]) -> bool | None:
+def read_switch(name: str, values: Mapping[str, str]) -> bool | None:
     """Return whether a switch is turned on; None if nobody said."""
     return None if name not in values else values[name] != OFF
 

@@ -1,0 +1,4 @@
+"""The messages about what people ask for.
+
+* ``answers``  settings and presets
+"""

@@ -1,0 +1,103 @@
+"""The messages about a person's settings and presets."""
+
+from typing import assert_never
+
+from bot.commands.reading import LANGUAGES
+from bot.commands.render import render, size_text
+from bot.commands.table import SUGAR_OPTIONS
+from bot.commands.table.asking import SETTINGS_OPTIONS
+from bot.languages import in_script, is_chinese
+from bot.messages.catalogue import N_, format_fact, join_facts, shorten, text
+from bot.outcomes import (
+    DefaultSkipped,
+    FromDefaults,
+    PresetDeleted,
+    PresetList,
+    PresetSaved,
+    SavedPreset,
+    SettingsShown,
+)
+
+AskingNote = FromDefaults | DefaultSkipped
+
+PRESET_CHARS = 80  # of one preset in a list of twenty
+_COMMAND = "/sugar"
+
+
+def format_asking(outcome: SettingsShown | PresetList | PresetSaved | PresetDeleted, locale: str) -> str:
+    """Return the answer to ``/settings`` or ``/preset``."""
+    match outcome:
+        case SettingsShown():
+            return _settings(outcome, locale)
+        case PresetList(presets=()):
+            sentence = N_(
+                "You have no presets yet. Save one like this: /preset cosy --size 2:3 soft light. Then write "
+                "--preset cosy behind a prompt."
+            )
+            return text(sentence, locale)
+        case PresetList(presets=presets, limit=limit):
+            first = text(N_("Your presets ({count} of {limit}):"), locale, count=len(presets), limit=limit)
+            last = N_("Use one with --preset and its name; delete it with /preset, its name and --delete.")
+            return "\n".join([first, *map(_preset, presets), text(last, locale)])
+        case PresetSaved(preset=preset, is_new=is_new):
+            sentence = N_("Saved. Use it with --preset {name}:")
+            if not is_new:
+                sentence = N_("Saved in place of the earlier one. Use it with --preset {name}:")
+            return "\n".join([text(sentence, locale, name=preset.name), _preset(preset)])
+        case PresetDeleted(name=name):
+            return text(N_("The preset {name} is deleted."), locale, name=name)
+    assert_never(outcome)
+
+
+def format_asking_note(note: AskingNote, locale: str) -> str:
+    """Return what a request got from the person's settings, in a sentence."""
+    match note:
+        case FromDefaults(settings=settings, preset=preset):
+            words = {option.name: option.word for option in SUGAR_OPTIONS}
+            named = [in_script(words[one], locale) if is_chinese(locale) else one for one in settings]
+            sentences = []
+            if preset:
+                sentences.append(text(N_("With your preset {name}."), locale, name=preset))
+            if named:
+                sentence = N_("From your settings: {names}. /settings shows them.")
+                sentences.append(text(sentence, locale, names=named))
+            return ("" if is_chinese(locale) else " ").join(sentences)
+        case DefaultSkipped(lora=lora):
+            sentence = N_("Your own default LoRA {lora} can't be used here, so this is drawn without it.")
+            return text(sentence, locale, lora=lora)
+    assert_never(note)
+
+
+def _settings(shown: SettingsShown, locale: str) -> str:
+    settings, options = shown.settings, shown.settings.options
+    first = N_("Saved. Your settings:") if shown.is_changed else N_("Your settings:")
+    usual = text(N_("as usual"), locale)
+    yes, no = text(N_("yes"), locale), text(N_("no"), locale)
+    loras = [lora.name if lora.weight is None else f"{lora.name} {lora.weight:g}" for lora in options.loras]
+    values = {
+        "lora": format_fact(loras, locale) or usual,
+        "size": size_text(options.size) if options.size else usual,
+        "count": str(options.count or usual),
+        "private": usual if options.private is None else yes if options.private else no,
+        "spoiler": usual if options.spoiler is None else yes if options.spoiler else no,
+        "language": _language(settings.language, locale),
+        "advice": yes if settings.advice else no,
+    }
+    words = {option.name: option.word for option in (*SUGAR_OPTIONS, *SETTINGS_OPTIONS)}
+    names = {name: in_script(words[name], locale) if is_chinese(locale) else name for name in values}
+    facts = [f"{names[name]}: {value}" for name, value in values.items()]
+    last = N_(
+        "They hold for every request that does not say otherwise, in all your linked chats. Change one like "
+        "this: /settings --size portrait. “/settings reset” returns to the usual."
+    )
+    return "\n".join([text(first, locale), join_facts(facts), text(last, locale)])
+
+
+def _language(code: str, locale: str) -> str:
+    english, chinese = next((one[1], one[2]) for one in LANGUAGES if one[0] == code)
+    return in_script(chinese, locale) if is_chinese(locale) else english
+
+
+def _preset(preset: SavedPreset) -> str:
+    options = render(preset.options).removeprefix(_COMMAND).strip()
+    return f"{preset.name}: {shorten(options, PRESET_CHARS)}"

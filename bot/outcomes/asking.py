@@ -1,0 +1,59 @@
+"""What a person learns about their settings and presets."""
+
+from dataclasses import dataclass
+
+from bot.commands.values import Draw, PersonSettings
+
+
+@dataclass(frozen=True, slots=True)
+class FromDefaults:
+    """A request got options from the person's settings (their names), and from a preset; empty for none."""
+
+    settings: tuple[str, ...]
+    preset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultSkipped:
+    """The person's own default LoRA cannot be used here, so the request is drawn without it."""
+
+    lora: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsShown:
+    """What the person always wants."""
+
+    settings: PersonSettings
+    is_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SavedPreset:
+    """Options under a name."""
+
+    name: str
+    options: Draw
+
+
+@dataclass(frozen=True, slots=True)
+class PresetList:
+    """The person's presets, of ``limit`` at most."""
+
+    presets: tuple[SavedPreset, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class PresetSaved:
+    """Options were saved under a name; ``is_new`` False: they replace earlier ones."""
+
+    preset: SavedPreset
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresetDeleted:
+    """The options of this name are deleted."""
+
+    name: str

@@ -1,0 +1,61 @@
+"""What people always want, and their presets; queries on person_setting and preset."""
+
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+from bot.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class PersonSettingsRow:
+    """The settings of a person; ``options`` as they are typed."""
+
+    person: int
+    options: str = field(repr=False)
+    language: str
+    advice: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PresetRow:
+    """A preset of a person; ``key`` is its name as names are compared, ``options`` as they are typed."""
+
+    person: int
+    key: str
+    name: str
+    options: str = field(repr=False)
+
+
+class AskingStore:
+    """Reads and writes them; call what changes something in the transaction of its event."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "asking.sql")
+
+    async def settings(self) -> tuple[PersonSettingsRow, ...]:
+        """Return the settings of all people who have changed theirs."""
+        rows = [dict(row) for row in await self._query("person_settings")]
+        return tuple(PersonSettingsRow(**row | {"advice": bool(row["advice"])}) for row in rows)
+
+    async def save_settings(self, row: PersonSettingsRow) -> None:
+        """Store the settings of a person; they replace earlier ones."""
+        await self._query("save_person_settings", **asdict(row) | {"advice": int(row.advice)})
+
+    async def presets(self) -> tuple[PresetRow, ...]:
+        """Return the presets of all people, by name."""
+        return tuple(PresetRow(**dict(row)) for row in await self._query("presets"))
+
+    async def save_preset(self, row: PresetRow) -> None:
+        """Store a preset; it replaces an earlier one with this key."""
+        await self._query("save_preset", **asdict(row))
+
+    async def delete_preset(self, person: int, key: str) -> None:
+        """Delete a preset."""
+        await self._query("delete_preset", person=person, key=key)
+
+    async def merge(self, merged: int, kept: int) -> None:
+        """Give what person ``merged`` has to ``kept``, except where ``kept`` has its own."""
+        await self._query("move_person_settings", merged=merged, kept=kept)
+        await self._query("delete_person_settings", merged=merged)
+        await self._query("move_presets", merged=merged, kept=kept)
+        await self._query("delete_presets", merged=merged)

@@ -1,0 +1,39 @@
+-- name: person_settings
+-- What every person always wants.
+SELECT person, options, language, advice FROM person_setting;
+
+-- name: save_person_settings
+-- A person changed their settings.
+INSERT INTO person_setting (person, options, language, advice) VALUES (:person, :options, :language, :advice)
+ON CONFLICT (person) DO UPDATE SET options = excluded.options, language = excluded.language,
+                                   advice = excluded.advice;
+
+-- name: presets
+-- All presets, by name.
+SELECT person, key, name, options FROM preset ORDER BY name;
+
+-- name: save_preset
+-- A person saved options; an equal name is replaced.
+INSERT INTO preset (person, key, name, options) VALUES (:person, :key, :name, :options)
+ON CONFLICT (person, key) DO UPDATE SET name = excluded.name, options = excluded.options;
+
+-- name: delete_preset
+-- A person deleted a preset.
+DELETE FROM preset WHERE person = :person AND key = :key;
+
+-- name: move_person_settings
+-- The settings of the merged person, unless the other one has some.
+UPDATE person_setting SET person = :kept
+WHERE person = :merged AND NOT EXISTS (SELECT 1 FROM person_setting WHERE person = :kept);
+
+-- name: delete_person_settings
+-- The settings of the other person hold.
+DELETE FROM person_setting WHERE person = :merged;
+
+-- name: move_presets
+-- The presets of the merged person, unless the other one has the name.
+UPDATE OR IGNORE preset SET person = :kept WHERE person = :merged;
+
+-- name: delete_presets
+-- The presets of the other person hold.
+DELETE FROM preset WHERE person = :merged;
