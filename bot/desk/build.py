@@ -148,11 +148,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     habits = LoraHabits(store)
     access = JobAccess(store=store, rules=rules)
     waits = PromisedWaits()
-<<<<<<< HEAD
     drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, waits)
-    requests = DrawRequests(store=store, recipes=recipes, defaults=defaults, consents=consents, clock=clock)
-=======
-    drawing = _build_drawing(inputs, queue, completion, progress, space, consents, versions, waits)
     editing = JobEditing(access=access, shelf=shelf)
     preferences = Preferences(store=store, editing=editing, clock=clock)
     requests = DrawRequests(
@@ -163,7 +159,6 @@ def build_desk(inputs: DeskInputs) -> Desk:
         preferences=preferences,
         clock=clock,
     )
->>>>>>> d7bcc183 (Settings of a person and presets: shown, changed, shared by linked chats; options of a request win, and the answer names what came from them)
     acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
     delivery = OutboxDelivery(
         store=store,
