@@ -245,6 +245,8 @@ class PromptOverLimit(RenderError):
 class StartDamaged(RenderError):
     """The start picture is not a file that the worker made, or it is damaged."""
 
+    reason = FailReason.START_MISSING
+
 
 class BlankPicture(RenderError):
     """The result was not a picture."""

@@ -232,6 +232,7 @@ class FailReason(StrEnum):
     WORKER_ERROR    anything else; the worker's log has the details
     DISK_FULL       the parent could not save the pictures: no space left on the disk
     LORA_WITHDRAWN  a LoRA of the job may no longer be used
+    START_MISSING   the file of the picture that it begins with is gone or damaged
     """
 
     OUT_OF_MEMORY = "out_of_memory"
@@ -242,6 +243,7 @@ class FailReason(StrEnum):
     WORKER_ERROR = "worker_error"
     DISK_FULL = "disk_full"
     LORA_WITHDRAWN = "lora_withdrawn"
+    START_MISSING = "start_missing"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,40 @@ import re
 from dataclasses import fields
 from typing import Any
 
-from bot.commands.values import Cancel, Command, Edit, LoraRevoke, Original, Pick, Repeat, Reroll
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Delete,
+    Edit,
+    Enlarge,
+    LoraRevoke,
+    Original,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Reroll,
+    Vary,
+)
 from bot.errors import OldButton
 
 MAX_DATA_BYTES = 64
 HASH_CHARS = 40
 
-ButtonCommand = Cancel | Reroll | Repeat | Pick | Edit | Original | LoraRevoke
+ButtonCommand = (
+    Cancel
+    | Reroll
+    | Repeat
+    | Vary
+    | Enlarge
+    | Pick
+    | Edit
+    | Original
+    | Publish
+    | Delete
+    | Report
+    | LoraRevoke
+)
 """The commands that buttons give; a LoRA is named by ``#`` and the start of its file's sha256."""
 
 _V1 = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
@@ -28,9 +55,15 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "cancel": (Cancel, {}),
     "reroll": (Reroll, {}),
     "repeat": (Repeat, {}),
+    "vary": (Vary, {"strong": False}),
+    "vary-strong": (Vary, {"strong": True}),
+    "larger": (Enlarge, {}),
     "pick": (Pick, {}),
     "edit": (Edit, {}),
     "original": (Original, {}),
+    "publish": (Publish, {}),
+    "delete": (Delete, {}),
+    "report": (Report, {}),
     "revoke": (LoraRevoke, {}),
 }
 """Action → the class of its command, and the fields that the action means. The others are the job and, if the

@@ -1,7 +1,7 @@
 """Parses the text behind a command about a job: which job, which of its pictures, and switches.
 
 A short number is a picture, counted from 1; anything else is the job's id. Without an id the command is about
-the person's newest job.
+the person's newest job, except for commands that cannot be undone.
 """
 
 import re
@@ -10,10 +10,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.commands.reading import index_of
+from bot.commands.table import ENTRY_OF
 from bot.commands.text import normalize
-from bot.commands.values import Cancel, Command, Edit, Original, Pick, Repeat, Reroll
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Delete,
+    Edit,
+    Enlarge,
+    ListReports,
+    Original,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Reroll,
+    Vary,
+)
+from bot.errors import MissingValue
 
 MAX_ID_CHARS = 64
+_STRONG = frozenset({"strong", "强"})
 _PICTURE = re.compile(r"\d{1,2}")
 
 
@@ -44,9 +61,34 @@ def _whole(kind: type[Any]) -> Callable[[str], Command]:
     return lambda rest: kind(_words_of(rest).job_id)
 
 
-def _pick(rest: str) -> Pick:
+def _named(kind: type[Any]) -> Callable[[str], Command]:
+    """Make commands about a job that a person must name."""
+
+    def make(rest: str) -> Command:
+        job_id = _words_of(rest).job_id
+        if not job_id:
+            entry = ENTRY_OF[kind]
+            raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
+        command: Command = kind(job_id)
+        return command
+
+    return make
+
+
+def _one(kind: type[Any]) -> Callable[[str], Command]:
+    """Make commands about one picture of a job."""
+
+    def make(rest: str) -> Command:
+        words = _words_of(rest)
+        command: Command = kind(words.job_id, words.index)
+        return command
+
+    return make
+
+
+def _vary(rest: str) -> Vary:
     words = _words_of(rest)
-    return Pick(words.job_id, words.index)
+    return Vary(words.job_id, words.index, strong=not words.switches.isdisjoint(_STRONG))
 
 
 def _cancel(rest: str) -> Cancel:
@@ -57,8 +99,14 @@ JOB_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Cancel: _cancel,
     Reroll: _whole(Reroll),
     Repeat: _whole(Repeat),
-    Pick: _pick,
+    Vary: _vary,
+    Enlarge: _one(Enlarge),
+    Pick: _one(Pick),
     Edit: _whole(Edit),
     Original: _whole(Original),
+    Publish: _named(Publish),
+    Delete: _named(Delete),
+    Report: _named(Report),
+    ListReports: lambda _: ListReports(),
 }
 """The parser of each command about a job: the text behind its name → the command."""

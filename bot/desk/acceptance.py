@@ -11,12 +11,12 @@ from random import Random
 
 import structlog
 
-from bot.commands.values import Draw, Repeat, Reroll
+from bot.commands.values import Draw
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
+from bot.desk.iterating.continuation import NOT_NEEDED, DiskState, DrawingCommand, JobContinuation
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.habits import LoraHabits
-from bot.desk.people.access import JobAccess
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import (
@@ -55,7 +55,7 @@ class _RolledBack(Exception):
 
 
 class JobAcceptance:
-    """Accepts ``Draw``, ``Reroll`` and ``Repeat``.
+    """Accepts every command that makes a job.
 
     Args:
         clock: UTC milliseconds.
@@ -71,7 +71,7 @@ class JobAcceptance:
         requests: DrawRequests,
         consents: ConsentLedger,
         habits: LoraHabits,
-        access: JobAccess,
+        continuation: JobContinuation,
         queue: JobQueue,
         rules: Rules,
         clock: Callable[[], int],
@@ -83,7 +83,7 @@ class JobAcceptance:
         self._requests = requests
         self._consents = consents
         self._habits = habits
-        self._access = access
+        self._continuation = continuation
         self._queue = queue
         self._rules = rules
         self._clock = clock
@@ -94,16 +94,14 @@ class JobAcceptance:
         """Accept no new job from now on."""
         self._is_closing = True
 
-    async def accept(
-        self, command: Draw | Reroll | Repeat, context: CommandContext, available_bytes: int
-    ) -> Receipt:
-        """Store and charge a job if its pictures fit into ``available_bytes``, and return its receipt.
+    async def accept(self, command: DrawingCommand, context: CommandContext, disk: DiskState) -> Receipt:
+        """Store and charge a job if the disk has what it needs, and return its receipt.
 
         The receipt has no position yet: the queue knows the job only after the commit.
 
         Raises:
             PersonError: Refused; nothing is charged or stored. What continues from a job also
-                raises NoSuchJob, or NotYours (that job is private, or of another chat).
+                raises as ``JobContinuation.find``.
         """
         jobs = self._store.jobs
         async with self._store.atomic():
@@ -114,15 +112,15 @@ class JobAcceptance:
                 raise Closing
             else:
                 person = await self._store.people.find_or_create(context, self._clock())
-                new_job, notes = await self._new_job(command, context, person)
+                new_job, notes = await self._new_job(command, context, person, disk)
                 job = await jobs.add(new_job, context.event_id, self._rules.max_waiting)
                 if job is None:
                     raise TooManyWaiting(limit=self._rules.max_waiting)
                 # The largest size that a PNG of these pixels can have.
                 size = job.recipe
                 needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
-                if needed_bytes > available_bytes:
-                    raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=needed_bytes)
+                if needed_bytes > disk.available_bytes:
+                    raise NoDiskSpace(free_bytes=disk.available_bytes, needed_bytes=needed_bytes)
                 is_repeated = False
                 credits_left = await self._ledger.charge(job)
                 self._store.after_commit(partial(self._queue.add, job))
@@ -140,6 +138,7 @@ class JobAcceptance:
             repeated=is_repeated,
             address=Address(Platform(job.platform), job.chat_id, job.ref) if is_repeated else None,
             notes=notes,
+            lineage=job.lineage,
         )
 
     async def foresee(self, command: Draw, context: CommandContext) -> DryRun:
@@ -151,7 +150,7 @@ class JobAcceptance:
         try:
             async with self._store.atomic():
                 person = await self._store.people.find_or_create(context, self._clock())
-                new_job, notes = await self._new_job(command, context, person)
+                new_job, notes = await self._new_job(command, context, person, NOT_NEEDED)
                 unfinished = await self._store.jobs.unfinished_of(person)
                 account = await self._ledger.renew(person)
                 ahead, wait = self._queue.foresee(person, new_job.recipe)
@@ -175,21 +174,23 @@ class JobAcceptance:
         )
 
     async def _new_job(
-        self, command: Draw | Reroll | Repeat, context: CommandContext, person: int
+        self, command: DrawingCommand, context: CommandContext, person: int, disk: DiskState
     ) -> tuple[NewJob, tuple[Note, ...]]:
         if isinstance(command, Draw):
             asked = await self._requests.read(command, context, person)
+            lineage = await self._continuation.lineage_of(command, context)
         else:
-            earlier = await self._access.require_visible(command.job_id, context)
-            seed = earlier.recipe.seed if isinstance(command, Repeat) else None
+            earlier, changes = await self._continuation.find(command, context, disk)
             may_use = partial(self._consents.may_use, context)
-            recipe, notes = self._recipes.rewrite(earlier, may_use, seed=seed)
+            recipe, notes = self._recipes.rewrite(earlier, changes, may_use)
             asked = AskedPictures(recipe, notes, earlier.private, earlier.spoiler)
+            lineage = changes.lineage
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if asked.private and context.is_group else context.address
         if address is None:
             raise NoPrivateChat
         now_ms, recipe = self._clock(), asked.recipe
+        size_px = (recipe.width_px, recipe.height_px)
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
@@ -199,10 +200,12 @@ class JobAcceptance:
             locale=context.locale,
             private=asked.private,
             recipe=recipe,
-            price=price(recipe.width_px, recipe.height_px, recipe.count),
+            price=price(*size_px, recipe.count, recipe.start.strength if recipe.start else 1.0),
             created_ms=now_ms,
             asked_in=chats_of(context),
             spoiler=asked.spoiler,
             request=asked.request,
+            asked_ref="" if address is context.address else context.address.ref,
+            lineage=lineage,
         )
         return new_job, asked.notes

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from bot.errors import NotPossible, PersonError
 from bot.outcomes import (
     CancelAccepted,
+    Deleted,
     LinkCode,
     LinkConfirmation,
     Linked,
@@ -25,6 +26,8 @@ from bot.outcomes import (
     PresetDeleted,
     PresetList,
     PresetSaved,
+    Published,
+    Reported,
     SettingsShown,
     Unlinked,
 )
@@ -35,6 +38,7 @@ _OUTCOMES: dict[str, type[Any]] = {
     "presets": PresetList,
     "settings": SettingsShown,
     "cancel_asked": CancelAccepted,
+    "deleted": Deleted,
     "link_asked": LinkConfirmation,
     "link_code": LinkCode,
     "linked": Linked,
@@ -42,6 +46,8 @@ _OUTCOMES: dict[str, type[Any]] = {
     "lora_revoked": LoraRevoked,
     "lora_added": LoraAdded,
     "lora_removed": LoraRemoved,
+    "published": Published,
+    "reported": Reported,
     "switched": LoraSwitched,
     "unlinked": Unlinked,
 }

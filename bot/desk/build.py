@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -15,8 +16,13 @@ from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
+from bot.desk.iterating.continuation import JobContinuation
+from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
+from bot.desk.iterating.offers import offers_of
 from bot.desk.iterating.pictures import PicturePicking
+from bot.desk.iterating.sharing import JobSharing
+from bot.desk.iterating.sources import StartPictures
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
@@ -131,6 +137,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
+    sources, deletion = StartPictures(store, pictures_dir), PictureDeletion(store, pictures_dir)
 
     def withdraw(sha256: frozenset[str]) -> None:
         renderer.withdraw(sha256)
@@ -147,8 +154,11 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     habits = LoraHabits(store)
     access = JobAccess(store=store, rules=rules)
+    continuation = JobContinuation(
+        store=store, access=access, sources=sources, space=space, model=inputs.model
+    )
     waits = PromisedWaits()
-    drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, waits)
+    drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, sources, waits)
     editing = JobEditing(access=access, shelf=shelf)
     preferences = Preferences(store=store, editing=editing, clock=clock)
     requests = DrawRequests(
@@ -159,7 +169,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         preferences=preferences,
         clock=clock,
     )
-    acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, access, queue)
+    acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, continuation, queue)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -167,6 +177,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         pictures_dir=pictures_dir,
         clock=clock,
         find_notes=recipes.find_notes,
+        offers_of=partial(offers_of, inputs.model),
     )
     history = HistoryQueries(
         store=store,
@@ -215,8 +226,24 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         history=history,
-        picking=PicturePicking(store=store, access=access, pictures_dir=pictures_dir),
+        continuation=continuation,
+        picking=PicturePicking(
+            store=store,
+            access=access,
+            pictures_dir=pictures_dir,
+            offers_of=partial(offers_of, inputs.model),
+        ),
         editing=editing,
+        sharing=JobSharing(
+            store=store,
+            access=access,
+            rules=rules,
+            may_draw=consents.may_draw,
+            result_ready=result_ready,
+            files_to_delete=deletion.changed,
+            clock=clock,
+        ),
+        deletion=deletion,
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
@@ -253,7 +280,7 @@ def _build_acceptance(
     requests: DrawRequests,
     consents: ConsentLedger,
     habits: LoraHabits,
-    access: JobAccess,
+    continuation: JobContinuation,
     queue: JobQueue,
 ) -> JobAcceptance:
     return JobAcceptance(
@@ -263,7 +290,7 @@ def _build_acceptance(
         requests=requests,
         consents=consents,
         habits=habits,
-        access=access,
+        continuation=continuation,
         queue=queue,
         rules=inputs.rules,
         clock=inputs.clock,
@@ -279,6 +306,7 @@ def _build_drawing(
     progress: ProgressPublisher,
     space: PictureSpace,
     consents: ConsentLedger,
+    sources: StartPictures,
     waits: PromisedWaits,
 ) -> Drawing:
     return Drawing(
@@ -291,6 +319,7 @@ def _build_drawing(
         costs=inputs.costs,
         space=space,
         may_draw=consents.may_draw,
+        read_start=sources.read,
         waits=waits,
         clock=inputs.clock,
     )

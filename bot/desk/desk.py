@@ -22,6 +22,7 @@ from bot.commands.values import (
 from bot.desk.answers import decode, encode
 from bot.desk.dispatch import DRAWS, MANAGEMENT, READ_ONLY, DeskParts, actions
 from bot.desk.files import retry_while_full
+from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
 from bot.desk.shelf.management import Prepared
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
@@ -76,7 +77,8 @@ class Desk:
                 await self._require_permission(command, context)
             prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
-        space_bytes = await self.parts.space.available_bytes() if isinstance(command, DRAWS) else 0
+        look = self.parts.continuation.look_at_disk
+        disk = await look(command, context) if isinstance(command, DRAWS) else NOT_NEEDED
         answer: Outcome | PersonError
         async with self._store.atomic():
             stored = await inbox.find(*event)
@@ -95,7 +97,7 @@ class Desk:
             else:
                 try:
                     async with self._store.atomic():  # a refusal undoes its own changes and nothing else
-                        answer = await self._execute(command, context, space_bytes)
+                        answer = await self._execute(command, context, disk)
                 except CannotSave:
                     raise
                 except PersonError as refusal:
@@ -112,14 +114,16 @@ class Desk:
         answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
         return replace(answer, position=position, wait=wait)
 
-    async def _execute(self, command: Command, context: CommandContext, space_bytes: int = 0) -> Outcome:
+    async def _execute(
+        self, command: Command, context: CommandContext, disk: DiskState = NOT_NEEDED
+    ) -> Outcome:
         """Carry out the command if the person may give it here."""
         with _counted_refusal():
             await self._require_permission(command, context)
             if isinstance(command, Draw) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
-                return await self.parts.acceptance.accept(command, context, space_bytes)
+                return await self.parts.acceptance.accept(command, context, disk)
             return await self._actions[type(command)](command, context)
 
     def _may_use(self, context: CommandContext) -> Rule:
@@ -272,12 +276,14 @@ class Desk:
             delivering = group.create_task(parts.delivery.run(chats), name="desk delivers")
             drawing = group.create_task(parts.drawing.run(), name="desk draws")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
+            deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
             self._loops = (drawing, delivering, publishing)
             await asyncio.wait({drawing})
             parts.delivery.close()
             await asyncio.wait({delivering})
             publishing.cancel()
             reporting.cancel()
+            deleting.cancel()
 
     async def drain(self, timeout_s: float) -> None:
         """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.

@@ -9,12 +9,15 @@ from typing import Any
 from bot.commands.values import (
     Cancel,
     Command,
+    Delete,
     Draw,
     Edit,
     EditPresets,
     EditSettings,
+    Enlarge,
     Help,
     Link,
+    ListReports,
     LoraAdd,
     LoraAllow,
     LoraCheck,
@@ -28,19 +31,25 @@ from bot.commands.values import (
     Mine,
     Original,
     Pick,
+    Publish,
     Quota,
     Repeat,
+    Report,
     Reroll,
     ShowCard,
     Unlink,
+    Vary,
 )
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.asking.preferences import Preferences
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
+from bot.desk.iterating.continuation import JobContinuation
+from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
 from bot.desk.iterating.pictures import PicturePicking
+from bot.desk.iterating.sharing import JobSharing
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
@@ -67,13 +76,13 @@ from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
 from engine.host.report import CardReport
 
-READ_ONLY = (Mine, Original, Pick, Edit, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
+READ_ONLY = (Mine, Original, Pick, Edit, ListReports, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
 """Commands that change nothing, so that an event may be handled twice."""
 
 MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands of ``ShelfManagement``: what takes long runs before the transaction."""
 
-DRAWS = (Draw, Reroll, Repeat)
+DRAWS = (Draw, Reroll, Repeat, Vary, Enlarge)
 """Commands that make a job, all through ``JobAcceptance``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
@@ -121,8 +130,11 @@ class DeskParts:
     shelf_view: ShelfView
     management: ShelfManagement
     history: HistoryQueries
+    continuation: JobContinuation
     picking: PicturePicking
     editing: JobEditing
+    sharing: JobSharing
+    deletion: PictureDeletion
     linking: AccountLinking
     report_card: ReportCard
 
@@ -177,6 +189,10 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         Original: parts.history.find_originals,
         Pick: parts.picking.pick,
         Edit: parts.editing.edit,
+        Publish: parts.sharing.publish,
+        Delete: parts.sharing.delete,
+        Report: parts.sharing.report,
+        ListReports: parts.sharing.list_reports,
         Quota: read_balance,
         Link: link,
         Unlink: unlink,

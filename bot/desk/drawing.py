@@ -25,7 +25,7 @@ from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
 from bot.errors import CannotSave
 from bot.monitoring.figures import LORA_SWITCHES, QUEUE_WAIT, STAGE
-from bot.outcomes import JobState
+from bot.outcomes import JobState, Recipe
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
@@ -43,6 +43,7 @@ from engine.request import (
     Picture,
     Progress,
     RenderRequest,
+    StartPicture,
     Stopped,
 )
 
@@ -169,6 +170,7 @@ class Drawing:
 
     Args:
         may_draw: Whether a job's LoRAs may still be used.
+        read_start: Reads the picture that a recipe begins with; None if it is gone.
         clock: UTC milliseconds, for records; it may go back.
         seconds: Seconds that never go back, for durations.
     """
@@ -185,6 +187,7 @@ class Drawing:
         costs: CostBook,
         space: PictureSpace,
         may_draw: Callable[[JobRow], Awaitable[bool]],
+        read_start: Callable[[Recipe], Awaitable[StartPicture | None]],
         waits: PromisedWaits,
         clock: Callable[[], int],
         seconds: Callable[[], float] = time.monotonic,
@@ -198,6 +201,7 @@ class Drawing:
         self._costs = costs
         self._space = space
         self._may_draw = may_draw
+        self._read_start = read_start
         self._waits = waits
         self._last_loras: tuple[LoraChoice, ...] | None = None  # of the newest finished job
         self._clock = clock
@@ -301,19 +305,21 @@ class Drawing:
         """Have a claimed job drawn, and save what comes of it."""
         structlog.contextvars.bind_contextvars(job_id=claim.job.id)  # for every line of this task's log
         job, recipe, is_closing = claim.job, claim.job.recipe, self._closing.is_set
-        request = RenderRequest(
-            job_id=job.id,
-            attempt=job.attempt,
-            prompt=recipe.prompt,
-            width_px=recipe.width_px,
-            height_px=recipe.height_px,
-            seed=recipe.seed,
-            count=recipe.count,
-            loras=recipe.loras,
-            steps=recipe.steps,
-            prompts=recipe.prompts,
-        )
         try:
+            start = await self._saved(lambda: self._read_start(recipe)) if recipe.start else None
+            request = RenderRequest(
+                job_id=job.id,
+                attempt=job.attempt,
+                prompt=recipe.prompt,
+                width_px=recipe.width_px,
+                height_px=recipe.height_px,
+                seed=recipe.seed,
+                count=recipe.count,
+                loras=recipe.loras,
+                steps=recipe.steps,
+                prompts=recipe.prompts,
+                start=start,
+            )
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
                 self._progress.publish_step(
                     Progress(job.id, job.attempt, index=0, step=0, steps=request.steps_taken)
@@ -321,6 +327,8 @@ class Drawing:
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
             if recipe.loras and not await self._saved(lambda: self._may_draw(job)):
                 answer = Failed(job.id, job.attempt, FailReason.LORA_WITHDRAWN)
+            elif recipe.start and not start:
+                answer = Failed(job.id, job.attempt, FailReason.START_MISSING)
             elif not (
                 is_closing() or job.id in self._to_stop
             ):  # else stopped before the renderer knew the job

@@ -139,12 +139,13 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
         store: Jobs, credits and people are kept for ever.
         data_dir: Holds the pictures.
         keep_pictures_days: Older pictures are deleted, and ``/mine`` reports it; 0 keeps them for ever.
-            Undelivered pictures are kept.
+            Undelivered pictures are kept, and those with which a
+            waiting job begins.
         now_ms: UTC.
     """
     await store.inbox.delete_expired(now_ms - REPEATS_MS)
     if keep_pictures_days:
-        waiting = frozenset(await store.outbox.undelivered_pictures())
+        waiting = frozenset(await store.outbox.needed_pictures())
         oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000
         deleted = await asyncio.to_thread(_delete_pictures, data_dir / "pictures", oldest_s, waiting)
         if deleted:

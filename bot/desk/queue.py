@@ -233,7 +233,12 @@ class JobQueue:
         size = recipe.width_px, recipe.height_px
         extra_bytes = self._extra_bytes(recipe.loras) if recipe.loras else 0
         return self._costs.predict(
-            *size, recipe.count, len(recipe.loras), recipe.steps, extra_bytes=extra_bytes
+            *size,
+            recipe.count,
+            len(recipe.loras),
+            recipe.steps,
+            strength=recipe.start.strength if recipe.start else None,
+            extra_bytes=extra_bytes,
         )
 
 

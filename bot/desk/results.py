@@ -30,6 +30,7 @@ from bot.outcomes import (
     JobResult,
     JobState,
     Note,
+    Offers,
     Platform,
     Recipe,
     RetryLater,
@@ -206,6 +207,7 @@ class OutboxDelivery:
         result_ready: By platform, set when the outbox has a new result or one may have become due.
         clock: UTC milliseconds.
         find_notes: Words of a prompt that the model does not know.
+        offers_of: What the controls of a job's pictures offer where they are delivered.
     """
 
     def __init__(
@@ -217,9 +219,11 @@ class OutboxDelivery:
         pictures_dir: Path,
         clock: Callable[[], int],
         find_notes: Callable[[Recipe], tuple[Note, ...]],
+        offers_of: Callable[[JobRow], Offers],
     ) -> None:
         self._store = store
         self._find_notes = find_notes
+        self._offers_of = offers_of
         self._changed = result_ready
         self._progress = progress
         self._pictures_dir = pictures_dir
@@ -331,4 +335,6 @@ class OutboxDelivery:
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
             notes=self._find_notes(job.recipe),
+            lineage=job.lineage,
+            offers=self._offers_of(job),
         )

@@ -14,6 +14,8 @@
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
+      - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · OwnJob
+      - TooManyReports
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -74,25 +76,33 @@ from bot.errors.not_allowed import (
 from bot.errors.not_possible import (
     AlreadyAsked,
     AlreadyEnded,
+    AlreadyLarge,
     AlreadyLinked,
+    AlreadyPublic,
     BadLinkCode,
     CannotSave,
     Closing,
+    LoraWithdrawn,
     NoCreditsLeft,
     NoDiskSpace,
     NoPictureThere,
     NoSuchJob,
     NoSuchPicture,
+    NotEnded,
     NothingToCancel,
+    NothingToPublish,
     NotLinked,
+    OwnJob,
     OwnLinkCode,
     PicturesGone,
     PresetTooLong,
     SeveralJobsThere,
     ShapeNotAllowed,
     SizeNotAllowed,
+    StartGone,
     TooManyCodes,
     TooManyPresets,
+    TooManyReports,
     TooManyWaiting,
     UnknownPreset,
 )
@@ -144,7 +154,9 @@ from bot.errors.operator import (
 __all__ = [
     "AlreadyAsked",
     "AlreadyEnded",
+    "AlreadyLarge",
     "AlreadyLinked",
+    "AlreadyPublic",
     "AnonymousSender",
     "BackupFailed",
     "BadCount",
@@ -187,6 +199,7 @@ __all__ = [
     "LoraFileSent",
     "LoraNameTaken",
     "LoraRefused",
+    "LoraWithdrawn",
     "MissingValue",
     "NoCard",
     "NoCreditsLeft",
@@ -198,6 +211,7 @@ __all__ = [
     "NoSuchJob",
     "NoSuchPicture",
     "NotAllowed",
+    "NotEnded",
     "NotInPublic",
     "NotLinked",
     "NotPossible",
@@ -206,9 +220,11 @@ __all__ = [
     "NotUnderstood",
     "NotYours",
     "NothingToCancel",
+    "NothingToPublish",
     "OldButton",
     "OperatorError",
     "OutFolderUnusable",
+    "OwnJob",
     "OwnLinkCode",
     "OwnersOnly",
     "PackageMissing",
@@ -225,6 +241,7 @@ __all__ = [
     "ShelfNotWritable",
     "SizeNotAllowed",
     "StackTooStrong",
+    "StartGone",
     "StepsDiffer",
     "StepsNotPossible",
     "SugarbotError",
@@ -234,6 +251,7 @@ __all__ = [
     "TooManyCodes",
     "TooManyLoras",
     "TooManyPresets",
+    "TooManyReports",
     "TooManyWaiting",
     "TrialNotDrawn",
     "UnknownCard",

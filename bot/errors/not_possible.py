@@ -55,6 +55,38 @@ class SeveralJobsThere(NotPossible):
     """The chosen message is a list of several jobs."""
 
 
+class StartGone(NotPossible):
+    """The picture that the drawing begins with is no longer here. Facts: ``job_id``, ``number`` from 1."""
+
+
+class AlreadyLarge(NotPossible):
+    """The model draws nothing larger. Facts: ``job_id``, ``width_px``, ``height_px``."""
+
+
+class AlreadyPublic(NotPossible):
+    """Facts: ``job_id``."""
+
+
+class NothingToPublish(NotPossible):
+    """Nobody else reads the chat where the pictures were asked for. Facts: ``job_id``."""
+
+
+class LoraWithdrawn(NotPossible):
+    """A LoRA of the job may not be used any more. Facts: ``job_id``."""
+
+
+class NotEnded(NotPossible):
+    """The job waits or is being drawn. Facts: ``job_id``."""
+
+
+class OwnJob(NotPossible):
+    """The job belongs to the person who reports it. Facts: ``job_id``."""
+
+
+class TooManyReports(NotPossible):
+    """Facts: ``limit``, the reports of one person a day."""
+
+
 class NothingToCancel(NotPossible):
     """The person has no waiting or running job."""
 

@@ -17,7 +17,7 @@ from bot.languages import LOCALES, locale_of
 from bot.messages.answers import format_history_entry, format_outcome, picture_of
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.guide import button_label, greeting, help_text
-from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
+from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation, message_stays
 from bot.messages.iterating.forms import form_text, you_wrote
 from bot.messages.jobs import (
     answer_expires,
@@ -65,6 +65,7 @@ __all__ = [
     "greeting",
     "help_text",
     "locale_of",
+    "message_stays",
     "owner_report_buttons",
     "picture_of",
     "pictures_coming",

@@ -7,6 +7,7 @@ from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.guide import help_text
 from bot.messages.iterating.answers import format_continued
+from bot.messages.iterating.lineage import format_lineage
 from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
 from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
@@ -14,11 +15,13 @@ from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
+    Deleted,
     DryRun,
     EditableText,
     HelpWithVocabulary,
     History,
     HistoryEntry,
+    Lineage,
     LinkCode,
     LinkConfirmation,
     Linked,
@@ -37,8 +40,11 @@ from bot.outcomes import (
     PresetDeleted,
     PresetList,
     PresetSaved,
+    Published,
     Receipt,
     Recipe,
+    Reported,
+    ReportListing,
     SettingsShown,
     ShelfReloaded,
     Unlinked,
@@ -89,8 +95,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             return _history(outcome, locale)
         case Originals(job_id=job_id):
             return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
-        case PickedPicture() | EditableText():
-            return format_continued(outcome, locale)
+        case PickedPicture() | EditableText() | Published() | Deleted() | Reported() | ReportListing():
+            return format_continued(outcome, locale, times)
         case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
             return _linking(outcome, locale)
         case LoraAllowed() | LoraRevoked():
@@ -136,7 +142,7 @@ def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
     return "\n".join(
         [
             first + space + format_position(dry, locale, now_s),
-            _facts_of(recipe, locale),
+            _facts_of(recipe, None, locale),
             text(price, locale, price=dry.price, left=dry.credits_left),
             text(N_("Final prompt: {prompt}"), locale, prompt=drawn[0])
             if len(drawn) == 1
@@ -146,8 +152,12 @@ def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
     )
 
 
-def _facts_of(recipe: Recipe, locale: str) -> str:
-    facts = [settings_of(recipe, locale), text(N_("seed {seeds}"), locale, seeds=recipe.seed)]
+def _facts_of(recipe: Recipe, lineage: Lineage | None, locale: str) -> str:
+    facts = [
+        format_lineage(lineage, locale),
+        settings_of(recipe, locale),
+        text(N_("seed {seeds}"), locale, seeds=recipe.seed),
+    ]
     if recipe.count > 1:
         facts.append(text(N_("{count} pictures"), locale, count=recipe.count))
     return join_facts(facts)
@@ -161,7 +171,7 @@ def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
     )
     notes = [format_note(each, locale) for each in receipt.notes]
     start = ("" if is_chinese(locale) else " ").join(first)
-    return "\n".join([start, _facts_of(receipt.recipe, locale), paid, *notes])
+    return "\n".join([start, _facts_of(receipt.recipe, receipt.lineage, locale), paid, *notes])
 
 
 def _history(history: History, locale: str) -> str:
@@ -194,6 +204,7 @@ def format_history_entry(entry: HistoryEntry, locale: str) -> str:
             shorten(entry.recipe.typed, PROMPT_IN_LIST_CHARS),
             format_triggers(entry.recipe, locale),
             text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
+            format_lineage(entry.lineage, locale),
             text(N_("pictures expired"), locale) if entry.missing else "",
         ]
     )

@@ -17,6 +17,10 @@ FAIL_SENTENCES: dict[FailReason, str] = {
     FailReason.LORA_WITHDRAWN: N_(
         "A LoRA of this job may not be used any more, so I stopped. Please draw again with another LoRA."
     ),
+    FailReason.START_MISSING: N_(
+        "The picture that this begins with was deleted or damaged in the meantime, so I drew nothing. Please "
+        "choose another."
+    ),
     FailReason.DISK_FULL: N_(
         "My host's disk is full, so the picture could not be saved. Please tell the host and try again later."
     ),
@@ -153,6 +157,9 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The card does not have enough memory for this picture. Try a smaller size or fewer pictures."
     ),
     errors.PromptOverLimit: N_("The prompt is longer than the model can read. Please shorten it."),
+    errors.StartDamaged: N_(
+        "The picture that this begins with is damaged. Please choose another. ({detail})"
+    ),
     errors.BlankPicture: N_("The result was blank. Try another seed, or a lower LoRA weight."),
     errors.WorkerLost: N_(
         "The drawing process stopped. It restarts by itself; please try again in a minute."

@@ -4,19 +4,15 @@ from collections.abc import Sequence
 
 from bot.commands.prompts.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
+from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Command,
-    Edit,
     Link,
     LoraAllow,
     LoraInfo,
     LoraList,
     LoraRevoke,
     Mine,
-    Original,
-    Pick,
-    Repeat,
-    Reroll,
     Unlink,
 )
 from bot.languages import in_script, is_chinese
@@ -26,18 +22,25 @@ BUTTON_LABELS = {
     "cancel": N_("Cancel"),
     "reroll": N_("Reroll"),
     "repeat": N_("Same seed"),
+    "vary": N_("Vary subtly"),
+    "vary-strong": N_("Vary strongly"),
+    "vary-one": N_("Vary {number}"),
+    "larger": N_("Larger"),
     "pick": N_("Picture {number}"),
     "pick-list": N_("Choose a picture"),
     "edit": N_("Edit"),
     "original": N_("Original file"),
     "copy": N_("Copy"),
+    "publish": N_("Publish"),
+    "delete": N_("Delete"),
+    "report": N_("Report"),
 }
 _BESIDE = (  # lines of their own would not fit
-    *(Reroll, Repeat, Pick, Edit, Original),
+    *(entry.command_type for entry in JOB_COMMANDS),
     *(LoraInfo, LoraRevoke, Unlink),
 )
 _ALSO: dict[type[Command], str] = {
-    Mine: N_("{about}; /again, /same, /pick, /edit, /original continue from one"),
+    Mine: N_("{about}; /again /same /vary /larger /pick /edit /original /publish /delete /report"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),

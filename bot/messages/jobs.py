@@ -15,6 +15,7 @@ from bot.messages.catalogue import (
     text,
 )
 from bot.messages.failures import FAIL_SENTENCES
+from bot.messages.iterating.lineage import format_lineage
 from bot.messages.loras.stacks import format_stack_note
 from bot.outcomes import (
     DefaultSkipped,
@@ -192,6 +193,7 @@ def format_caption(job_result: JobResult, locale: str) -> str:
         seeds = ", ".join(str(picture.seed) for picture in job_result.pictures)
         drawn = join_facts(
             [
+                format_lineage(job_result.lineage, locale),
                 settings_of(job_result.recipe, locale),
                 text(N_("seed {seeds}"), locale, seeds=seeds),
                 text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),

@@ -9,6 +9,7 @@ from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
 from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.guide import example_of
+from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import format_problem
 from engine.errors import EngineError
@@ -44,7 +45,6 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
     errors.BadPage: N_("“{text}” is not a page. Use a whole number from 1 to {limit}."),
-    errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
     errors.BadPresetName: N_(
         "“{text}” can't be a name. Use up to {limit} letters, digits, “-” or “_”, without spaces."
     ),
@@ -121,7 +121,6 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.PresetTooLong: N_("This preset has {length} characters; the limit is {limit}."),
     errors.NoSuchJob: N_("There is no job “{job_id}”. /mine shows yours."),
-    errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
     errors.PicturesGone: N_(
         "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
         "/mine."
@@ -204,6 +203,7 @@ SENTENCES: dict[type[Exception], str] = {
         "its extras (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
     ),
     errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
+    **CONTINUING_SENTENCES,
     **LORA_SENTENCES,
     **ENGINE_SENTENCES,
 }

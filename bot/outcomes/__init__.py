@@ -3,6 +3,7 @@
 * ``places``  where an answer goes, and who gave a command
 * ``jobs``  what a person learns about jobs: receipts, progress, results, history
 * ``iterating``  what a person gets who continues from a job
+* ``lineage``  how a job continues from an earlier one
 * ``controls``  the buttons under an answer
 * ``asking``  what a person learns about their settings and presets
 * ``people``  what a person learns about credits and linked chats
@@ -21,7 +22,15 @@ from bot.outcomes.asking import (
     SettingsShown,
 )
 from bot.outcomes.controls import MOST_IN_ROW, Control, ControlStyle, controls_of
-from bot.outcomes.iterating import EditableText, PickedPicture
+from bot.outcomes.iterating import (
+    Deleted,
+    EditableText,
+    PickedPicture,
+    Published,
+    Reported,
+    ReportedJob,
+    ReportListing,
+)
 from bot.outcomes.jobs import (
     CancelAccepted,
     DryRun,
@@ -30,6 +39,7 @@ from bot.outcomes.jobs import (
     JobResult,
     JobState,
     Note,
+    Offers,
     Originals,
     PictureFile,
     PictureMessage,
@@ -40,6 +50,7 @@ from bot.outcomes.jobs import (
     Status,
     UnknownWords,
 )
+from bot.outcomes.lineage import Derivation, Lineage, Start
 from bot.outcomes.loras import (
     DefaultMissing,
     FacesMixed,
@@ -99,6 +110,8 @@ __all__ = [
     "CreditBalance",
     "DefaultMissing",
     "DefaultSkipped",
+    "Deleted",
+    "Derivation",
     "DryRun",
     "EditableText",
     "FacesMixed",
@@ -110,6 +123,7 @@ __all__ = [
     "HistoryEntry",
     "JobResult",
     "JobState",
+    "Lineage",
     "LinkCode",
     "LinkConfirmation",
     "Linked",
@@ -128,6 +142,7 @@ __all__ = [
     "LoraSwitched",
     "LoraUse",
     "Note",
+    "Offers",
     "Originals",
     "Outcome",
     "OwnerReport",
@@ -138,15 +153,20 @@ __all__ = [
     "PresetDeleted",
     "PresetList",
     "PresetSaved",
+    "Published",
     "QueueStatus",
     "Receipt",
     "Recipe",
+    "ReportListing",
+    "Reported",
+    "ReportedJob",
     "RetryLater",
     "SavedPreset",
     "SettingsShown",
     "ShelfReloaded",
     "SizeChanged",
     "StackNote",
+    "Start",
     "Status",
     "StepsChanged",
     "Undeliverable",

@@ -1,12 +1,24 @@
 """The controls under an answer: one list for all chats, which each chat shows as its platform's buttons."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.commands.buttons import ButtonCommand
-from bot.commands.values import Cancel, Edit, Original, Pick, Repeat, Reroll
-from bot.outcomes.iterating import PickedPicture
-from bot.outcomes.jobs import HistoryEntry, JobResult, Receipt, Status
+from bot.commands.values import (
+    Cancel,
+    Delete,
+    Edit,
+    Enlarge,
+    Original,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Reroll,
+    Vary,
+)
+from bot.outcomes.iterating import PickedPicture, ReportListing
+from bot.outcomes.jobs import HistoryEntry, JobResult, Offers, Receipt, Status
 
 MOST_IN_ROW = 5  # Discord's limit; a row has no more on any platform
 
@@ -36,37 +48,64 @@ class Control:
     number: int | None = None
 
 
-def controls_of(answer: Receipt | Status | JobResult | PickedPicture | HistoryEntry) -> tuple[Control, ...]:
-    """Return the controls of an answer, in the order in which they are shown."""
+def controls_of(
+    answer: Receipt | Status | JobResult | PickedPicture | HistoryEntry | ReportListing,
+) -> tuple[Control, ...]:
+    """Return the controls of an answer, in the order in which they are shown.
+
+    Whoever sees them may press them; the desk decides what they may do.
+    """
     match answer:
         case Receipt(job_id=job_id) | Status(job_id=job_id):
             return (Control("cancel", Cancel(job_id), style=ControlStyle.DANGER),)
         case HistoryEntry(job_id=job_id):
             return (Control("reroll", Reroll(job_id)), Control("original", Original(job_id)))
-        case PickedPicture(job_id=job_id):
-            return _in_rows(_of_job(job_id))
+        case ReportListing(jobs=jobs):
+            return _in_rows(
+                *([Control("original", Original(job.job_id)), _delete(job.job_id)] for job in jobs)
+            )
+        case PickedPicture(job_id=job_id, picture=picture, offers=offers):
+            return _in_rows(_of_picture(job_id, picture.index, offers), *_of_job(job_id, offers))
         case JobResult(job_id=job_id, pictures=()):
             return _in_rows([Control("reroll", Reroll(job_id)), Control("edit", Edit(job_id))])
-        case JobResult(job_id=job_id, pictures=pictures):
-            picks = [Control("pick", Pick(job_id, one.index), number=one.index + 1) for one in pictures]
-            return _in_rows(picks if len(picks) > 1 else [], _of_job(job_id))
+        case JobResult(job_id=job_id, pictures=[one], offers=offers):
+            return _in_rows(_of_picture(job_id, one.index, offers), *_of_job(job_id, offers))
+        case JobResult(job_id=job_id, pictures=pictures, offers=offers):
+            indexes = [one.index for one in pictures]
+            picks = [Control("pick", Pick(job_id, index), number=index + 1) for index in indexes]
+            varied = [Control("vary-one", Vary(job_id, index), number=index + 1) for index in indexes]
+            return _in_rows(picks, varied, *_of_job(job_id, offers))
 
 
-def _of_job(job_id: str) -> list[Control]:
-    """The controls that concern a whole job with pictures."""
+def _of_picture(job_id: str, index: int, offers: Offers) -> list[Control]:
+    """The controls that begin with one picture."""
+    larger = [Control("larger", Enlarge(job_id, index))] if offers.enlarge else []
     return [
-        Control("reroll", Reroll(job_id)),
-        Control("repeat", Repeat(job_id)),
-        Control("edit", Edit(job_id)),
-        Control("original", Original(job_id)),
+        Control("vary", Vary(job_id, index)),
+        Control("vary-strong", Vary(job_id, index, strong=True)),
+        *larger,
     ]
+
+
+def _of_job(job_id: str, offers: Offers) -> tuple[list[Control], list[Control]]:
+    """The controls that concern a whole job with pictures."""
+    publish = [Control("publish", Publish(job_id), style=ControlStyle.PRIMARY)] if offers.publish else []
+    report = [Control("report", Report(job_id))] if offers.report else []
+    return (
+        [
+            Control("reroll", Reroll(job_id)),
+            Control("repeat", Repeat(job_id)),
+            Control("edit", Edit(job_id)),
+            Control("original", Original(job_id)),
+        ],
+        [*publish, _delete(job_id), *report],
+    )
+
+
+def _delete(job_id: str) -> Control:
+    return Control("delete", Delete(job_id), style=ControlStyle.DANGER)
 
 
 def _in_rows(*rows: list[Control]) -> tuple[Control, ...]:
     """Number the rows; empty ones are left out."""
-    filled = [row for row in rows if row]
-    return tuple(
-        Control(each.label, each.command, number, each.style, each.number)
-        for number, row in enumerate(filled)
-        for each in row
-    )
+    return tuple(replace(each, row=number) for number, row in enumerate(filter(None, rows)) for each in row)

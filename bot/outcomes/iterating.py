@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from bot.outcomes.jobs import PictureFile, Recipe
+from bot.outcomes.jobs import Offers, PictureFile, Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,7 @@ class PickedPicture:
     recipe: Recipe
     is_private: bool = False
     spoiler: bool = False
+    offers: Offers = field(default=Offers())
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,55 @@ class EditableText:
     job_id: str
     text: str = field(repr=False)
     is_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The pictures of a job are no longer private, and come to the chat where they were asked for.
+
+    Attributes:
+        is_here: They come to the address of this command, so the chat shows nothing else there.
+    """
+
+    job_id: str
+    is_here: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The pictures and the text of a job are gone; the chat deletes its messages where it can."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The hosts find the job in their list of reports."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedJob:
+    """A job that somebody reported.
+
+    Attributes:
+        prompt: What its person typed.
+        drawn_by: Its person, as ``platform:user_id``; ``reported_by`` alike.
+        at_s: When it was reported last, in unix time.
+        reports: How many people reported it.
+    """
+
+    job_id: str
+    prompt: str = field(repr=False)
+    drawn_by: str
+    reported_by: str
+    at_s: int
+    reports: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportListing:
+    """What people reported, the newest first, without what was deleted since."""
+
+    jobs: tuple[ReportedJob, ...]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.commands.prompts.alternatives import draw_alternatives, escape, has_alternatives
 from bot.outcomes.asking import DefaultSkipped, FromDefaults
+from bot.outcomes.lineage import Lineage, Start
 from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address, Platform
 from engine.demo.vocabulary import UnknownFeature
@@ -20,6 +21,7 @@ class Recipe:
 
     Attributes:
         prompts: The text of each picture, if what was typed has alternatives; ``prompt`` is the first one.
+        start: The picture that the drawing begins with; None for noise alone.
     """
 
     prompt: str = field(repr=False)
@@ -52,6 +54,8 @@ class Recipe:
             return one
         prompt, typed = self.prompts[index], escape(self.typed_of(index))
         return replace(one, prompt=prompt, typed=typed, prompts=(prompt,) if has_alternatives(typed) else ())
+
+    start: Start | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,7 @@ class Receipt:
         address: For a ``repeated`` receipt, what ``Desk.store_placeholder`` last stored. A chat sees there
             whether it sent its placeholder before a crash.
         notes: How the pictures differ from the request, and what the model does not know.
+        lineage: From which job it continues.
     """
 
     job_id: str
@@ -100,6 +105,7 @@ class Receipt:
     repeated: bool = False
     address: Address | None = None
     notes: tuple[Note, ...] = ()
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +184,7 @@ class HistoryEntry:
 
     Attributes:
         spoiler: The pictures are hidden until somebody opens them.
+        lineage: From which job it continues.
     """
 
     job_id: str
@@ -186,6 +193,7 @@ class HistoryEntry:
     pictures: tuple[PictureFile, ...] = ()
     missing: int = 0
     spoiler: bool = False
+    lineage: Lineage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +249,21 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Offers:
+    """What can be done with pictures beyond what every picture allows.
+
+    Attributes:
+        enlarge: The model can draw them larger.
+        publish: They are private, and others read the chat where they were asked for.
+        report: Others read this chat.
+    """
+
+    enlarge: bool = False
+    publish: bool = False
+    report: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class JobResult:
     """An ended job, to be delivered. A chat that receives it twice shows it once.
 
@@ -251,6 +274,8 @@ class JobResult:
         notes: Words of the prompt that the model does not know.
         missing: How many files of drawn pictures are no longer on the disk.
         spoiler: The pictures are hidden until somebody opens them.
+        lineage: From which job it continues.
+        offers: What its controls offer.
     """
 
     job_id: str
@@ -270,6 +295,8 @@ class JobResult:
     notes: tuple[Note, ...] = ()
     missing: int = 0
     spoiler: bool = False
+    lineage: Lineage | None = None
+    offers: Offers = field(default=Offers())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,14 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, SettingsShown
-from bot.outcomes.iterating import EditableText, PickedPicture
+from bot.outcomes.iterating import (
+    Deleted,
+    EditableText,
+    PickedPicture,
+    Published,
+    Reported,
+    ReportListing,
+)
 from bot.outcomes.jobs import CancelAccepted, DryRun, History, Originals, Receipt
 from bot.outcomes.loras import (
     LoraAdded,
@@ -42,6 +49,10 @@ Outcome = (
     | Originals
     | PickedPicture
     | EditableText
+    | Published
+    | Deleted
+    | Reported
+    | ReportListing
     | LinkCode
     | LinkConfirmation
     | Linked

@@ -4,7 +4,8 @@ The adapters declare their menus with the same rights, but a menu does not enfor
 command here, whether a person typed, chose or pressed it. Credits are integers, so sums never drift.
 """
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +21,7 @@ LOCAL_PLATFORMS = frozenset({"console", "web"})  # both are reached from the hos
 CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
 
 DAY_S = 86_400
+MAX_REPORTS_A_DAY = 10  # of one person; hosts read them all
 
 CREDIT_AREA_PX = 1024 * 1152
 """The area one credit pays for: Z-Image's native megapixel (1024 × 1024) and an eighth more, because a shape
@@ -98,6 +100,21 @@ def is_host(context: CommandContext, rules: Rules) -> bool:
     return f"{context.platform}:{context.user_id}" in rules.hosts
 
 
+def others_read(chats: Sequence[str]) -> bool:
+    """Whether several people read a chat: a channel of a Discord server, or a group of Telegram.
+
+    Args:
+        chats: The chat and its server, as ``chats_of`` returns them. Telegram gives groups negative ids.
+    """
+    return len(chats) > 1 or any(one.startswith("telegram:-") for one in chats)
+
+
+def serves(rules: Rules, names: Sequence[str]) -> bool:
+    """Whether the bot serves a chat; ``names`` are its own, its server's and its earlier ones."""
+    platform = names[0].partition(":")[0] if names else ""
+    return platform in LOCAL_PLATFORMS or not rules.allow.isdisjoint({*names, f"{platform}:*"})
+
+
 def chats_of(context: CommandContext) -> tuple[str, ...]:
     """Return the chat of a command and its server, as ``platform:id``."""
     ids = (context.address.chat_id, context.space_id)
@@ -120,8 +137,7 @@ def require_permission(
         HostsOnly: The command is for hosts, and this person is not a host.
     """
     chats = chats_of(context)
-    names = {*chats, *(f"{context.platform}:{one}" for one in [*earlier_ids, "*"])}
-    is_served = context.platform in LOCAL_PLATFORMS or not rules.allow.isdisjoint(names)
+    is_served = serves(rules, (*chats, *(f"{context.platform}:{one}" for one in [*earlier_ids, "*"])))
     entry = ENTRY_OF[type(command)]
     if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
         return
@@ -140,9 +156,13 @@ def require_private_chat(command: Command, context: CommandContext) -> None:
         raise NotInPublic(command=ENTRY_OF[type(command)].name)
 
 
-def price(width_px: int, height_px: int, count: int) -> int:
-    """Credits of ``count`` pictures of this size: one for each started ``CREDIT_AREA_PX`` of each picture."""
-    return count * max(1, -(-width_px * height_px // CREDIT_AREA_PX))
+def price(width_px: int, height_px: int, count: int, strength: float = 1.0) -> int:
+    """Credits of ``count`` pictures of this size: one for each started ``CREDIT_AREA_PX`` of each picture.
+
+    ``strength`` is the part of the steps that a picture takes which begins with another one; it takes that
+    part of the time, so it costs that part.
+    """
+    return count * max(1, math.ceil(width_px * height_px * strength / CREDIT_AREA_PX))
 
 
 def refund(price: int, count: int, missing: int) -> int:

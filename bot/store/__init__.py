@@ -9,6 +9,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``statements``  loads ``sql/``, one file for each module that queries
 * ``rows``        rows as frozen dataclasses
 * ``jobs``        queries on the way of a request: inbox, jobs, pictures, their messages, outbox
+* ``continuing``  queries on what happens to a job after its end
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from bot.outcomes import PictureMessage, Recipe
+from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Start
 from bot.store.database import Database
 from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
@@ -82,7 +82,8 @@ class Jobs:
         Call it in the transaction of its charge.
         """
         values = asdict(job) | {"private": int(job.private), "spoiler": int(job.spoiler)}
-        values |= values.pop("recipe")
+        values |= values.pop("recipe") | _columns_of(job)
+        del values["start"], values["lineage"]
         values |= {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
         if not rows:
@@ -287,9 +288,32 @@ class Outbox:
         rows = await self._query("retry_kept_of_chat", person=person, platform=platform, chat_id=chat_id)
         return tuple(row["job"] for row in rows)
 
-    async def undelivered_pictures(self) -> tuple[str, ...]:
-        """Return the file names of the pictures that are not delivered yet."""
-        return tuple(row["file_name"] for row in await self._query("undelivered_pictures"))
+    async def needed_pictures(self) -> tuple[str, ...]:
+        """Return the names of the files that are not delivered yet or with which a waiting job begins."""
+        return tuple(row["file_name"] for row in await self._query("needed_pictures"))
+
+
+def _columns_of(job: NewJob) -> dict[str, Any]:
+    """Return the columns that say from what a job continues; NULL where it does not."""
+    start, lineage = job.recipe.start, job.lineage
+    return {
+        "start_job": start and start.job_id,
+        "start_index": start and start.index,
+        "start_strength": start and start.strength,
+        "derivation": lineage and lineage.derivation,
+        "parent_job": lineage and lineage.job_id,
+        "parent_index": lineage and lineage.index,
+    }
+
+
+def _start_of(values: dict[str, Any]) -> Start | None:
+    columns = [values.pop(name) for name in ("start_job", "start_index", "start_strength")]
+    return None if columns[0] is None else Start(*columns)
+
+
+def _lineage_of(values: dict[str, Any]) -> Lineage | None:
+    derivation, job_id, index = (values.pop(name) for name in ("derivation", "parent_job", "parent_index"))
+    return None if derivation is None else Lineage(Derivation(derivation), job_id, index)
 
 
 def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
@@ -300,7 +324,9 @@ def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     )
     names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps")
     others = {name: values.pop(name) for name in names}
-    values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, **others)
+    start = _start_of(values)
+    values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, start=start, **others)
+    values["lineage"] = _lineage_of(values)
     values["asked_in"] = asked_in
     values |= {name: bool(values[name]) for name in ("private", "spoiler", "cancel_requested")}
     return JobRow(**values)

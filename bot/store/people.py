@@ -94,6 +94,8 @@ class Links:
         await self._query("move_identities", **both)
         await self._query("move_jobs", **both)
         await self._query("move_uses", **both)
+        await self._query("move_reports", **both)
+        await self._query("delete_reports", merged=merged)
         await self._query("move_ledger", **both)
         await self._query("move_codes", **both)
         await self._query("delete_account", merged=merged)

@@ -7,7 +7,7 @@ them.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.outcomes import Recipe
+from bot.outcomes import Lineage, Recipe
 from engine.shelf import Sidecar
 
 
@@ -95,6 +95,8 @@ class NewJob:
         asked_in: As ``bot.policy.rules.chats_of`` returns it.
         spoiler: Its pictures are hidden until somebody opens them.
         request: Hash of what was asked for, and where; empty if the same again is meant.
+        asked_ref: The adapter's JSON of the chat of the request, if the answer goes elsewhere.
+        lineage: From which job it continues.
     """
 
     id: str
@@ -110,11 +112,13 @@ class NewJob:
     asked_in: tuple[str, ...]
     spoiler: bool
     request: str
+    asked_ref: str = field(default="", repr=False, kw_only=True)
+    lineage: Lineage | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class JobRow(NewJob):
-    """A stored job."""
+    """A stored job; ``deleted_ms`` is when its pictures and its text were deleted."""
 
     state: str
     attempt: int
@@ -124,6 +128,7 @@ class JobRow(NewJob):
     fail: str | None
     cancel_requested: bool
     lease: str | None
+    deleted_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +163,18 @@ class ResultRow:
     user_name: str
     refund: int
     credits: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportRow:
+    """A job that people reported: by whom and when last, and by how many people."""
+
+    job: str
+    typed: str = field(repr=False)
+    drawn_by: str
+    reported_by: str
+    at_ms: int
+    reports: int
 
 
 @dataclass(frozen=True, slots=True)

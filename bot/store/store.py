@@ -10,6 +10,7 @@ import aiosqlite
 from bot.errors import CannotSave
 from bot.store.asking import AskingStore
 from bot.store.consent import Consents, OwnerReportQueue
+from bot.store.continuing import EndedJobs
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
@@ -32,6 +33,7 @@ class Store(Database):
         people: Identities, credits and the ledger.
         links: Links between identities, and their codes.
         jobs: Jobs, their origins and pictures.
+        ended: What happens to jobs after their end: published, deleted, reported.
         inbox: Raw chat events.
         outbox: Results to deliver.
         messages: The messages that show pictures.
@@ -50,6 +52,7 @@ class Store(Database):
         self.people = People(self)
         self.links = Links(self)
         self.jobs = Jobs(self)
+        self.ended = EndedJobs(self)
         self.inbox = Inbox(self)
         self.outbox = Outbox(self)
         self.messages = PictureMessages(self)

@@ -34,7 +34,7 @@ SPARE_BYTES = 256 * 2**20  # of the disk, for pictures and the database
 _DRAFT = ".draft"
 _QUIET_NAN = 0x7FC0  # of bfloat16; other NaNs differ between processors
 
-Report = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 def to_bfloat16(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
@@ -46,7 +46,7 @@ def to_bfloat16(numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint16]:
     return rounded
 
 
-def convert(source: ModelInfo, data_dir: Path, report: Report) -> Path:
+def convert(source: ModelInfo, data_dir: Path, report: ReportProgress) -> Path:
     """Make the copy that ``find_model`` then prefers; replace an existing one.
 
     Args:
@@ -85,7 +85,7 @@ def convert(source: ModelInfo, data_dir: Path, report: Report) -> Path:
     return into
 
 
-def _fill(draft: Path, source: Path, report: Report) -> None:
+def _fill(draft: Path, source: Path, report: ReportProgress) -> None:
     identity = identity_of(source)
     parts = parts_to_convert(source)
     weights = [path for part in parts for path in weight_files(source, part)]

@@ -20,7 +20,17 @@ from bot.commands.values.drawing import (
     Ratio,
     Size,
 )
-from bot.commands.values.iterating import Edit, Pick, Repeat
+from bot.commands.values.iterating import (
+    Delete,
+    Edit,
+    Enlarge,
+    ListReports,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Vary,
+)
 from bot.commands.values.jobs import Cancel, Mine, Original, Reroll
 from bot.commands.values.loras import (
     LoraAdd,
@@ -40,7 +50,9 @@ from bot.commands.values.loras import (
 )
 from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
 
-IterateCommand = Reroll | Repeat | Pick | Edit | Original
+IterateCommand = (
+    Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
+)
 
 PersonCommand = EditSettings | EditPresets | Mine | Quota | Link | Unlink
 
@@ -57,14 +69,17 @@ __all__ = [
     "SETTINGS",
     "Cancel",
     "Command",
+    "Delete",
     "Draw",
     "Edit",
     "EditPresets",
     "EditSettings",
+    "Enlarge",
     "Face",
     "Help",
     "IterateCommand",
     "Link",
+    "ListReports",
     "LoraAdd",
     "LoraAllow",
     "LoraCheck",
@@ -83,14 +98,17 @@ __all__ = [
     "PersonSettings",
     "Pick",
     "PixelSize",
+    "Publish",
     "Quota",
     "Ratio",
     "ReadFile",
     "Repeat",
+    "Report",
     "Reroll",
     "Scope",
     "SentFile",
     "ShowCard",
     "Size",
     "Unlink",
+    "Vary",
 ]

@@ -68,6 +68,7 @@ class Draw:
         preset: The name of options of the person that count where the request says nothing.
         dry: Only say what it would be, and cost.
         again: Draw it even if the person asked for the same a moment ago.
+        edited_from: The job whose text the person changed; empty if they wrote it anew. Text cannot name it.
     """
 
     prompt: str = field(default="", repr=False)
@@ -82,3 +83,4 @@ class Draw:
     preset: str = ""
     dry: bool = False
     again: bool = False
+    edited_from: str = ""

@@ -1,4 +1,7 @@
-"""Commands that continue from a job: another picture of it, its text, and who may see it."""
+"""Commands that continue from a job: another picture of it, its text, and who may see it.
+
+Everywhere an empty ``job_id`` means the person's newest job, and ``index`` counts pictures from 0.
+"""
 
 from dataclasses import dataclass
 
@@ -11,8 +14,25 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class Vary:
+    """Draw a picture that begins with an earlier one: alike, or only composed alike if ``strong``."""
+
+    job_id: str
+    index: int
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Enlarge:
+    """Draw an earlier picture larger, at up to twice its sides."""
+
+    job_id: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Pick:
-    """Show one picture of a job alone; ``index`` counts from 0. It draws nothing."""
+    """Show one picture of a job alone. It draws nothing."""
 
     job_id: str
     index: int
@@ -23,3 +43,29 @@ class Edit:
     """Show the text that asks for a job, so that a person can change it and send it."""
 
     job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Show one's own private pictures to everybody in the chat where they were asked for."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the pictures and the text of one's own ended job; a host may delete everybody's."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Report another person's pictures to the hosts."""
+
+    job_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListReports:
+    """Show what people reported last; hosts only."""

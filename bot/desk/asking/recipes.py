@@ -10,10 +10,11 @@ from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Size
+from bot.desk.iterating.derivation import Changes
 from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
 from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
 from bot.errors import EmptyPrompt, PromptTooLong, ShapeNotAllowed, SizeNotAllowed
-from bot.outcomes import Note, Recipe, SizeChanged, UnknownWords
+from bot.outcomes import Note, Recipe, SizeChanged, Start, UnknownWords
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
@@ -68,21 +69,29 @@ class Recipes:
         return self._complete(prompt, stack, stack.triggers, draw.size, seed=draw.seed, count=draw.count or 1)
 
     def rewrite(
-        self, job: JobRow, may_use: Rule = for_everybody, *, seed: int | None = None
+        self, job: JobRow, changes: Changes, may_use: Rule = for_everybody
     ) -> tuple[Recipe, tuple[Note, ...]]:
-        """Return the job's recipe with this or a new seed and the present file of each LoRA, and notes.
+        """Return the job's recipe with these changes and the present file of each LoRA, and notes.
+
+        What continues from one picture has the alternatives with which that picture was drawn.
 
         Raises:
             NotUnderstood: PromptTooLong; the model reads less than the one of the first time.
             NotPossible: The shelf or the model has changed: UnknownLora, SizeNotAllowed.
         """
-        old = job.recipe
+        index = changes.lineage.index
+        old = job.recipe if index is None else job.recipe.alone(index)
         files = [self._find(LoraWish(lora.name, lora.weight), may_use)[0] for lora in old.loras]
         weights = [lora.weight for lora in old.loras]
         stack = repeat_stack(list(zip(files, weights, strict=True)), model_steps=self._model.steps)
-        size = PixelSize(old.width_px, old.height_px)
+        size = PixelSize(changes.width_px, changes.height_px)
         prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
-        return self._complete(prompt, stack, old.triggers, size, seed=seed, count=old.count)
+        return self._complete(
+            *(prompt, stack, old.triggers, size),
+            seed=changes.seed,
+            count=changes.count,
+            start=changes.start,
+        )
 
     def find_notes(self, recipe: Recipe) -> tuple[Note, ...]:
         """Return what the built-in model does not know of what was typed; nothing for another model."""
@@ -101,12 +110,13 @@ class Recipes:
         *,
         seed: int | None,
         count: int,
+        start: Start | None = None,
     ) -> tuple[Recipe, tuple[Note, ...]]:
         seed = self._random.getrandbits(32) if seed is None else seed
         seeds = [(seed + index) % (MAX_SEED + 1) for index in range(count)]
         prompts = compose_alternatives(prompt.typed, triggers, seeds)
         self._require_length(prompts or (prompt.final,))
-        (width_px, height_px), changes = self._fit(size)
+        (width_px, height_px), changes = self._fit(size, has_start=start is not None)
         recipe = Recipe(
             prompt=prompts[0] if prompts else prompt.final,
             loras=stack.loras,
@@ -118,6 +128,7 @@ class Recipes:
             typed=prompt.typed,
             triggers=prompt.triggers,
             prompts=prompts,
+            start=start,
         )
         return recipe, (*stack.notes, *changes, *self.find_notes(recipe))
 
@@ -151,8 +162,10 @@ class Recipes:
             raise self._shelf.unknown(wish.name, may_use)
         return found
 
-    def _fit(self, size: Size | None) -> tuple[tuple[int, int], tuple[Note, ...]]:
+    def _fit(self, size: Size | None, *, has_start: bool) -> tuple[tuple[int, int], tuple[Note, ...]]:
         """Return the size to draw, and a note if it differs from the requested one.
+
+        A picture that begins with another one may be larger.
 
         Raises:
             SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
@@ -167,7 +180,8 @@ class Recipes:
                     raise ShapeNotAllowed(shape=size_text(size), nearest=(fitted,))
                 return fitted, (SizeChanged(size_text(size), *fitted),) if times > SAME_SHAPE else ()
             case PixelSize(width_px, height_px):
-                if self._model.allows(width_px, height_px):
+                allows = self._model.allows_with_start if has_start else self._model.allows
+                if allows(width_px, height_px):
                     return (width_px, height_px), ()
                 nearest = self._model.nearest(width_px, height_px)
                 for near in nearest:

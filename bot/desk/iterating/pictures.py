@@ -1,22 +1,33 @@
 """One picture of a batch alone, with all its controls."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bot.commands.values import Pick
 from bot.desk.files import find_pictures
 from bot.desk.people.access import JobAccess
 from bot.errors import NoSuchPicture, PicturesGone
-from bot.outcomes import CommandContext, PickedPicture
+from bot.outcomes import CommandContext, Offers, PickedPicture
+from bot.policy.rules import chats_of
 from bot.store import Store
+from bot.store.rows import JobRow
 
 
 class PicturePicking:
     """Answers ``Pick``."""
 
-    def __init__(self, *, store: Store, access: JobAccess, pictures_dir: Path) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        access: JobAccess,
+        pictures_dir: Path,
+        offers_of: Callable[[JobRow, Sequence[str]], Offers],
+    ) -> None:
         self._store = store
         self._access = access
         self._pictures_dir = pictures_dir
+        self._offers_of = offers_of
 
     async def pick(self, command: Pick, context: CommandContext) -> PickedPicture:
         """Return one picture of a job that everybody who reads the answer may see. It costs nothing.
@@ -35,4 +46,11 @@ class PicturePicking:
         picture = next((file for file in found.files if file.index == command.index), None)
         if picture is None:
             raise PicturesGone(job_id=job.id)
-        return PickedPicture(job.id, picture, job.recipe.alone(command.index), job.private, job.spoiler)
+        return PickedPicture(
+            job.id,
+            picture,
+            job.recipe.alone(command.index),
+            is_private=job.private,
+            spoiler=job.spoiler,
+            offers=self._offers_of(job, chats_of(context)),
+        )

@@ -14,7 +14,7 @@ def is_open_here(job: JobRow, context: CommandContext) -> bool:
 
 
 class JobAccess:
-    """Finds a job for a person who may see it. An empty job id means the newest one of theirs."""
+    """Finds a job for a person who may see it; an empty id means their newest. Deleted jobs are not found."""
 
     def __init__(self, *, store: Store, rules: Rules) -> None:
         self._store = store
@@ -29,6 +29,18 @@ class JobAccess:
         person = await self._store.people.find(context.platform, context.user_id)
         job = await self._find(job_id, person, context)
         if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
+            raise NotYours(job_id=job.id)
+        return job
+
+    async def require_own(self, job_id: str, context: CommandContext, *, or_host: bool = False) -> JobRow:
+        """Return a job of this person or, if ``or_host``, any job for a host.
+
+        Raises:
+            PersonError: NoSuchJob, or NotYours.
+        """
+        person = await self._store.people.find(context.platform, context.user_id)
+        job = await self._find(job_id, person, context)
+        if job.person != person and not (or_host and is_host(context, self._rules)):
             raise NotYours(job_id=job.id)
         return job
 
@@ -55,6 +67,6 @@ class JobAccess:
         else:
             newest = await jobs.newest_of(person, 1)
             job = newest[0] if newest else None
-        if job is None:
+        if job is None or job.deleted_ms is not None:
             raise NoSuchJob(job_id=job_id)
         return job

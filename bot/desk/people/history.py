@@ -124,4 +124,5 @@ def _entry(job: JobRow, state: JobState, pictures: SavedPictures) -> HistoryEntr
         pictures=pictures.files,
         missing=pictures.missing,
         spoiler=job.spoiler,
+        lineage=job.lineage,
     )

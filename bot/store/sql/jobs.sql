@@ -7,10 +7,12 @@ WHERE origin.platform = :platform AND origin.event_id = :event_id;
 -- A new job, last in the order of acceptance; no row if its person has enough unfinished jobs.
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
                  triggers, loras, width_px, height_px, seed, count, steps, price, created_ms,
-                 asked_in, prompts, spoiler, request)
+                 asked_in, prompts, spoiler, request, asked_ref, start_job, start_index, start_strength, derivation,
+                 parent_job, parent_index)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
        :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
-       :price, :created_ms, :asked_in, :prompts, :spoiler, :request
+       :price, :created_ms, :asked_in, :prompts, :spoiler, :request, :asked_ref, :start_job, :start_index,
+       :start_strength, :derivation, :parent_job, :parent_index
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 
@@ -35,11 +37,12 @@ SELECT * FROM job WHERE person = :person AND state IN ('queued', 'running') ORDE
 
 -- name: newest_of
 -- A person's history.
-SELECT * FROM job WHERE person = :person ORDER BY accepted_order DESC LIMIT :limit;
+SELECT * FROM job WHERE person = :person AND deleted_ms IS NULL ORDER BY accepted_order DESC LIMIT :limit;
 
 -- name: newest_public_in
 -- A person's history in a chat that others read: without private jobs.
-SELECT * FROM job WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id
+SELECT * FROM job
+WHERE person = :person AND private = 0 AND platform = :platform AND chat_id = :chat_id AND deleted_ms IS NULL
 ORDER BY accepted_order DESC LIMIT :limit;
 
 -- name: newest_with_loras
@@ -195,10 +198,13 @@ FROM job JOIN account ON account.person = job.person
 LEFT JOIN identity ON identity.person = job.person AND identity.platform = job.platform
 WHERE job.id = :job;
 
--- name: undelivered_pictures
--- Pictures that a chat may still ask for.
+-- name: needed_pictures
+-- Pictures that a chat may still ask for, and those with which a waiting job begins.
 SELECT picture.file_name FROM picture JOIN outbox ON outbox.job = picture.job
-WHERE outbox.state IN ('ready', 'sending', 'maybe');
+WHERE outbox.state IN ('ready', 'sending', 'maybe')
+UNION
+SELECT picture.file_name FROM picture JOIN job ON job.start_job = picture.job AND job.start_index = picture.idx
+WHERE job.state IN ('queued', 'running');
 
 -- name: add_event
 -- Store a raw event before it is acknowledged to the platform; skip known events.

@@ -94,6 +94,14 @@ UPDATE job SET person = :kept WHERE person = :merged;
 -- The uses of LoRAs follow the jobs.
 UPDATE lora_use SET person = :kept WHERE person = :merged;
 
+-- name: move_reports
+-- What both had reported, the merged person has reported once.
+UPDATE OR IGNORE job_report SET person = :kept WHERE person = :merged;
+
+-- name: delete_reports
+-- The other one of two such reports.
+DELETE FROM job_report WHERE person = :merged;
+
 -- name: move_ledger
 -- The ledger follows the credits.
 UPDATE ledger SET person = :kept WHERE person = :merged;

@@ -7,14 +7,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.buttons import ButtonCommand, data_of, press_of
-from bot.commands.values import Cancel, Edit, LoraRevoke, Original, Pick, Repeat, Reroll
+from bot.commands.values import (
+    Cancel,
+    Delete,
+    Edit,
+    Enlarge,
+    LoraRevoke,
+    Original,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Reroll,
+    Vary,
+)
 from bot.errors import OldButton, UnknownCommand
 
 JOB_IDS = st.text("abcXYZ019_-", min_size=1, max_size=40)
 OF_A_JOB = st.builds(
-    lambda kind, job_id: kind(job_id), st.sampled_from([Cancel, Reroll, Repeat, Edit, Original]), JOB_IDS
+    lambda kind, job_id: kind(job_id),
+    st.sampled_from([Cancel, Reroll, Repeat, Edit, Original, Publish, Delete, Report]),
+    JOB_IDS,
 )
-OF_A_PICTURE = st.builds(Pick, JOB_IDS, st.integers(0, 99))
+OF_A_PICTURE = (
+    st.builds(Pick, JOB_IDS, st.integers(0, 99))
+    | st.builds(Enlarge, JOB_IDS, st.integers(0, 99))
+    | st.builds(Vary, JOB_IDS, st.integers(0, 99), st.booleans())
+)
 COMMANDS: st.SearchStrategy[Any] = (
     OF_A_JOB | OF_A_PICTURE | st.builds(LoraRevoke, JOB_IDS.map(lambda text: f"#{text}"))
 )
@@ -23,9 +42,15 @@ EXAMPLES = {
     Cancel("k3f9"): "v2:cancel:k3f9",
     Reroll("k3f9"): "v2:reroll:k3f9",
     Repeat("k3f9"): "v2:repeat:k3f9",
+    Vary("k3f9", 0): "v2:vary:k3f9:0",
+    Vary("k3f9", 0, strong=True): "v2:vary-strong:k3f9:0",
+    Enlarge("k3f9", 1): "v2:larger:k3f9:1",
     Pick("k3f9", 3): "v2:pick:k3f9:3",
     Edit("k3f9"): "v2:edit:k3f9",
     Original("k3f9"): "v2:original:k3f9",
+    Publish("k3f9"): "v2:publish:k3f9",
+    Delete("k3f9"): "v2:delete:k3f9",
+    Report("k3f9"): "v2:report:k3f9",
     LoraRevoke("#0a1b"): "v2:revoke:0a1b",
 }
 """Messages that are already sent have this data: it never changes its meaning."""

@@ -20,12 +20,15 @@ from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Cancel,
     Command,
+    Delete,
     Draw,
     Edit,
     EditPresets,
     EditSettings,
+    Enlarge,
     Help,
     Link,
+    ListReports,
     LoraAdd,
     LoraAllow,
     LoraCheck,
@@ -40,11 +43,14 @@ from bot.commands.values import (
     Mine,
     Original,
     Pick,
+    Publish,
     Quota,
     Repeat,
+    Report,
     Reroll,
     ShowCard,
     Unlink,
+    Vary,
 )
 from bot.errors import NotUnderstood
 
@@ -67,7 +73,8 @@ def test_every_command_value_has_one_row() -> None:
         Draw(), EditSettings(), EditPresets(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
-        Repeat("a"), Pick("a", 0), Edit("a"), Original("a"),
+        Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
+        Publish("a"), Delete("a"), Report("a"), ListReports(),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -76,7 +83,7 @@ def test_every_command_value_has_one_row() -> None:
 def test_what_changes_the_shelf_and_the_card_are_for_hosts() -> None:
     for_hosts = [entry.name for entry in COMMANDS if entry.right is Right.HOST]
     shelf = ["lora switch", "lora add", "lora remove", "lora check", "lora reload"]
-    assert for_hosts == [*shelf, "gpu"]
+    assert for_hosts == ["reports", *shelf, "gpu"]
 
 
 def test_no_two_commands_share_a_spelling() -> None:
@@ -129,13 +136,13 @@ def test_required_options_come_first_as_discord_demands() -> None:
 
 
 def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text() -> None:
-    assert [option.name for _, option in OPTIONS if option.required] == 6 * ["name"]
+    assert [option.name for _, option in OPTIONS if option.required] == 3 * ["job"] + 6 * ["name"]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
         ("sugar", "prompt"), ("settings", "reset"), ("preset", "name"),
         ("cancel", "job"), ("link", "code"), ("lora list", "search"),
-        ("lora add", "link"), ("pick", "picture"),
-        *((word, "job") for word in ("again", "same", "pick", "edit", "original")),
+        ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
+        *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),
         *((f"lora {word}", "name") for word in ("info", "switch", "remove", "check", "allow", "revoke")),
     }  # fmt: skip
 
@@ -150,7 +157,7 @@ def test_the_face_slots_are_those_of_the_value() -> None:
 
 
 def test_a_hosts_telegram_menu_has_what_no_button_gives_and_everyones_has_all_but_the_hosts() -> None:
-    listed = tuple(entry for entry in COMMANDS if entry not in JOB_COMMANDS)
+    listed = tuple(entry for entry in COMMANDS if entry not in JOB_COMMANDS or not entry.options)
     assert table.telegram_menu(for_host=True) == listed
     everyones = tuple(entry for entry in listed if entry.right is Right.EVERYONE)
     assert table.telegram_menu(for_host=False) == everyones

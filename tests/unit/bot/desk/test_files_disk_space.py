@@ -12,6 +12,7 @@ import structlog
 
 from bot.commands.values import Draw, PixelSize
 from bot.desk import files
+from bot.desk.iterating.continuation import DiskState
 from bot.errors import CannotSave, NoDiskSpace
 from bot.messages import format_caption, format_error
 from bot.outcomes import JobState, Platform, Receipt
@@ -272,8 +273,8 @@ async def test_pictures_that_fit_exactly_are_accepted(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         accept = harness.desk.parts.acceptance.accept
         with pytest.raises(NoDiskSpace):
-            await accept(draw, a_context("1"), needed_bytes - 1)
-        assert (await accept(draw, a_context("2"), needed_bytes)).recipe.count == 4
+            await accept(draw, a_context("1"), DiskState(needed_bytes - 1))
+        assert (await accept(draw, a_context("2"), DiskState(needed_bytes))).recipe.count == 4
 
 
 async def test_a_measure_of_the_disk_is_good_for_a_second(

@@ -6,10 +6,13 @@ from bot.commands.table import COMMANDS, ENTRY_OF, Right
 from bot.commands.values import (
     Cancel,
     Command,
+    Delete,
     Draw,
     Edit,
+    Enlarge,
     Help,
     Link,
+    ListReports,
     LoraAdd,
     LoraAllow,
     LoraCheck,
@@ -23,11 +26,14 @@ from bot.commands.values import (
     Mine,
     Original,
     Pick,
+    Publish,
     Quota,
     Repeat,
+    Report,
     Reroll,
     ShowCard,
     Unlink,
+    Vary,
 )
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import Address, CommandContext, Platform
@@ -37,7 +43,8 @@ COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
     LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("sugar")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
     LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
-    Repeat("k"), Pick("k", 0), Edit("k"), Original("k"),
+    Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
+    Publish("k"), Delete("k"), Report("k"), ListReports(),
 ]  # fmt: skip
 
 

@@ -203,9 +203,9 @@ async def test_pictures_are_undelivered_until_their_result_is_sent(store: Store)
         job = await a_job(store, name, chat_id=name)
         await store.jobs.end(job, "cancelled", 1, pictures=[PictureRow(name, 0, 7, f"{name}.png")])
     assert await claim(store, 0) == "sent"
-    assert sorted(await store.outbox.undelivered_pictures()) == ["ready.png", "sent.png"]
+    assert sorted(await store.outbox.needed_pictures()) == ["ready.png", "sent.png"]
     await store.outbox.mark("sent", OutboxState.SENT)
-    assert await store.outbox.undelivered_pictures() == ("ready.png",)
+    assert await store.outbox.needed_pictures() == ("ready.png",)
 
 
 async def test_an_answer_is_kept_until_its_event_is_settled(store: Store) -> None:

@@ -91,8 +91,9 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
     page = seen(conversation)
 
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
-    assert page.having("data-press") == [f"v2:pick:{JOB}:{n}" for n in (0, 1)] + [
-        f"v2:{action}:{JOB}" for action in ("reroll", "repeat", "edit", "original")
+    assert page.having("data-press") == [
+        *(f"v2:{action}:{JOB}:{n}" for action in ("pick", "vary") for n in (0, 1)),
+        *(f"v2:{action}:{JOB}" for action in ("reroll", "repeat", "edit", "original", "delete")),
     ]
     assert "512 × 768" in page.text
     assert page.all("progress") == []

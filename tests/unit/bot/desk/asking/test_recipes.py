@@ -18,8 +18,10 @@ from bot.commands.values import (
     Ratio,
     Reroll,
     Scope,
+    Vary,
 )
 from bot.desk.asking.recipes import Recipes
+from bot.desk.iterating.derivation import changes_of
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import (
     EmptyPrompt,
@@ -330,7 +332,8 @@ JOB = JobRow(
 
 def test_a_reroll_s_seed_is_of_32_bits_and_as_random_as_the_first() -> None:
     again = recipes()
-    seeds = {again.rewrite(JOB)[0].seed for _ in range(200)}
+    changes = changes_of(Reroll(JOB.id), JOB, MODEL)
+    seeds = {again.rewrite(JOB, changes)[0].seed for _ in range(200)}
     assert len(seeds) == 200
     assert MAX_SEED // 2 < max(seeds) <= MAX_SEED == 2**32 - 1
 
@@ -352,12 +355,14 @@ def test_each_picture_of_a_batch_draws_its_own_alternatives_and_a_reroll_draws_a
         )  # fmt: skip
         assert picked.prompts == ()
     stored = replace(JOB, recipe=recipe)
-    assert len({recipes().rewrite(stored)[0].prompts for _ in range(1)}) == 1
-    again = recipes().rewrite(stored)[0]
+    again = recipes().rewrite(stored, changes_of(Reroll(JOB.id), stored, MODEL))[0]
     assert (again.typed, len(again.prompts)) == (draw.prompt, 4)
     assert [again.typed_of(index) for index in range(4)] == [
         prompt.removeprefix("sugar face, ") for prompt in again.prompts
     ]
+    varied = recipes().rewrite(stored, changes_of(Vary(JOB.id, 2), stored, MODEL))[0]
+    assert (varied.prompt, varied.count) == (recipe.prompts[2], 1)
+    assert varied.seed != recipe.seed_of(2), "another seed, but the text of the picture that was chosen"
 
 
 def test_a_picked_picture_keeps_braces_that_were_escaped() -> None:

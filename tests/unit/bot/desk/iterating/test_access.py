@@ -6,9 +6,32 @@ from pathlib import Path
 import pytest
 
 from bot.commands.buttons import data_of, press_of
-from bot.commands.values import Command, Draw, Edit, Original, Pick, Repeat, Reroll
-from bot.errors import NoSuchJob, NotInPublic, NotYours, PersonError
-from bot.outcomes import Address, CommandContext, EditableText, Originals, PickedPicture, Platform, Receipt
+from bot.commands.values import (
+    Command,
+    Delete,
+    Draw,
+    Edit,
+    Enlarge,
+    Original,
+    Pick,
+    Publish,
+    Repeat,
+    Report,
+    Reroll,
+    Vary,
+)
+from bot.errors import AlreadyPublic, NoSuchJob, NothingToPublish, NotInPublic, NotYours, OwnJob, PersonError
+from bot.outcomes import (
+    Address,
+    CommandContext,
+    Deleted,
+    EditableText,
+    Originals,
+    PickedPicture,
+    Platform,
+    Receipt,
+    Reported,
+)
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 
@@ -21,9 +44,15 @@ def command_for(action: str, job_id: str) -> Command:
     made: dict[str, Command] = {
         "reroll": Reroll(job_id),
         "repeat": Repeat(job_id),
+        "vary": Vary(job_id, 1),
+        "vary-strong": Vary(job_id, 1, strong=True),
+        "larger": Enlarge(job_id, 1),
         "pick": Pick(job_id, 1),
         "edit": Edit(job_id),
         "original": Original(job_id),
+        "publish": Publish(job_id),
+        "delete": Delete(job_id),
+        "report": Report(job_id),
     }
     return press_of(data_of(made[action]))  # type: ignore[arg-type]
 
@@ -44,6 +73,9 @@ class Case:
 CASES = (
     Case("reroll", Receipt, shows=False),
     Case("repeat", Receipt, shows=False),
+    Case("vary", Receipt, shows=False),
+    Case("vary-strong", Receipt, shows=False),
+    Case("larger", Receipt, shows=False),
     Case("pick", PickedPicture),
     Case("edit", EditableText),
     Case("original", Originals),
@@ -94,3 +126,33 @@ async def test_every_control_answers_after_a_cold_start(tmp_path: Path, case: Ca
         assert await press(harness, command, a_context("1", "ann", chat_id=OWN_CHAT)) is case.outcome
         for event, chat_id in (("2", "group"), ("3", OWN_CHAT)):
             assert await press(harness, command, a_context(event, "ben", chat_id=chat_id)) is NotYours
+
+
+async def test_who_may_publish_delete_and_report_after_a_cold_start(tmp_path: Path) -> None:
+    """Publishing is the owner's own act, deleting also a host's, reporting everybody's who sees the job."""
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        job_id = await drawn(harness, private=False)
+    answers: dict[tuple[str, str], type] = {
+        ("publish", "ann"): AlreadyPublic,
+        ("publish", "ben"): NotYours,
+        ("publish", HOST): NotYours,
+        ("report", "ann"): OwnJob,
+        ("report", "ben"): Reported,
+        ("report", HOST): Reported,
+        ("delete", "ben"): NotYours,
+        ("delete", HOST): Deleted,  # the last one: nobody finds the job afterwards
+        ("delete", "ann"): NoSuchJob,
+        ("reroll", "ann"): NoSuchJob,
+        ("report", "cat"): NoSuchJob,
+    }
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        for number, ((action, person), expected) in enumerate(answers.items()):
+            context = a_context(str(number), person, chat_id="group")
+            assert await press(harness, command_for(action, job_id), context) is expected, (action, person)
+    async with open_harness(tmp_path / "secret", rules=RULES) as harness:
+        secret = await drawn(harness, private=True)
+        for number, (action, person, expected) in enumerate(
+            [("report", "ben", NotYours), ("publish", "ann", NothingToPublish), ("delete", "ann", Deleted)]
+        ):
+            context = a_context(str(number), person, chat_id=OWN_CHAT)
+            assert await press(harness, command_for(action, secret), context) is expected

@@ -1,0 +1,94 @@
+"""From which job a request continues, what it changes of that job, and whether its start picture is there."""
+
+from dataclasses import dataclass
+
+from bot.commands.values import Draw, Enlarge, Vary
+from bot.desk.files import PictureSpace
+from bot.desk.iterating.derivation import Changes, ContinuingCommand, changes_of
+from bot.desk.iterating.sources import StartPictures
+from bot.desk.people.access import JobAccess
+from bot.errors import NoSuchPicture, PersonError, PicturesGone, StartGone
+from bot.outcomes import CommandContext, Derivation, Lineage
+from bot.store import Store
+from bot.store.rows import JobRow
+from engine.checkpoint.model import ModelInfo
+
+DrawingCommand = Draw | ContinuingCommand
+"""The commands that make a job."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiskState:
+    """What the disk has for a request: free bytes, and the file of the picture with which it begins."""
+
+    available_bytes: int
+    has_start: bool = True
+
+
+NOT_NEEDED = DiskState(0)
+"""For commands that make no job."""
+
+
+class JobContinuation:
+    """Answers for one request from which job it continues."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        access: JobAccess,
+        sources: StartPictures,
+        space: PictureSpace,
+        model: ModelInfo,
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._sources = sources
+        self._space = space
+        self._model = model
+
+    async def look_at_disk(self, command: DrawingCommand, context: CommandContext) -> DiskState:
+        """Measure what a request needs of the disk.
+
+        Call it before the transaction: a slow disk must not hold the write lock.
+        """
+        available_bytes = await self._space.available_bytes()
+        if isinstance(command, Draw):
+            return DiskState(available_bytes)
+        try:
+            earlier = await self._access.require_visible(command.job_id, context)
+            start = changes_of(command, earlier, self._model).start
+        except PersonError:  # ``find`` refuses it too, and that refusal is kept for a repeated event
+            return DiskState(available_bytes)
+        return DiskState(available_bytes, start is None or await self._sources.exists(start))
+
+    async def find(
+        self, command: ContinuingCommand, context: CommandContext, disk: DiskState
+    ) -> tuple[JobRow, Changes]:
+        """Return the job from which a command continues, and what it changes of that job.
+
+        Raises:
+            PersonError: NoSuchJob, NotYours (that job is private, or of another chat), NoSuchPicture,
+                PicturesGone, StartGone, AlreadyLarge.
+        """
+        earlier = await self._access.require_visible(command.job_id, context)
+        changes = changes_of(command, earlier, self._model)
+        if isinstance(command, Vary | Enlarge):
+            rows = await self._store.jobs.pictures_of([earlier.id])
+            if not rows:
+                raise PicturesGone(job_id=earlier.id)
+            if command.index not in {row.idx for row in rows}:
+                raise NoSuchPicture(job_id=earlier.id, number=command.index + 1, count=len(rows))
+        if changes.start is not None and not disk.has_start:
+            raise StartGone(job_id=changes.start.job_id, number=changes.start.index + 1)
+        return earlier, changes
+
+    async def lineage_of(self, draw: Draw, context: CommandContext) -> Lineage | None:
+        """Return from which job a changed text comes, if the person may still see that job."""
+        if not draw.edited_from:
+            return None
+        try:
+            earlier = await self._access.require_visible(draw.edited_from, context)
+        except PersonError:  # the text is complete without it
+            return None
+        return Lineage(Derivation.EDITED, earlier.id)

@@ -1,0 +1,46 @@
+-- name: publish
+-- Private pictures come to the chat where they were asked for.
+UPDATE job SET private = 0, platform = :platform, chat_id = :chat_id, ref = :ref WHERE id = :job;
+
+-- name: deliver_again
+-- Queue the result of an ended job as if it were new.
+INSERT INTO outbox (job) VALUES (:job)
+ON CONFLICT (job) DO UPDATE SET state = 'ready', attempts = 0, not_before_ms = 0;
+
+-- name: delete_job
+-- Its text goes at once; its files go before the rows that name them.
+UPDATE job SET deleted_ms = :now_ms, prompt = '', typed = '', triggers = '[]', prompts = '[]'
+WHERE id = :job;
+
+-- name: withhold_result
+-- A deleted job is not delivered any more.
+UPDATE outbox SET state = 'sent' WHERE job = :job;
+
+-- name: pictures_to_delete
+-- The pictures of deleted jobs.
+SELECT picture.* FROM picture JOIN job ON job.id = picture.job WHERE job.deleted_ms IS NOT NULL ORDER BY picture.job;
+
+-- name: forget_pictures
+-- The files of a job are deleted.
+DELETE FROM picture WHERE job = :job;
+
+-- name: add_report
+-- A person reports a job once.
+INSERT INTO job_report (job, person, at_ms) VALUES (:job, :person, :now_ms) ON CONFLICT DO NOTHING;
+
+-- name: count_reports
+-- How many jobs a person reported since a moment, and whether this job is among all that they reported.
+SELECT count(*) FILTER (WHERE at_ms >= :since_ms) AS since, count(*) FILTER (WHERE job = :job) AS same
+FROM job_report WHERE person = :person;
+
+-- name: newest_reports
+-- The jobs that people reported last, with the newest reporter of each; deleted ones are settled.
+WITH newest AS (
+    SELECT job, person, max(at_ms) AS at_ms, count(*) AS reports FROM job_report
+    WHERE job IN (SELECT id FROM job WHERE deleted_ms IS NULL)
+    GROUP BY job ORDER BY max(at_ms) DESC LIMIT :limit)
+SELECT newest.job, job.typed, newest.at_ms, newest.reports,
+       coalesce((SELECT platform || ':' || user_id FROM identity WHERE identity.person = job.person), '') AS drawn_by,
+       coalesce((SELECT platform || ':' || user_id FROM identity WHERE identity.person = newest.person), '')
+           AS reported_by
+FROM newest JOIN job ON job.id = newest.job ORDER BY newest.at_ms DESC;

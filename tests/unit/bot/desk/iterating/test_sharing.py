@@ -1,0 +1,204 @@
+"""Private pictures that their person publishes, jobs that are deleted, and reports to the hosts."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import (
+    Delete,
+    Draw,
+    ListReports,
+    LoraRevoke,
+    LoraWish,
+    Mine,
+    Original,
+    Publish,
+    Report,
+)
+from bot.errors import (
+    AlreadyPublic,
+    ChatNotAllowed,
+    LoraWithdrawn,
+    NotEnded,
+    NothingToPublish,
+    NotYours,
+    PicturesGone,
+    TooManyReports,
+)
+from bot.outcomes import (
+    Address,
+    CommandContext,
+    Deleted,
+    History,
+    JobResult,
+    Platform,
+    Published,
+    Receipt,
+    Reported,
+    ReportListing,
+)
+from bot.policy.rules import MAX_REPORTS_A_DAY, Rules
+from tests.fakes.chat import FakeChat
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+
+GROUP, PRIVATE = "-100", "7"
+RULES = Rules(
+    hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:*"}), daily_credits=99, max_waiting=99
+)
+
+
+def in_group(event: str, user: str = PRIVATE) -> CommandContext:
+    context = a_context(event, user, platform=Platform.TELEGRAM, chat_id=GROUP)
+    private = Address(Platform.TELEGRAM, user)
+    return replace(context, is_group=True, private_address=private)
+
+
+def alone(event: str, user: str = PRIVATE) -> CommandContext:
+    return a_context(event, user, platform=Platform.TELEGRAM, chat_id=user)
+
+
+async def drawn(folder: Path, context: CommandContext, **wanted: object) -> JobResult:
+    """A job that a process has drawn and delivered that has ended."""
+    chat = FakeChat(Platform.TELEGRAM)
+    async with open_harness(folder, rules=RULES, chat=chat) as harness:
+        receipt = await harness.desk.handle(Draw(**({"prompt": "a face"} | wanted)), context)
+        assert isinstance(receipt, Receipt)
+        async with harness.running():
+            [result] = await chat.wait_for_results(1)
+            await until_sent(harness)
+    return result
+
+
+async def until_sent(harness: DeskHarness) -> None:
+    async def is_sent() -> bool:
+        rows = await harness.store._run("SELECT count(*) FROM outbox WHERE state <> 'sent'")
+        return not rows[0][0]
+
+    while not await is_sent():
+        pass
+
+
+async def test_published_pictures_come_to_the_group_also_after_a_restart(tmp_path: Path) -> None:
+    secret = await drawn(tmp_path, in_group("1"), private=True, count=2)
+    assert (secret.address.chat_id, secret.private, secret.offers.publish) == (PRIVATE, True, True)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        assert await harness.desk.handle(Publish(secret.job_id), alone("2")) == Published(secret.job_id)
+        with pytest.raises(AlreadyPublic):
+            await harness.desk.handle(Publish(secret.job_id), alone("3"))
+    chat = FakeChat(Platform.TELEGRAM)  # the process ended before the delivery
+    async with open_harness(tmp_path, rules=RULES, chat=chat) as harness, harness.running():
+        [result] = await chat.wait_for_results(1)
+        history = await harness.desk.handle(Mine(), in_group("4"))
+    assert (result.address.chat_id, result.address.ref, result.private) == (GROUP, "ref-1", False)
+    assert [picture.path.is_file() for picture in result.pictures] == [True, True]
+    assert (result.offers.publish, result.offers.report) == (False, True)
+    assert isinstance(history, History)
+    assert [entry.job_id for entry in history.entries] == [secret.job_id]
+
+
+async def test_what_is_published_in_its_own_chat_comes_to_the_answer_itself(tmp_path: Path) -> None:
+    secret = await drawn(tmp_path, in_group("1"), private=True)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        published = await harness.desk.handle(Publish(secret.job_id), in_group("2"))
+        assert published == Published(secret.job_id, is_here=True)
+        job = await harness.job(secret.job_id)
+    assert (job.chat_id, job.ref) == (GROUP, "ref-2")
+
+
+async def test_what_may_not_be_published_stays_private(tmp_path: Path) -> None:
+    own = await drawn(tmp_path / "own", alone("1"), private=True)
+    assert not own.offers.publish
+    async with open_harness(tmp_path / "own", rules=RULES) as harness:
+        with pytest.raises(NothingToPublish):
+            await harness.desk.handle(Publish(own.job_id), alone("2"))
+        waiting = await harness.desk.handle(Draw("a", private=True), in_group("3"))
+        assert isinstance(waiting, Receipt)
+        with pytest.raises(PicturesGone):
+            await harness.desk.handle(Publish(waiting.job_id), alone("4"))
+    secret = await drawn(tmp_path, in_group("1"), private=True, loras=(LoraWish("sugar"),))
+    for person in ("8", "1"):  # another person, and a host
+        async with open_harness(tmp_path, rules=RULES) as harness:
+            with pytest.raises(NotYours):
+                await harness.desk.handle(Publish(secret.job_id), alone(f"by {person}", person))
+    closed = replace(RULES, allow=frozenset({f"telegram:{PRIVATE}"}))
+    async with open_harness(tmp_path, rules=closed) as harness:
+        with pytest.raises(ChatNotAllowed) as caught:
+            await harness.desk.handle(Publish(secret.job_id), alone("5"))
+        assert caught.value.facts == {"chat": f"telegram:{GROUP}"}
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await harness.desk.handle(LoraRevoke("sugar"), alone("6", "1"))
+        with pytest.raises(LoraWithdrawn):
+            await harness.desk.handle(Publish(secret.job_id), alone("7"))
+        assert (await harness.job(secret.job_id)).private
+
+
+async def test_a_deleted_job_leaves_the_ledger_alone(tmp_path: Path) -> None:
+    result = await drawn(tmp_path, in_group("1"), count=2)
+    files = [picture.path for picture in result.pictures]
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        ledger = await harness.store._run("SELECT kind, credits FROM ledger ORDER BY id")
+        await harness.desk.keep_file_id(Platform.TELEGRAM, result.job_id, result.pictures[0], "photo", "f")
+        assert await harness.desk.handle(Delete(result.job_id), in_group("2")) == Deleted(result.job_id)
+        history = await harness.desk.handle(Mine(), alone("3"))
+        assert history == History(())
+        assert all(file.is_file() for file in files), "the process may end here"
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        async with harness.running():
+            await until(lambda: not any(file.exists() for file in files))
+        job = await harness.job(result.job_id)
+        assert (job.recipe.prompt, job.recipe.typed, job.deleted_ms is not None) == ("", "", True)
+        assert await harness.store._run("SELECT kind, credits FROM ledger ORDER BY id") == ledger
+        for left in ("SELECT count(*) FROM picture", "SELECT count(*) FROM picture_file"):
+            assert [tuple(row) for row in await harness.store._run(left)] == [(0,)]
+        assert (await harness.store.survey()).is_sound
+
+
+async def test_a_job_is_deleted_only_after_its_end_and_not_delivered_any_more(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=RULES, chat=FakeChat(Platform.TELEGRAM)) as harness:
+        receipt = await harness.desk.handle(Draw("a"), in_group("1"))
+        assert isinstance(receipt, Receipt)
+        with pytest.raises(NotEnded):
+            await harness.desk.handle(Delete(receipt.job_id), in_group("2"))
+    result = await drawn(tmp_path / "kept", in_group("1"))
+    async with open_harness(tmp_path / "kept", rules=RULES) as harness:
+        await harness.store._run("UPDATE outbox SET state = 'maybe'")
+        await harness.desk.handle(Delete(result.job_id), in_group("2"))
+        assert await harness.store.outbox.claim("telegram", 10**15, waited_for_ms=0, most_in_chat=9) == (
+            None,
+            None,
+        )
+
+
+async def test_hosts_read_what_people_report_and_nobody_reports_without_end(tmp_path: Path) -> None:
+    result = await drawn(tmp_path, in_group("1"), prompt="a face to report")
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        for event, person in (("2", "8"), ("3", "8"), ("4", "9")):
+            assert await harness.desk.handle(Report(result.job_id), in_group(event, person)) == Reported(
+                result.job_id
+            )
+            harness.clock.advance(seconds=1)
+        listing = await harness.desk.handle(ListReports(), alone("5", "1"))
+        assert isinstance(listing, ReportListing)
+        [job] = listing.jobs
+        assert (job.job_id, job.prompt, job.reports) == (result.job_id, "a face to report", 2)
+        assert (job.drawn_by, job.reported_by) == (f"telegram:{PRIVATE}", "telegram:9")
+        others = []
+        for number in range(MAX_REPORTS_A_DAY):
+            receipt = await harness.desk.handle(Draw(f"face {number}"), in_group(f"d{number}"))
+            assert isinstance(receipt, Receipt)
+            others.append(receipt.job_id)
+        for number, job_id in enumerate(others[:-1]):
+            await harness.desk.handle(Report(job_id), in_group(f"r{number}", "8"))
+        with pytest.raises(TooManyReports):
+            await harness.desk.handle(Report(others[-1]), in_group("one more", "8"))
+        again = await harness.desk.handle(Report(result.job_id), in_group("known", "8"))
+        assert again == Reported(result.job_id), "what was reported before is still answered"
+        harness.clock.advance(days=1)
+        await harness.desk.handle(Report(others[-1]), in_group("tomorrow", "8"))
+        await harness.desk.handle(Delete(result.job_id), alone("6", "1"))
+        listing = await harness.desk.handle(ListReports(), alone("7", "1"))
+        assert isinstance(listing, ReportListing)
+        assert result.job_id not in {job.job_id for job in listing.jobs}
+        with pytest.raises(NotYours):
+            await harness.desk.handle(Original(others[0]), alone("8", "8"))
