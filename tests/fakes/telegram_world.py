@@ -12,6 +12,7 @@ GROUP_ANONYMOUS_BOT = {
     "first_name": "Group",
     "username": "GroupAnonymousBot",
 }
+GROUPS = -1  # the menu of all groups
 GENERAL = 1  # the id of a forum's General topic, which sendMessage refuses
 
 
@@ -88,7 +89,7 @@ class World:
         self.next_update_id = 1000
         self.messages: dict[tuple[int, int], Sent] = {}
         self.history: list[Sent] = []
-        self.menus: dict[tuple[int, str], list[Any]] = {}  # by private chat, 0 for all, and language
+        self.menus: dict[tuple[int, str], list[Any]] = {}  # by private chat, 0 for all, GROUPS; and language
         self.started: set[int] = set()
         self.blocked: set[int] = set()
         self.gone: set[int] = set()
@@ -360,8 +361,9 @@ class World:
 
     def _menu(self, params: dict[str, str]) -> tuple[int, str]:
         """The key of a menu; Telegram knows a private chat once the person wrote there."""
-        chat_id = json.loads(params.get("scope", "{}")).get("chat_id", 0)
-        if chat_id and chat_id not in self.started:
+        scope = json.loads(params.get("scope", "{}"))
+        chat_id = GROUPS if scope.get("type") == "all_group_chats" else scope.get("chat_id", 0)
+        if chat_id not in (0, GROUPS, *self.started):
             raise Refusal(400, "Bad Request: chat not found")
         return chat_id, params.get("language_code", "")
 

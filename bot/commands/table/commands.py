@@ -97,7 +97,15 @@ ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for ent
 ENTRY_OF |= {LoraOffer: ENTRY_OF[LoraAdd]}  # a file without its command
 
 
-def telegram_menu(*, for_host: bool) -> tuple[CommandEntry, ...]:
-    """Return the rows of Telegram's menu: everyone's commands and, for a host, the hosts' commands."""
-    in_menu = (entry for entry in COMMANDS if "telegram" in entry.menus)
+PERSONAL: tuple[type[Command], ...] = (Link, Unlink)
+"""Commands about a person's account, which nobody needs in a group."""
+
+
+def telegram_menu(*, for_host: bool, in_group: bool = False) -> tuple[CommandEntry, ...]:
+    """Return the rows of a Telegram menu: everyone's commands and, for a host, the hosts' commands."""
+    in_menu = (
+        entry
+        for entry in COMMANDS
+        if "telegram" in entry.menus and not (in_group and entry.command_type in PERSONAL)
+    )
     return tuple(entry for entry in in_menu if for_host or entry.right is Right.EVERYONE)

@@ -17,7 +17,7 @@ from bot.errors import PlatformUnreachable, TokenRefused
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import Person, World
+from tests.fakes.telegram_world import GROUPS, Person, World
 
 HOST = Person(1, "The host")
 
@@ -34,11 +34,13 @@ async def test_menus_are_declared_in_both_languages_and_only_when_they_changed(
         pass
     expected = [row.telegram_name for row in telegram_menu(for_host=False)]
     assert names(world, 0, "") == names(world, 0, "zh") == expected
-    assert len(server.named("setMyCommands")) == 2
+    in_groups = [name for name in expected if name not in ("link", "unlink")]
+    assert names(world, GROUPS, "") == names(world, GROUPS, "zh") == in_groups
+    assert len(server.named("setMyCommands")) == 4
     world.menus[0, "zh"][0]["description"] = "old"
     async with serving(server, desk):
         pass
-    assert len(server.named("setMyCommands")) == 3
+    assert len(server.named("setMyCommands")) == 5
 
 
 async def test_the_hosts_commands_are_only_in_the_menus_of_the_hosts_own_chats(
@@ -55,7 +57,7 @@ async def test_the_hosts_commands_are_only_in_the_menus_of_the_hosts_own_chats(
     assert world.menus[HOST.id, "zh"] == [row.to_dict() for row in menu_commands("zh-CN", for_host=True)]
     async with serving(server, desk, hosts=(HOST.id,)):
         pass
-    assert len(server.named("setMyCommands")) == 4
+    assert len(server.named("setMyCommands")) == 6
 
 
 async def test_a_host_who_never_wrote_is_logged_and_gets_the_menu_at_a_later_start(
@@ -78,7 +80,7 @@ async def test_a_host_who_never_wrote_is_logged_and_gets_the_menu_at_a_later_sta
     async with serving(server, desk, hosts=(2, HOST.id)):
         pass
     assert names(world, 2, "") == names(world, HOST.id, "")
-    assert len(server.named("setMyCommands")) == 6
+    assert len(server.named("setMyCommands")) == 8
 
 
 async def test_updates_that_waited_while_the_bot_was_down_are_answered(
