@@ -30,6 +30,7 @@ PAGE = {
     "language": N_("Language"),
     "progress": N_("Progress"),
     "full_size": N_("Open full size"),
+    "spoiler": N_("Hidden; show the picture"),
     "card": N_("Card"),
     "memory": N_("Memory"),
     "memory_used": N_("{used} of {total} GiB used"),

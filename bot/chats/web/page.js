@@ -149,6 +149,15 @@ input.addEventListener("keydown", (key) => {
   send();
 });
 
+// The first click on a hidden picture shows it, the next one opens it.
+document.addEventListener("click", (click) => {
+  const hidden = click.target.closest("a.spoiler");
+  if (!hidden) return;
+  click.preventDefault();
+  hidden.classList.remove("spoiler");
+  hidden.title = document.body.dataset.fullSize;
+});
+
 document.addEventListener("click", async (click) => {
   const button = click.target.closest("button");
   if (!button || click.detail > 1) return; // ignore the second click of a double click

@@ -80,13 +80,18 @@ _TEMPLATES = Environment(
 
 @dataclass(frozen=True, slots=True)
 class PictureView:
-    """A picture on the page, or a frame for a picture that does not exist yet, without ``url``."""
+    """A picture on the page, or a frame for a picture that does not exist yet, without ``url``.
+
+    Attributes:
+        is_spoiler: It is blurred until a person opens it.
+    """
 
     url: str
     width_px: int
     height_px: int
     alt: str
     is_next: bool = False
+    is_spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +221,9 @@ def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
     return MessageView(
         "bot",
         format_outcome(picked, conversation.locale),
-        pictures=_picture_views(picked.job_id, [picked.picture.index], picked.recipe),
+        pictures=_picture_views(
+            picked.job_id, [picked.picture.index], picked.recipe, is_spoiler=picked.spoiler
+        ),
         controls=_controls(picked, conversation),
     )
 
@@ -271,7 +278,12 @@ def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageVi
         format_caption(result, conversation.locale),
         job_id=result.job_id,
         state=result.state,
-        pictures=_picture_views(result.job_id, [picture.index for picture in result.pictures], result.recipe),
+        pictures=_picture_views(
+            result.job_id,
+            [picture.index for picture in result.pictures],
+            result.recipe,
+            is_spoiler=result.spoiler,
+        ),
         controls=_controls(result, conversation),
     )
 
@@ -280,13 +292,24 @@ def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
     return PastJobView(
         format_history_entry(job, conversation.locale),
         _controls(job, conversation),
-        _picture_views(job.job_id, [picture.index for picture in job.pictures], job.recipe),
+        _picture_views(
+            job.job_id, [picture.index for picture in job.pictures], job.recipe, is_spoiler=job.spoiler
+        ),
     )
 
 
-def _picture_views(job_id: str, indexes: list[int], recipe: Recipe) -> tuple[PictureView, ...]:
+def _picture_views(
+    job_id: str, indexes: list[int], recipe: Recipe, *, is_spoiler: bool
+) -> tuple[PictureView, ...]:
     return tuple(
-        PictureView(_url(job_id, index), recipe.width_px, recipe.height_px, recipe.typed) for index in indexes
+        PictureView(
+            _url(job_id, index),
+            recipe.width_px,
+            recipe.height_px,
+            recipe.typed_of(index) if recipe.count > 1 else recipe.typed,
+            is_spoiler=is_spoiler,
+        )
+        for index in indexes
     )
 
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -97,6 +98,19 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
     ]
     assert "512 × 768" in page.text
     assert page.all("progress") == []
+
+
+def test_a_spoiler_is_hidden_until_it_is_opened_and_each_picture_has_its_own_words(tmp_path: Path) -> None:
+    conversation = make_conversation()
+    recipe = replace(make_recipe("a {fox|hare}", 2), prompts=("a fox", "a hare"))
+    paths = (tmp_path / "a.png", tmp_path / "b.png")
+    conversation.deliver(make_result(recipe=recipe, paths=paths, spoiler=True))
+    conversation.deliver(make_result("open", paths=paths[:1]))
+
+    page = seen(conversation)
+
+    assert [link.get("class") for link in page.all("a")] == ["spoiler", "spoiler", None]
+    assert {image["alt"] for image in page.all("img")[:2]} <= {"a fox", "a hare"}
 
 
 def test_pictures_of_a_batch_appear_one_by_one_in_their_frames() -> None:
