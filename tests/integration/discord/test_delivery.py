@@ -192,6 +192,17 @@ async def test_a_private_picture_never_goes_to_the_channel(
     assert len(discord.in_channel(discord.direct_channel(MEMBER_ID))) == 1
 
 
+async def test_a_private_picture_never_goes_into_an_answer_that_others_read(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
+) -> None:
+    asked, address = await drawn_for(discord, desk)
+    await chat.deliver(result_of(address, pictures, private=True))
+    assert not discord.answer_to(asked)["attachments"]
+    assert "in our private chat" in discord.answer_to(asked)["text"]
+    (message,) = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    assert names_in(message) == NAMES
+
+
 async def test_a_result_that_no_way_accepts_is_undeliverable(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:

@@ -240,7 +240,8 @@ async def test_a_result_after_the_twelfth_minute_stays_in_an_answer_that_cannot_
     why: str,
 ) -> None:
     async with opened(config, desk, clock):
-        asked, address = await asked_for(discord, desk, may_post=why != "may not post")
+        is_private = why == "private"
+        asked, address = await asked_for(discord, desk, private=is_private, may_post=why != "may not post")
     if why == "channel closed":
         discord.closed_channels[CHANNEL_ID] = (403, 50013)
     clock.ahead_ms = MOVE_AFTER_MS

@@ -24,13 +24,22 @@ from bot.chats.discord_.outgoing.address import (
     AnswerAddress,
     AnswerState,
     SentMessage,
+    UnsentMessage,
 )
 from bot.chats.discord_.outgoing.composing import compose_outcome, compose_result
 from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, as_plain_text
 from bot.monitoring.figures import FALLBACKS
-from bot.outcomes import JobResult, Outcome, OwnerReport, Undeliverable, controls_of
+from bot.outcomes import (
+    JobResult,
+    Outcome,
+    OwnerReport,
+    PictureMessage,
+    Platform,
+    Undeliverable,
+    controls_of,
+)
 
 log = structlog.get_logger()
 TOO_LARGE = 413
@@ -102,7 +111,8 @@ class AnswerDelivery:
         # The placeholder may have moved after the result was made.
         address = self._placeholders.remove(result.job_id) or _address_of(result)
         is_private = address.is_private or result.private
-        is_direct = address.is_message and not address.may_attach and bool(result.pictures)
+        may_attach = not address.is_message or address.may_attach or not result.pictures
+        is_direct = not may_attach or _would_leak(address, result)
         must_move = address.state_at(self._clock()) in (AnswerState.EXPIRING, AnswerState.UNSENT)
         may_move = must_move and address.can_move_to_channel and not is_private
         if may_move and (moved := await self._send_caption(address, result)):
@@ -114,6 +124,7 @@ class AnswerDelivery:
             if await self._show_whole(
                 result, address.file_bytes, lambda it: self._sender.try_edit(address, it, result.job_id)
             ):
+                await self._keep_message(address, result)
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
 
@@ -146,15 +157,22 @@ class AnswerDelivery:
         sent = await self._show_whole(
             result, DEFAULT_FILE_BYTES, lambda it: self._sender.send_direct_message(new, it, job_id)
         )
-        if isinstance(address.target, SentMessage):
-            locale = result.locale
-            text = messages.sent_as_direct_message(locale) if sent else messages.pictures_not_allowed(locale)
-            await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
+        if isinstance(address.target, SentMessage) or _would_leak(address, result):
+            await self._show_where(address, result, is_sent=sent is not None)
         if sent is not None and not is_direct:
             FALLBACKS.labels("discord", "direct").inc()
         if sent is None:
             raise Undeliverable(f"job {result.job_id}: neither its channel nor its person takes messages")
         await self._store_address(sent, result)
+
+    async def _show_where(self, address: AnswerAddress, result: JobResult, *, is_sent: bool) -> None:
+        """Let the placeholder say that its pictures went to the person alone, or nowhere."""
+        locale = result.locale
+        text = messages.sent_as_direct_message(locale) if is_sent else messages.pictures_not_allowed(locale)
+        if is_sent and _would_leak(address, result):
+            text = messages.answered_in_private_chat(locale)
+        if address.state_at(self._clock()) in CAN_BE_EDITED:
+            await self._sender.try_edit(address, OutgoingMessage(as_plain_text(text)), result.job_id)
 
     async def _send_caption(self, address: AnswerAddress, result: JobResult) -> AnswerAddress | None:
         """Move the answer to a message without pictures; the pictures follow as an edit.
@@ -184,9 +202,32 @@ class AnswerDelivery:
                 log.warning("pictures refused as too large", job_id=result.job_id, limit_bytes=limit_bytes)
         return await show(await compose_result(result, 0))
 
+    async def delete_messages(self, job_id: str) -> None:
+        """Delete the messages that show a job's pictures to others; Discord lets nobody delete private ones.
+
+        Raises:
+            discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
+        """
+        for shown in await self._desk.messages_of(Platform.DISCORD, job_id):
+            await self._sender.delete(int(shown.chat_id), int(shown.message_id), job_id)
+        await self._desk.forget_messages(Platform.DISCORD, job_id)
+
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""
         await self._desk.store_placeholder(result.job_id, replace(result.address, ref=sent.to_json()))
+        await self._keep_message(sent, result)
+
+    async def _keep_message(self, address: AnswerAddress, result: JobResult) -> None:
+        """Store which message shows the pictures, so that they can be deleted there."""
+        message_id = 0 if isinstance(address.target, UnsentMessage) else address.target.message_id
+        if result.pictures and message_id and not address.is_private:
+            shown = PictureMessage(Platform.DISCORD, str(address.channel_id), str(message_id), result.job_id)
+            await self._desk.keep_messages([shown])
+
+
+def _would_leak(address: AnswerAddress, result: JobResult) -> bool:
+    """Whether the answer of a private job is open to others: the desk asks for none, and none may show it."""
+    return result.private and address.is_shared and not address.is_private
 
 
 def _address_of(result: JobResult) -> AnswerAddress:

@@ -122,6 +122,15 @@ class MessageSender:
             return None
         return await self.send(address.unsent_direct(channel.id), message, nonce)
 
+    async def delete(self, channel_id: int, message_id: int, subject: str) -> None:
+        """Delete one of the bot's messages; it may be gone already. Raises like ``send``."""
+        channel = self._client.get_partial_messageable(channel_id)
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                await channel.get_partial_message(message_id).delete()
+        except discord.HTTPException as error:
+            _raise_unless_closed(error, CLOSED_STATUSES, "delete", subject)
+
     async def _send(self, address: AnswerAddress, message: OutgoingMessage, nonce: str, reply_to: int) -> int:
         """Send a message, or update the message that Discord already has for this nonce; return its id."""
         channel = self._client.get_partial_messageable(address.channel_id)
