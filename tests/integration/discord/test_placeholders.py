@@ -297,8 +297,8 @@ async def test_an_outdated_response_finally_shows_that_the_answer_moved(
     assert not discord.buttons(asked.message_id)
     (message,) = discord.in_channel(CHANNEL_ID)
     before = pointings(discord)
-    await chat.show(waits_at(desk.addresses[JOB_ID], 2))
-    await until(lambda: "2 ahead" in message["text"])
+    await chat.show(waits_at(desk.addresses[JOB_ID], 0))
+    await until(lambda: "You are next" in message["text"])
     await chat.deliver(result_of(desk.addresses[JOB_ID], ()))
     assert pointings(discord) == before
 
