@@ -40,7 +40,7 @@ _BESIDE = (  # lines of their own would not fit
     *(LoraInfo, LoraRevoke, Unlink),
 )
 _ALSO: dict[type[Command], str] = {
-    Mine: N_("{about}; /again /same /vary /larger /pick /edit /original /publish /delete /report"),
+    Mine: N_("{about}; /again, /vary, /larger, /edit … continue from one"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
