@@ -15,6 +15,7 @@ from bot.outcomes import (
     CommandContext,
     LoraSummary,
     Outcome,
+    OwnPicture,
     PictureFile,
     PictureMessage,
     Platform,
@@ -84,6 +85,14 @@ class Desk(Protocol):
 
     async def forget_messages(self, platform: Platform, job_id: str) -> None:
         """Delete what is stored of a job's messages, after the chat deleted them."""
+
+    async def find_own(
+        self, search: str, context: CommandContext, form: str, page: int = 1
+    ) -> tuple[OwnPicture, ...]:
+        """The person's own pictures that the platform has as ``form``, newest first, without private ones.
+
+        Words of ``search`` are compared as ``/mine`` compares them. A page covers 25 jobs.
+        """
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 LORA_SUFFIX = ".safetensors"
+PICTURE_SUFFIXES = (".png", ".webp", ".jpg", ".jpeg")
 
 RawEvent = dict[str, Any]
 """One event of a platform, or a part of one: decoded JSON, not yet validated."""
@@ -34,3 +35,8 @@ def ignored(reason: str) -> EventRule:
 def is_lora_file(name: object) -> bool:
     """Tell whether a file of this name looks like a LoRA."""
     return str(name).lower().endswith(LORA_SUFFIX)
+
+
+def is_picture_file(name: object) -> bool:
+    """Tell whether a file of this name looks like a picture whose settings can be read."""
+    return str(name).lower().endswith(PICTURE_SUFFIXES)

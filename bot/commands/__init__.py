@@ -8,6 +8,7 @@ whether a LoRA exists, a size fits or the person may do this.
 * ``grammar``  text or menu options → command; ``drawing`` reads what is to be drawn
 * ``job_commands``  the text behind a command about a job → command
 * ``loras``    the same for the commands of the shelf
+* ``finding``  the same for finding again; recipe codes
 * ``flags``    finds options in text; ``marks`` has its patterns
 * ``reading``  the text of one option → its value; link codes
 * ``text``     cleaning, comparing, Traditional characters; prompt, face slots and triggers → final prompt

@@ -1,10 +1,12 @@
 """The data of a button: version, action and what it is about, so that buttons work after a restart.
 
 ``v2:<action>:<job>`` or, for one picture of a job, ``v2:<action>:<job>:<index>``: at most 64 bytes, which is
-Telegram's limit for ``callback_data`` (Discord's ``custom_id`` takes 100). Buttons of version 1 are in old
+Telegram's limit for ``callback_data`` (Discord's ``custom_id`` takes 100). Instead of a job it may be about a
+LoRA, a recipe code, or the words of a search, whose index is the page. Buttons of version 1 are in old
 messages and are read for ever; they are not made any more.
 """
 
+import base64
 import re
 from dataclasses import fields
 from typing import Any
@@ -13,9 +15,12 @@ from bot.commands.values import (
     Cancel,
     Command,
     Delete,
+    DrawRecipe,
     Edit,
     Enlarge,
+    Favourite,
     LoraRevoke,
+    Mine,
     Original,
     Pick,
     Publish,
@@ -28,6 +33,8 @@ from bot.errors import OldButton
 
 MAX_DATA_BYTES = 64
 HASH_CHARS = 40
+MAX_SEARCH_BYTES = 36
+"""Of the words of a search that a button holds: twelve Chinese characters."""
 
 ButtonCommand = (
     Cancel
@@ -42,13 +49,17 @@ ButtonCommand = (
     | Delete
     | Report
     | LoraRevoke
+    | Favourite
+    | DrawRecipe
+    | Mine
 )
 """The commands that buttons give; a LoRA is named by ``#`` and the start of its file's sha256."""
 
+_NO_SEARCH = "-"
 _V1 = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
 _V1_ACTIONS = {"c": "cancel", "r": "reroll", "o": "original", "w": "revoke"}
 _V2 = re.compile(
-    r"v2:(?P<action>[a-z-]{1,16}):(?P<about>[A-Za-z0-9_-]{1,40})(?::(?P<index>0|[1-9]\d?))?", re.A
+    r"v2:(?P<action>[a-z-]{1,16}):(?P<about>[A-Za-z0-9_-]{1,48})(?::(?P<index>0|[1-9]\d{0,2}))?", re.A
 )
 
 _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
@@ -65,6 +76,11 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "delete": (Delete, {}),
     "report": (Report, {}),
     "revoke": (LoraRevoke, {}),
+    "star": (Favourite, {"on": True}),
+    "unstar": (Favourite, {"on": False}),
+    "draw": (DrawRecipe, {}),
+    "mine": (Mine, {"favourites": False}),
+    "starred": (Mine, {"favourites": True}),
 }
 """Action → the class of its command, and the fields that the action means. The others are the job and, if the
 class has one, the index."""
@@ -76,18 +92,31 @@ def data_of(command: ButtonCommand) -> str:
     Raises:
         ValueError: The job id has a length or characters that a button cannot hold: a bug.
     """
-    about = command.lora.removeprefix("#")[:HASH_CHARS] if isinstance(command, LoraRevoke) else command.job_id
+    about, index = _about(command), getattr(command, "index", None)
+    if isinstance(command, Mine):
+        index = command.page
     action = next(
         name
         for name, (kind, fixed) in _ACTIONS.items()
         if type(command) is kind and all(getattr(command, key) == value for key, value in fixed.items())
     )
-    index = getattr(command, "index", None)
     data = f"v2:{action}:{about}" + ("" if index is None else f":{index}")
     found = _V2.fullmatch(data)
-    if found is None or found["about"] != about:
+    if found is None or found["about"] != about or len(data) > MAX_DATA_BYTES:
         raise ValueError(f"a button cannot hold {data!r}")
     return data
+
+
+def _about(command: ButtonCommand) -> str:
+    match command:
+        case LoraRevoke(lora=lora):
+            return lora.removeprefix("#")[:HASH_CHARS]
+        case DrawRecipe(code=code):
+            return code
+        case Mine(search=search):
+            return base64.urlsafe_b64encode(search.encode()).decode().rstrip("=") or _NO_SEARCH
+        case _:
+            return command.job_id
 
 
 def press_of(data: str) -> Command:
@@ -103,11 +132,28 @@ def press_of(data: str) -> Command:
     else:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     kind, fixed = _ACTIONS[action]
-    if _has_index(kind) != (index is not None):
+    if kind is Mine and index is not None and int(index):
+        return Mine(_search_of(about, data), int(index), action == "starred")
+    needs_index = _has_index(kind) and kind is not Favourite
+    if (needs_index and index is None) or (index is not None and not _has_index(kind)) or kind is Mine:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     values = {} if index is None else {"index": int(index)}
     command: Command = kind(f"#{about}" if kind is LoraRevoke else about, **values, **fixed)
     return command
+
+
+def _search_of(about: str, data: str) -> str:
+    """Decode the words of a search.
+
+    Raises:
+        OldButton: They are not ours.
+    """
+    if about == _NO_SEARCH:
+        return ""
+    try:
+        return base64.urlsafe_b64decode(about + "=" * (-len(about) % 4)).decode()
+    except ValueError:
+        raise OldButton(text=data[:MAX_DATA_BYTES], nearest=()) from None
 
 
 def _has_index(kind: type[Any]) -> bool:

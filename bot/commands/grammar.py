@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from bot.commands.finding.parsing import FINDING_MAKERS, code_in, drawn_code, is_prose, start_of
 from bot.commands.flags import nearest, scan
 from bot.commands.job_commands import JOB_MAKERS
 from bot.commands.loras import LORA_MAKERS
@@ -31,8 +32,8 @@ from bot.commands.values import (
     Link,
     LoraAdd,
     LoraOffer,
-    Mine,
     Quota,
+    ReadSettings,
     SentFile,
     ShowCard,
     Unlink,
@@ -60,7 +61,7 @@ def parse(text: str) -> Command:
         return _MAKERS[entry.command_type]("")
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
-    return command or read_drawing(scan(message))
+    return command or code_in(message) or read_drawing(scan(message))
 
 
 def parse_reply(text: str, base: Draw) -> Command:
@@ -161,6 +162,8 @@ def _parse_worded_command(word: str, rest: str) -> Command | None:
         return None  # “设置 …” of something else is prose
     if entry.command_type is Link and not is_link_code(rest):
         return None  # “关联 …” with more than a code is prose
+    if is_prose(entry.command_type, word, rest):
+        return None
     return _MAKERS[entry.command_type](rest)
 
 
@@ -179,8 +182,10 @@ def _unknown_command(word: str) -> UnknownCommand:
 
 
 def with_file(command: Command, file: SentFile | None) -> Command:
-    """Return the command with the file that was sent with it; only ``/lora add`` without a link takes one."""
-    if isinstance(command, LoraAdd) and file is not None and not command.link:
+    """Return the command with the file that was sent with it: ``/lora add`` without a link, or ``/info``."""
+    if file is None:
+        return command
+    if isinstance(command, ReadSettings) or (isinstance(command, LoraAdd) and not command.link):
         return replace(command, file=file)
     return command
 
@@ -195,14 +200,14 @@ def add_of(text: str, file: SentFile) -> LoraAdd | LoraOffer:
 
 
 _MAKERS: dict[type[Command], Callable[[str], Command]] = {
-    Draw: lambda rest: read_drawing(scan(rest)),
+    Draw: lambda rest: drawn_code(rest) or read_drawing(scan(rest)),
     **ASKING_MAKERS,
     **LORA_MAKERS,
-    Mine: lambda rest: Mine(),
+    **FINDING_MAKERS,
     Quota: lambda rest: Quota(),
     **JOB_MAKERS,
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
     ShowCard: lambda rest: ShowCard(),
-    Help: lambda rest: Help(),
+    Help: start_of,
 }

@@ -35,16 +35,23 @@ _PICTURE = re.compile(r"\d{1,2}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """``index`` counts from 0; the first picture without a number."""
+class JobWords:
+    """Which job, and which picture of it: ``index`` counts from 0, and is 0 without a number."""
 
     job_id: str = ""
     index: int = 0
     switches: frozenset[str] = frozenset()
+    has_picture: bool = False
 
 
-def _words_of(rest: str) -> _Words:
-    job_id, index, switches = "", 0, set()
+def words_about_job(rest: str) -> JobWords:
+    """Read a job's id, the number of a picture and switches, in any order.
+
+    Raises:
+        BadPicture: The number is none of a picture.
+    """
+    job_id, switches = "", set()
+    index: int | None = None
     for word in rest.split():
         plain = normalize(word)
         if plain.startswith("--"):
@@ -53,19 +60,19 @@ def _words_of(rest: str) -> _Words:
             index = index_of(plain)
         elif not job_id:
             job_id = word.lstrip("#＃")[:MAX_ID_CHARS]
-    return _Words(job_id, index, frozenset(switches))
+    return JobWords(job_id, index or 0, frozenset(switches), index is not None)
 
 
 def _whole(kind: type[Any]) -> Callable[[str], Command]:
     """Make commands about a whole job."""
-    return lambda rest: kind(_words_of(rest).job_id)
+    return lambda rest: kind(words_about_job(rest).job_id)
 
 
 def _named(kind: type[Any]) -> Callable[[str], Command]:
     """Make commands about a job that a person must name."""
 
     def make(rest: str) -> Command:
-        job_id = _words_of(rest).job_id
+        job_id = words_about_job(rest).job_id
         if not job_id:
             entry = ENTRY_OF[kind]
             raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
@@ -79,7 +86,7 @@ def _one(kind: type[Any]) -> Callable[[str], Command]:
     """Make commands about one picture of a job."""
 
     def make(rest: str) -> Command:
-        words = _words_of(rest)
+        words = words_about_job(rest)
         command: Command = kind(words.job_id, words.index)
         return command
 
@@ -87,7 +94,7 @@ def _one(kind: type[Any]) -> Callable[[str], Command]:
 
 
 def _vary(rest: str) -> Vary:
-    words = _words_of(rest)
+    words = words_about_job(rest)
     return Vary(words.job_id, words.index, strong=not words.switches.isdisjoint(_STRONG))
 
 

@@ -76,7 +76,7 @@ _SUBJECT = re.compile(
 )
 
 LINK_CODE_CHARS = 8  # 40 bits
-_CODE_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to misread
+CODE_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: no I, L, O, U to misread
 _MISREAD = str.maketrans("OIL", "011")
 
 
@@ -203,7 +203,7 @@ def words_of(text: str) -> str:
 
 def new_link_code(random: Random) -> str:
     """Return a new code; ``random`` must be a SystemRandom, so that nobody can guess it."""
-    return "".join(random.choice(_CODE_DIGITS) for _ in range(LINK_CODE_CHARS))
+    return "".join(random.choice(CODE_DIGITS) for _ in range(LINK_CODE_CHARS))
 
 
 def format_link_code(code: str) -> str:
@@ -219,7 +219,7 @@ def link_code_of(typed: str) -> str:
 def is_link_code(typed: str) -> bool:
     """Whether this text is a link code."""
     code = link_code_of(typed)
-    return len(code) == LINK_CODE_CHARS and set(code) <= set(_CODE_DIGITS)
+    return len(code) == LINK_CODE_CHARS and set(code) <= set(CODE_DIGITS)
 
 
 def subject_of(typed: str, platform: str) -> str:

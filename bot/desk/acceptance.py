@@ -11,9 +11,10 @@ from random import Random
 
 import structlog
 
-from bot.commands.values import Draw
+from bot.commands.values import Draw, DrawRecipe
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
+from bot.desk.finding.drawing import RecipeDrawings
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState, DrawingCommand, JobContinuation
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.habits import LoraHabits
@@ -72,6 +73,7 @@ class JobAcceptance:
         consents: ConsentLedger,
         habits: LoraHabits,
         continuation: JobContinuation,
+        drawings: RecipeDrawings,
         queue: JobQueue,
         rules: Rules,
         clock: Callable[[], int],
@@ -84,6 +86,7 @@ class JobAcceptance:
         self._consents = consents
         self._habits = habits
         self._continuation = continuation
+        self._drawings = drawings
         self._queue = queue
         self._rules = rules
         self._clock = clock
@@ -179,6 +182,9 @@ class JobAcceptance:
         if isinstance(command, Draw):
             asked = await self._requests.read(command, context, person)
             lineage = await self._continuation.lineage_of(command, context)
+        elif isinstance(command, DrawRecipe):
+            asked = await self._drawings.read(command, context, has_start=disk.has_start)
+            lineage = None
         else:
             earlier, changes = await self._continuation.find(command, context, disk)
             may_use = partial(self._consents.may_use, context)

@@ -14,6 +14,7 @@ from bot.errors import NotPossible, PersonError
 from bot.outcomes import (
     CancelAccepted,
     Deleted,
+    FavouriteSet,
     LinkCode,
     LinkConfirmation,
     Linked,
@@ -39,6 +40,7 @@ _OUTCOMES: dict[str, type[Any]] = {
     "settings": SettingsShown,
     "cancel_asked": CancelAccepted,
     "deleted": Deleted,
+    "favourite_set": FavouriteSet,
     "link_asked": LinkConfirmation,
     "link_code": LinkCode,
     "linked": Linked,

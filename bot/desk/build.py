@@ -16,6 +16,11 @@ from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
+from bot.desk.finding.drawing import RecipeDrawings
+from bot.desk.finding.history import PictureHistory
+from bot.desk.finding.indexing import SearchIndex
+from bot.desk.finding.recipes import RecipeBook
+from bot.desk.finding.settings import SettingsReader
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -169,7 +174,20 @@ def build_desk(inputs: DeskInputs) -> Desk:
         preferences=preferences,
         clock=clock,
     )
-    acceptance = _build_acceptance(inputs, ledger, recipes, requests, consents, habits, continuation, queue)
+    book = RecipeBook(
+        store=store,
+        access=access,
+        editing=editing,
+        shelf=shelf,
+        consents=consents,
+        clock=clock,
+        random=random,
+    )
+    drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents)
+    acceptance = _build_acceptance(
+        inputs, ledger, recipes, requests, consents, habits, continuation, drawings, queue
+    )
+    index = SearchIndex(store)
     delivery = OutboxDelivery(
         store=store,
         result_ready=result_ready,
@@ -183,9 +201,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         store=store,
         ledger=ledger,
         tiers=tiers,
-        queue=queue,
         pictures_dir=pictures_dir,
-        result_ready=result_ready,
         access=access,
         clock=clock,
     )
@@ -244,6 +260,25 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         deletion=deletion,
+        finding=PictureHistory(
+            store=store,
+            index=index,
+            book=book,
+            access=access,
+            queue=queue,
+            pictures_dir=pictures_dir,
+            result_ready=result_ready,
+            clock=clock,
+        ),
+        index=index,
+        book=book,
+        settings=SettingsReader(
+            book=book,
+            shelf=shelf,
+            consents=consents,
+            model=inputs.model,
+            download=inputs.downloader.read,
+        ),
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
@@ -281,6 +316,7 @@ def _build_acceptance(
     consents: ConsentLedger,
     habits: LoraHabits,
     continuation: JobContinuation,
+    drawings: RecipeDrawings,
     queue: JobQueue,
 ) -> JobAcceptance:
     return JobAcceptance(
@@ -291,6 +327,7 @@ def _build_acceptance(
         consents=consents,
         habits=habits,
         continuation=continuation,
+        drawings=drawings,
         queue=queue,
         rules=inputs.rules,
         clock=inputs.clock,

@@ -33,6 +33,7 @@ from bot.outcomes import (
     CommandContext,
     LoraSummary,
     Outcome,
+    OwnPicture,
     PictureFile,
     PictureMessage,
     Platform,
@@ -213,6 +214,12 @@ class Desk:
         """Delete what is stored of a job's messages, after the chat deleted them."""
         await retry_while_full(lambda: self._store.messages.forget_job(platform, job_id))
 
+    async def find_own(
+        self, search: str, context: CommandContext, form: str, page: int = 1
+    ) -> tuple[OwnPicture, ...]:
+        """The person's pictures that the platform has, newest first, without private ones."""
+        return await self.parts.finding.find_own(search, context, form, page)
+
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""
         preferred = self.parts.habits.preferred(context)
@@ -275,6 +282,7 @@ class Desk:
             publishing = group.create_task(parts.progress.run(chats), name="desk publishes")
             delivering = group.create_task(parts.delivery.run(chats), name="desk delivers")
             drawing = group.create_task(parts.drawing.run(), name="desk draws")
+            indexing = group.create_task(parts.index.run(), name="desk adds words to the search")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
             deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
             self._loops = (drawing, delivering, publishing)
@@ -284,6 +292,7 @@ class Desk:
             publishing.cancel()
             reporting.cancel()
             deleting.cancel()
+            indexing.cancel()
 
     async def drain(self, timeout_s: float) -> None:
         """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.

@@ -11,10 +11,12 @@ from bot.commands.values import (
     Command,
     Delete,
     Draw,
+    DrawRecipe,
     Edit,
     EditPresets,
     EditSettings,
     Enlarge,
+    Favourite,
     Help,
     Link,
     ListReports,
@@ -33,10 +35,12 @@ from bot.commands.values import (
     Pick,
     Publish,
     Quota,
+    ReadSettings,
     Repeat,
     Report,
     Reroll,
     ShowCard,
+    ShowRecipe,
     Unlink,
     Vary,
 )
@@ -45,6 +49,10 @@ from bot.desk.asking.preferences import Preferences
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
+from bot.desk.finding.history import PictureHistory
+from bot.desk.finding.indexing import SearchIndex
+from bot.desk.finding.recipes import RecipeBook
+from bot.desk.finding.settings import SettingsReader
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -76,13 +84,16 @@ from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
 from engine.host.report import CardReport
 
-READ_ONLY = (Mine, Original, Pick, Edit, ListReports, Quota, LoraList, LoraInfo, LoraOffer, ShowCard, Help)
-"""Commands that change nothing, so that an event may be handled twice."""
+READ_ONLY = (
+    *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Quota),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, Help),
+)
+"""Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
 MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands of ``ShelfManagement``: what takes long runs before the transaction."""
 
-DRAWS = (Draw, Reroll, Repeat, Vary, Enlarge)
+DRAWS = (Draw, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
 """Commands that make a job, all through ``JobAcceptance``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
@@ -135,6 +146,10 @@ class DeskParts:
     editing: JobEditing
     sharing: JobSharing
     deletion: PictureDeletion
+    finding: PictureHistory
+    index: SearchIndex
+    book: RecipeBook
+    settings: SettingsReader
     linking: AccountLinking
     report_card: ReportCard
 
@@ -185,7 +200,10 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         EditSettings: parts.preferences.edit_settings,
         EditPresets: parts.preferences.edit_presets,
         Cancel: parts.cancellation.cancel,
-        Mine: parts.history.list_jobs,
+        Mine: parts.finding.list_jobs,
+        Favourite: parts.finding.set_favourite,
+        ShowRecipe: parts.book.show,
+        ReadSettings: parts.settings.read,
         Original: parts.history.find_originals,
         Pick: parts.picking.pick,
         Edit: parts.editing.edit,

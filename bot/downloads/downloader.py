@@ -4,8 +4,8 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import getproxies
@@ -91,17 +91,33 @@ class Downloader:
         """
         if isinstance(wanted, SentFile) and wanted.read is not None:
             return await self._keep(wanted, wanted.read, folder)
-        try:
+        with _explained(_site_of(wanted)):
             async with asyncio.timeout(DOWNLOAD_S), self._session() as session:
                 file = await self._locate(session, wanted)
                 return await self._download(session, file, folder)
-        except PrivateAddress as error:
-            raise DownloadRedirected(host=str(error).split()[0]) from error
-        except (aiohttp.ClientError, TimeoutError) as error:
-            if isinstance(error.__cause__, PrivateAddress):
-                raise DownloadRedirected(host=str(error.__cause__).split()[0]) from error
-            # The text of the error may contain a signed address.
-            raise DownloadFailed(site=_site_of(wanted), detail=type(error).__name__) from error
+
+    async def read(self, sent: SentFile, limit_bytes: int) -> bytes:
+        """Return the content of a file that a person sent, in memory.
+
+        Raises:
+            PersonError: One of ``bot.errors.downloads``; DownloadTooLarge above ``limit_bytes``.
+        """
+        _require_size(sent.size, limit_bytes)
+        if sent.read is not None:
+            content = await sent.read()
+            _require_size(len(content), limit_bytes)
+            return content
+        site, received = self._sites[_site_of(sent)], bytearray()
+        with _explained(site.name):
+            async with (
+                asyncio.timeout(PAGE_S),
+                self._session() as session,
+                self._open(session, site, URL(sent.url, encoded=True)) as (answer, _),
+            ):
+                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                    received += chunk
+                    _require_size(len(received), limit_bytes)
+        return bytes(received)
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -210,8 +226,7 @@ class Downloader:
         return _Written(size, digest.hexdigest())
 
     def _require_size(self, size: int) -> None:
-        if size > self._limit_bytes:
-            raise DownloadTooLarge(limit_bytes=self._limit_bytes)
+        _require_size(size, self._limit_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +240,25 @@ def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:
     view = memoryview(chunk)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _require_size(size: int, limit_bytes: int) -> None:
+    if size > limit_bytes:
+        raise DownloadTooLarge(limit_bytes=limit_bytes)
+
+
+@contextmanager
+def _explained(site: SiteName) -> Iterator[None]:
+    """Turn the errors of a connection into those that a person reads."""
+    try:
+        yield
+    except PrivateAddress as error:
+        raise DownloadRedirected(host=str(error).split()[0]) from error
+    except (aiohttp.ClientError, TimeoutError) as error:
+        if isinstance(error.__cause__, PrivateAddress):
+            raise DownloadRedirected(host=str(error.__cause__).split()[0]) from error
+        # The text of the error may contain a signed address.
+        raise DownloadFailed(site=site, detail=type(error).__name__) from error
 
 
 def _site_of(wanted: RepositoryFile | CivitaiVersion | SentFile) -> SiteName:

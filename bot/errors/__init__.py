@@ -7,6 +7,7 @@
       - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
+      - BadRecipeCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
       - LinkNotAllowed
@@ -19,6 +20,7 @@
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
+      - UnknownRecipe · RecipeLoraGone · NotAPicture · NoSettings · PictureTooLarge
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
@@ -48,6 +50,15 @@ from bot.errors.downloads import (
     LinkNotAllowed,
     LinkNotUnderstood,
     NotSafetensors,
+)
+from bot.errors.finding import (
+    BadRecipeCode,
+    NoSettings,
+    NotAPicture,
+    PictureNeeded,
+    PictureTooLarge,
+    RecipeLoraGone,
+    UnknownRecipe,
 )
 from bot.errors.loras import (
     BadSubject,
@@ -165,6 +176,7 @@ __all__ = [
     "BadPage",
     "BadPicture",
     "BadPresetName",
+    "BadRecipeCode",
     "BadSeed",
     "BadSetting",
     "BadSettings",
@@ -208,8 +220,10 @@ __all__ = [
     "NoNegativePrompt",
     "NoPictureThere",
     "NoPrivateChat",
+    "NoSettings",
     "NoSuchJob",
     "NoSuchPicture",
+    "NotAPicture",
     "NotAllowed",
     "NotEnded",
     "NotInPublic",
@@ -229,12 +243,15 @@ __all__ = [
     "OwnersOnly",
     "PackageMissing",
     "PersonError",
+    "PictureNeeded",
+    "PictureTooLarge",
     "PicturesGone",
     "PlatformUnreachable",
     "PortTaken",
     "PresetTooLong",
     "Problem",
     "PromptTooLong",
+    "RecipeLoraGone",
     "RestoreFailed",
     "SeveralJobsThere",
     "ShapeNotAllowed",
@@ -259,4 +276,5 @@ __all__ = [
     "UnknownFlag",
     "UnknownLora",
     "UnknownPreset",
+    "UnknownRecipe",
 ]

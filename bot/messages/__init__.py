@@ -14,8 +14,9 @@ Tests of this package: ``pytest tests/unit/bot/messages``; they name every sente
 """
 
 from bot.languages import LOCALES, locale_of
-from bot.messages.answers import format_history_entry, format_outcome, picture_of
+from bot.messages.answers import format_outcome, picture_of
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
+from bot.messages.finding.history import format_history_entry, history_heading
 from bot.messages.guide import button_label, greeting, help_text
 from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation, message_stays
 from bot.messages.iterating.forms import form_text, you_wrote
@@ -64,6 +65,7 @@ __all__ = [
     "format_time",
     "greeting",
     "help_text",
+    "history_heading",
     "locale_of",
     "message_stays",
     "owner_report_buttons",

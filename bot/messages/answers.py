@@ -5,10 +5,12 @@ from bot.commands.values import Help
 from bot.languages import is_chinese
 from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
+from bot.messages.finding.history import format_favourite, format_history
+from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
-from bot.messages.jobs import STATES, format_note, format_position, format_triggers, settings_of
+from bot.messages.jobs import format_note, format_position, settings_of
 from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
 from bot.messages.plans import card_chart_name, format_card
@@ -18,9 +20,9 @@ from bot.outcomes import (
     Deleted,
     DryRun,
     EditableText,
+    FavouriteSet,
     HelpWithVocabulary,
     History,
-    HistoryEntry,
     Lineage,
     LinkCode,
     LinkConfirmation,
@@ -43,15 +45,16 @@ from bot.outcomes import (
     Published,
     Receipt,
     Recipe,
+    RecipeShown,
     Reported,
     ReportListing,
+    SettingsRead,
     SettingsShown,
     ShelfReloaded,
     Unlinked,
 )
 from engine.host.report import CardReport
 
-PROMPT_IN_LIST_CHARS = 40
 MAX_DRY_CHARS = 1_200  # of the final prompts of a trial; a Discord message has 2,000
 
 
@@ -92,7 +95,13 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
                 renews_at=format_time(outcome.renews_at_s, times),
             )
         case History():
-            return _history(outcome, locale)
+            return format_history(outcome, locale)
+        case FavouriteSet():
+            return format_favourite(outcome, locale)
+        case RecipeShown():
+            return format_recipe(outcome, locale)
+        case SettingsRead():
+            return format_settings(outcome, locale)
         case Originals(job_id=job_id):
             return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
         case PickedPicture() | EditableText() | Published() | Deleted() | Reported() | ReportListing():
@@ -172,42 +181,6 @@ def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
     notes = [format_note(each, locale) for each in receipt.notes]
     start = ("" if is_chinese(locale) else " ").join(first)
     return "\n".join([start, _facts_of(receipt.recipe, receipt.lineage, locale), paid, *notes])
-
-
-def _history(history: History, locale: str) -> str:
-    if not (history.entries or history.hidden):
-        return text(N_("You have no pictures yet. Send me a sentence and I'll draw it."), locale)
-    lines = [format_history_entry(entry, locale) for entry in history.entries]
-    if lines:
-        lines.insert(0, text(N_("Your latest jobs:"), locale))
-    if history.hidden:
-        sentence = N_(
-            "Not shown, because others can read this chat: {count} of your latest jobs, which are private or "
-            "from another chat. Send me /mine in private to see them."
-        )
-        lines.append(text(sentence, locale, count=history.hidden))
-    if any(entry.missing for entry in history.entries):
-        expired = N_(
-            "Expired pictures are no longer on the host's disk. Draw them again with the same prompt and "
-            "seed."
-        )
-        lines.append(text(expired, locale))
-    return "\n".join(lines)
-
-
-def format_history_entry(entry: HistoryEntry, locale: str) -> str:
-    """Return one job of a history, on one line."""
-    return join_facts(
-        [
-            entry.job_id,
-            text(STATES[entry.state], locale),
-            shorten(entry.recipe.typed, PROMPT_IN_LIST_CHARS),
-            format_triggers(entry.recipe, locale),
-            text(N_("seed {seeds}"), locale, seeds=entry.recipe.seed),
-            format_lineage(entry.lineage, locale),
-            text(N_("pictures expired"), locale) if entry.missing else "",
-        ]
-    )
 
 
 def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: str) -> str:

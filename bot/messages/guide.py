@@ -7,12 +7,15 @@ from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, Op
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Command,
+    Favourite,
     Link,
     LoraAllow,
     LoraInfo,
     LoraList,
     LoraRevoke,
     Mine,
+    ReadSettings,
+    ShowRecipe,
     Unlink,
 )
 from bot.languages import in_script, is_chinese
@@ -34,13 +37,21 @@ BUTTON_LABELS = {
     "publish": N_("Publish"),
     "delete": N_("Delete"),
     "report": N_("Report"),
+    "star": N_("★ Favourite"),
+    "unstar": N_("★ Remove"),
+    "draw": N_("Draw this"),
+    "previous": N_("‹ Newer"),
+    "next": N_("Older ›"),
+    "favourites": N_("★ Favourites"),
+    "all_jobs": N_("All pictures"),
 }
 _BESIDE = (  # lines of their own would not fit
     *(entry.command_type for entry in JOB_COMMANDS),
     *(LoraInfo, LoraRevoke, Unlink),
+    *(Favourite, ShowRecipe, ReadSettings),
 )
 _ALSO: dict[type[Command], str] = {
-    Mine: N_("{about}; /again, /vary, /larger, /edit … continue from one"),
+    Mine: N_("{about}; also /favourite, /recipe, /info, /again, /vary, /larger …"),
     LoraList: N_("{about}; /lorainfo and a name shows one"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),

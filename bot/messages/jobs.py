@@ -15,6 +15,7 @@ from bot.messages.catalogue import (
     text,
 )
 from bot.messages.failures import FAIL_SENTENCES
+from bot.messages.finding.recipes import format_code
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.loras.stacks import format_stack_note
 from bot.outcomes import (
@@ -38,6 +39,7 @@ AI_MARK = N_("AI-generated")
 
 NEXT_WHILE_LOADING = N_("You are next; I'll start as soon as the model is loaded.")
 MAX_CHOICES_CHARS = 300  # of a caption, which Telegram limits to 1,024
+PROMPT_IN_CAPTION_CHARS = 400  # of the 1,024 that Telegram shows under a picture
 LEAST_WAIT_S = 1.0  # a shorter wait is not mentioned
 BAR_CELLS = 10
 DRAWN_CELL, MISSING_CELL = "▰", "▱"  # of different shape: the bar needs no colour
@@ -196,14 +198,16 @@ def format_caption(job_result: JobResult, locale: str) -> str:
                 format_lineage(job_result.lineage, locale),
                 settings_of(job_result.recipe, locale),
                 text(N_("seed {seeds}"), locale, seeds=seeds),
+                format_code(job_result.recipe, locale),
                 text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
             ]
         )
+    prompt = shorten(job_result.recipe.typed, PROMPT_IN_CAPTION_CHARS) if job_result.pictures else ""
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
-    parts = (_unusual_end(job_result, locale), join_facts([drawn, left, mark]), choices, unknown)
+    parts = (_unusual_end(job_result, locale), prompt, join_facts([drawn, left, mark]), choices, unknown)
     return "\n".join(part for part in parts if part)
 
 

@@ -8,6 +8,7 @@ from bot.languages import is_chinese
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, text
 from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
+from bot.messages.finding.recipes import LORAS_GONE
 from bot.messages.guide import example_of
 from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
@@ -155,6 +156,23 @@ SENTENCES: dict[type[Exception], str] = {
         "My host's disk is full, so I couldn't save your picture; I accepted nothing and charged "
         "nothing. Please tell the host and try again later."
     ),
+    # About what people find again.
+    errors.BadRecipeCode: N_(
+        "“{text}” has a typo: its characters don't belong together. Compare it with the code that you were "
+        "given; it has three groups of four, like K3F9-7QXM-2AWV."
+    ),
+    errors.UnknownRecipe: N_("I know no recipe with this code. Is it from another bot, or deleted?"),
+    errors.RecipeLoraGone: LORAS_GONE,
+    errors.PictureNeeded: N_(
+        "Send me the picture file together with /info, and I'll read its settings. In Telegram send it as a "
+        "file, because photos lose their settings."
+    ),
+    errors.NotAPicture: N_("I can't read this file: it is no PNG, WebP or JPEG, or it is damaged."),
+    errors.NoSettings: N_(
+        "This picture has no settings that I can read. Chats and editors often remove them; try the original "
+        "file."
+    ),
+    errors.PictureTooLarge: N_("This file, or the text in it, is too large: I read at most {limit_kib} KiB."),
     # For the host, who can correct something.
     errors.OperatorError: N_("Sugarbot can't continue. The log says what to fix."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
@@ -252,6 +270,7 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
     if "limit_bytes" in facts:
         facts["limit_mib"] = int(str(facts["limit_bytes"])) // 2**20
+        facts["limit_kib"] = int(str(facts["limit_bytes"])) // 2**10
     if "renews_at_s" in facts:
         facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)

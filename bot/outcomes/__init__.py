@@ -1,11 +1,12 @@
 """What the desk and the chats exchange: frozen values. ``bot.messages`` turns them into sentences.
 
 * ``places``  where an answer goes, and who gave a command
-* ``jobs``  what a person learns about jobs: receipts, progress, results, history
+* ``jobs``  what a person learns about jobs: receipts, progress, results
 * ``iterating``  what a person gets who continues from a job
 * ``lineage``  how a job continues from an earlier one
 * ``controls``  the buttons under an answer
 * ``asking``  what a person learns about their settings and presets
+* ``finding``  what a person finds again: history, favourites, recipes, settings in files
 * ``people``  what a person learns about credits and linked chats
 * ``loras``  what a person learns about the shelf and its defaults
 * ``outcome``  every outcome of a command
@@ -21,7 +22,16 @@ from bot.outcomes.asking import (
     SavedPreset,
     SettingsShown,
 )
-from bot.outcomes.controls import MOST_IN_ROW, Control, ControlStyle, controls_of
+from bot.outcomes.controls import MOST_IN_ROW, AnswerWithControls, Control, ControlStyle, controls_of
+from bot.outcomes.finding import (
+    FavouriteSet,
+    History,
+    HistoryEntry,
+    OwnPicture,
+    RecipeShown,
+    Setting,
+    SettingsRead,
+)
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -34,8 +44,6 @@ from bot.outcomes.iterating import (
 from bot.outcomes.jobs import (
     CancelAccepted,
     DryRun,
-    History,
-    HistoryEntry,
     JobResult,
     JobState,
     Note,
@@ -102,6 +110,7 @@ from bot.outcomes.places import (
 __all__ = [
     "MOST_IN_ROW",
     "Address",
+    "AnswerWithControls",
     "CancelAccepted",
     "ChatOutput",
     "CommandContext",
@@ -115,6 +124,7 @@ __all__ = [
     "DryRun",
     "EditableText",
     "FacesMixed",
+    "FavouriteSet",
     "FromDefaults",
     "HelpWithVocabulary",
     "HelperAttached",
@@ -145,6 +155,7 @@ __all__ = [
     "Offers",
     "Originals",
     "Outcome",
+    "OwnPicture",
     "OwnerReport",
     "PickedPicture",
     "PictureFile",
@@ -157,11 +168,14 @@ __all__ = [
     "QueueStatus",
     "Receipt",
     "Recipe",
+    "RecipeShown",
     "ReportListing",
     "Reported",
     "ReportedJob",
     "RetryLater",
     "SavedPreset",
+    "Setting",
+    "SettingsRead",
     "SettingsShown",
     "ShelfReloaded",
     "SizeChanged",

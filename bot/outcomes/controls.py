@@ -7,8 +7,11 @@ from bot.commands.buttons import ButtonCommand
 from bot.commands.values import (
     Cancel,
     Delete,
+    DrawRecipe,
     Edit,
     Enlarge,
+    Favourite,
+    Mine,
     Original,
     Pick,
     Publish,
@@ -17,9 +20,11 @@ from bot.commands.values import (
     Reroll,
     Vary,
 )
+from bot.outcomes.finding import History, HistoryEntry, RecipeShown, SettingsRead
 from bot.outcomes.iterating import PickedPicture, ReportListing
-from bot.outcomes.jobs import HistoryEntry, JobResult, Offers, Receipt, Status
+from bot.outcomes.jobs import JobResult, Offers, Receipt, Status
 
+MAX_PAGE = 999  # what a button holds
 MOST_IN_ROW = 5  # Discord's limit; a row has no more on any platform
 
 
@@ -48,9 +53,21 @@ class Control:
     number: int | None = None
 
 
-def controls_of(
-    answer: Receipt | Status | JobResult | PickedPicture | HistoryEntry | ReportListing,
-) -> tuple[Control, ...]:
+AnswerWithControls = (
+    Receipt
+    | Status
+    | JobResult
+    | PickedPicture
+    | ReportListing
+    | HistoryEntry
+    | History
+    | RecipeShown
+    | SettingsRead
+)
+"""What has controls."""
+
+
+def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
     """Return the controls of an answer, in the order in which they are shown.
 
     Whoever sees them may press them; the desk decides what they may do.
@@ -59,22 +76,47 @@ def controls_of(
         case Receipt(job_id=job_id) | Status(job_id=job_id):
             return (Control("cancel", Cancel(job_id), style=ControlStyle.DANGER),)
         case HistoryEntry(job_id=job_id):
-            return (Control("reroll", Reroll(job_id)), Control("original", Original(job_id)))
+            starred = Favourite(job_id, None, on=not answer.favourites)
+            return (
+                Control("reroll", Reroll(job_id)),
+                Control("original", Original(job_id)),
+                Control("star" if starred.on else "unstar", starred),
+            )
+        case History():
+            return _pages(answer)
+        case RecipeShown(code=code, gone=gone):
+            return () if gone else (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
+        case SettingsRead(code=code):
+            return (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
         case ReportListing(jobs=jobs):
             return _in_rows(
                 *([Control("original", Original(job.job_id)), _delete(job.job_id)] for job in jobs)
             )
         case PickedPicture(job_id=job_id, picture=picture, offers=offers):
-            return _in_rows(_of_picture(job_id, picture.index, offers), *_of_job(job_id, offers))
+            return _in_rows(
+                _of_picture(job_id, picture.index, offers), *_of_job(job_id, offers, picture.index)
+            )
         case JobResult(job_id=job_id, pictures=()):
             return _in_rows([Control("reroll", Reroll(job_id)), Control("edit", Edit(job_id))])
         case JobResult(job_id=job_id, pictures=[one], offers=offers):
-            return _in_rows(_of_picture(job_id, one.index, offers), *_of_job(job_id, offers))
+            return _in_rows(_of_picture(job_id, one.index, offers), *_of_job(job_id, offers, one.index))
         case JobResult(job_id=job_id, pictures=pictures, offers=offers):
             indexes = [one.index for one in pictures]
             picks = [Control("pick", Pick(job_id, index), number=index + 1) for index in indexes]
             varied = [Control("vary-one", Vary(job_id, index), number=index + 1) for index in indexes]
-            return _in_rows(picks, varied, *_of_job(job_id, offers))
+            return _in_rows(picks, varied, *_of_job(job_id, offers, None))
+
+
+def _pages(history: History) -> tuple[Control, ...]:
+    """The controls that turn the pages of a history, and those between all jobs and favourites."""
+    search, page = history.search, history.page
+    turned = []
+    if page > 1:
+        turned.append(Control("previous", Mine(search, page - 1, history.only_favourites)))
+    if history.has_more and page < MAX_PAGE:
+        turned.append(Control("next", Mine(search, page + 1, history.only_favourites)))
+    other = Mine(search, 1, not history.only_favourites)
+    return _in_rows([*turned, Control("all_jobs" if history.only_favourites else "favourites", other)])
 
 
 def _of_picture(job_id: str, index: int, offers: Offers) -> list[Control]:
@@ -87,8 +129,8 @@ def _of_picture(job_id: str, index: int, offers: Offers) -> list[Control]:
     ]
 
 
-def _of_job(job_id: str, offers: Offers) -> tuple[list[Control], list[Control]]:
-    """The controls that concern a whole job with pictures."""
+def _of_job(job_id: str, offers: Offers, index: int | None) -> tuple[list[Control], list[Control]]:
+    """The controls that concern a whole job with pictures; ``index`` is its only picture."""
     publish = [Control("publish", Publish(job_id), style=ControlStyle.PRIMARY)] if offers.publish else []
     report = [Control("report", Report(job_id))] if offers.report else []
     return (
@@ -98,7 +140,7 @@ def _of_job(job_id: str, offers: Offers) -> tuple[list[Control], list[Control]]:
             Control("edit", Edit(job_id)),
             Control("original", Original(job_id)),
         ],
-        [*publish, _delete(job_id), *report],
+        [*publish, Control("star", Favourite(job_id, index)), _delete(job_id), *report],
     )
 
 

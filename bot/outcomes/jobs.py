@@ -1,4 +1,4 @@
-"""What a person learns about jobs: receipts, progress, results, history."""
+"""What a person learns about jobs: receipts, progress, results."""
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -22,6 +22,7 @@ class Recipe:
     Attributes:
         prompts: The text of each picture, if what was typed has alternatives; ``prompt`` is the first one.
         start: The picture that the drawing begins with; None for noise alone.
+        code: Its job's recipe code without dashes; empty for a job from before there were codes.
     """
 
     prompt: str = field(repr=False)
@@ -34,6 +35,7 @@ class Recipe:
     typed: str = field(default="", repr=False)
     triggers: tuple[str, ...] = ()
     prompts: tuple[str, ...] = field(default=(), repr=False)
+    code: str = field(default="", compare=False)
 
     def seed_of(self, index: int) -> int:
         """Return the seed of picture ``index``."""
@@ -176,37 +178,6 @@ class PictureMessage:
     message_id: str
     job_id: str
     index: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryEntry:
-    """One of the person's jobs; ``missing`` of its pictures are no longer on the disk.
-
-    Attributes:
-        spoiler: The pictures are hidden until somebody opens them.
-        lineage: From which job it continues.
-    """
-
-    job_id: str
-    state: JobState
-    recipe: Recipe
-    pictures: tuple[PictureFile, ...] = ()
-    missing: int = 0
-    spoiler: bool = False
-    lineage: Lineage | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """The person's newest jobs, newest first.
-
-    Attributes:
-        hidden: How many of the newest jobs are left out because other people read the answer: private jobs
-            and jobs of other chats.
-    """
-
-    entries: tuple[HistoryEntry, ...]
-    hidden: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, SettingsShown
+from bot.outcomes.finding import FavouriteSet, History, RecipeShown, SettingsRead
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -12,7 +13,7 @@ from bot.outcomes.iterating import (
     Reported,
     ReportListing,
 )
-from bot.outcomes.jobs import CancelAccepted, DryRun, History, Originals, Receipt
+from bot.outcomes.jobs import CancelAccepted, DryRun, Originals, Receipt
 from bot.outcomes.loras import (
     LoraAdded,
     LoraAllowed,
@@ -46,6 +47,9 @@ Outcome = (
     | CancelAccepted
     | CreditBalance
     | History
+    | FavouriteSet
+    | RecipeShown
+    | SettingsRead
     | Originals
     | PickedPicture
     | EditableText

@@ -74,7 +74,7 @@ class Jobs:
     async def find_by_origin(self, platform: str, event_id: str) -> JobRow | None:
         """Return the job that this event made, if it made one."""
         rows = await self._query("find_by_origin", platform=platform, event_id=event_id)
-        return _job_of(rows[0]) if rows else None
+        return job_of_row(rows[0]) if rows else None
 
     async def add(self, job: NewJob, event_id: str, most_unfinished: int) -> JobRow | None:
         """Queue a job with its origin, unless its person has ``most_unfinished`` jobs that wait or run.
@@ -89,26 +89,26 @@ class Jobs:
         if not rows:
             return None
         await self._query("add_origin", platform=job.platform, event_id=event_id, job=job.id)
-        return _job_of(rows[0])
+        return job_of_row(rows[0])
 
     async def find(self, job_id: str) -> JobRow | None:
         """Return one job."""
         rows = await self._query("find_job", id=job_id)
-        return _job_of(rows[0]) if rows else None
+        return job_of_row(rows[0]) if rows else None
 
     async def find_same(self, person: int, request: str, since_ms: int, now_ms: int) -> JobRow | None:
         """Return the person's newest job of the same request in this time, unless it has no pictures."""
         times = {"since_ms": since_ms, "now_ms": now_ms}
         rows = await self._query("find_same", person=person, request=request, **times)
-        return _job_of(rows[0]) if rows else None
+        return job_of_row(rows[0]) if rows else None
 
     async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
         """Return the person's jobs that wait or run, newest first."""
-        return tuple(_job_of(row) for row in await self._query("unfinished_of", person=person))
+        return tuple(job_of_row(row) for row in await self._query("unfinished_of", person=person))
 
     async def newest_of(self, person: int, limit: int) -> tuple[JobRow, ...]:
         """Return the person's jobs, newest first."""
-        return tuple(_job_of(row) for row in await self._query("newest_of", person=person, limit=limit))
+        return tuple(job_of_row(row) for row in await self._query("newest_of", person=person, limit=limit))
 
     async def newest_public_in(
         self, person: int, platform: str, chat_id: str, limit: int
@@ -117,27 +117,27 @@ class Jobs:
         rows = await self._query(
             "newest_public_in", person=person, platform=platform, chat_id=chat_id, limit=limit
         )
-        return tuple(_job_of(row) for row in rows)
+        return tuple(job_of_row(row) for row in rows)
 
     async def newest_with_loras(self, limit: int) -> tuple[JobRow, ...]:
         """Return the newest jobs with LoRAs, in the order of acceptance."""
-        return tuple(_job_of(row) for row in await self._query("newest_with_loras", limit=limit))
+        return tuple(job_of_row(row) for row in await self._query("newest_with_loras", limit=limit))
 
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
         """Return all jobs in this state, in the order of acceptance."""
-        return tuple(_job_of(row) for row in await self._query("in_state", state=state))
+        return tuple(job_of_row(row) for row in await self._query("in_state", state=state))
 
     async def claim(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:
         """Start the next attempt of a queued job; None if the job is not queued any more."""
         rows = await self._query("claim", id=job_id, lease=lease, now_ms=now_ms)
-        return _job_of(rows[0]) if rows else None
+        return job_of_row(rows[0]) if rows else None
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
         """Queue a running job again; None if a later attempt or its end came first."""
         rows = await self._query(
             "requeue", id=job.id, attempt=job.attempt, lease=job.lease, used_attempts=int(uses_attempt)
         )
-        return _job_of(rows[0]) if rows else None
+        return job_of_row(rows[0]) if rows else None
 
     async def requeue_leased(self, lease: str) -> None:
         """Queue all running jobs of this lease again; none of their attempts counts."""
@@ -261,7 +261,7 @@ class Outbox:
         values = dict(rows[0])
         pictures = tuple(PictureRow(**picture) for picture in json.loads(values.pop("pictures")))
         beside_job = {name: values.pop(name) for name in ("user_id", "user_name", "refund", "credits")}
-        return ResultRow(_job_of(values), pictures, **beside_job)
+        return ResultRow(job_of_row(values), pictures, **beside_job)
 
     async def mark(self, job_id: str, state: OutboxState, not_before_ms: int = 0) -> None:
         """Store how a delivery ended."""
@@ -316,13 +316,14 @@ def _lineage_of(values: dict[str, Any]) -> Lineage | None:
     return None if derivation is None else Lineage(Derivation(derivation), job_id, index)
 
 
-def _job_of(row: sqlite3.Row | dict[str, Any]) -> JobRow:
+def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
+    """Return a row of the table ``job`` as a value."""
     values = dict(row)
     loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
     triggers, asked_in, prompts = (
         tuple(json.loads(values.pop(name))) for name in ("triggers", "asked_in", "prompts")
     )
-    names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps")
+    names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps", "code")
     others = {name: values.pop(name) for name in names}
     start = _start_of(values)
     values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, start=start, **others)

@@ -14,6 +14,7 @@ from bot.store.continuing import EndedJobs
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
+from bot.store.finding.queries import FindingQueries
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
@@ -35,6 +36,7 @@ class Store(Database):
         jobs: Jobs, their origins and pictures.
         ended: What happens to jobs after their end: published, deleted, reported.
         inbox: Raw chat events.
+        finding: The search, favourites and recipe codes.
         outbox: Results to deliver.
         messages: The messages that show pictures.
         defaults: Default LoRAs.
@@ -54,6 +56,7 @@ class Store(Database):
         self.jobs = Jobs(self)
         self.ended = EndedJobs(self)
         self.inbox = Inbox(self)
+        self.finding = FindingQueries(self)
         self.outbox = Outbox(self)
         self.messages = PictureMessages(self)
         self.defaults = DefaultLoras(self)

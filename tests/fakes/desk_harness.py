@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -131,6 +131,18 @@ def a_context(
         locale=locale,
         user_name=f"name of {user_id}",
     )
+
+
+def in_group(
+    event_id: str,
+    user_id: str = "ann",
+    *,
+    chat_id: str = "group",
+    private_address: Address | None = None,
+) -> CommandContext:
+    """A message of a person in a chat that others read."""
+    context = a_context(event_id, user_id, chat_id=chat_id)
+    return replace(context, is_group=True, private_address=private_address)
 
 
 @asynccontextmanager

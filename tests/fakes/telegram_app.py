@@ -34,6 +34,7 @@ PICTURE_BUTTONS = (
     ("Same seed", "v2:repeat:j1"),
     ("Edit", "v2:edit:j1"),
     ("Original file", "v2:original:j1"),
+    ("★ Favourite", "v2:star:j1"),
 )
 """Under the pictures of the job j1, without those that name one of several."""
 

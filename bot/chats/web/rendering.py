@@ -35,20 +35,21 @@ from bot.messages import (
     format_history_entry,
     format_outcome,
     format_status,
+    history_heading,
     picture_of,
 )
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import (
+    AnswerWithControls,
     EditableText,
     History,
     HistoryEntry,
-    JobResult,
     LoraSummary,
     Outcome,
     PickedPicture,
-    Receipt,
     Recipe,
-    Status,
+    RecipeShown,
+    SettingsRead,
     controls_of,
 )
 from engine.formatting import in_gib
@@ -204,7 +205,12 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
     if isinstance(outcome, SugarbotError):
         return MessageView("refusal", format_error(outcome, conversation.locale))
     if isinstance(outcome, History) and outcome.entries:
-        return MessageView("bot", "", jobs=tuple(_past_job(job, conversation) for job in outcome.entries))
+        return MessageView(
+            "bot",
+            history_heading(outcome, conversation.locale),
+            jobs=tuple(_past_job(job, conversation) for job in outcome.entries),
+            controls=_controls(outcome, conversation),
+        )
     if isinstance(outcome, PickedPicture):
         return _picked(outcome, conversation)
     if isinstance(outcome, EditableText):
@@ -214,7 +220,12 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
     if png:
         with Image.open(io.BytesIO(png)) as picture:
             pictures = (PictureView(f"/charts/{number}.png", *picture.size, shows),)
-    return MessageView("bot", format_outcome(outcome, conversation.locale), pictures=pictures)
+    controls = (
+        _controls(outcome, conversation) if isinstance(outcome, History | RecipeShown | SettingsRead) else ()
+    )
+    return MessageView(
+        "bot", format_outcome(outcome, conversation.locale), pictures=pictures, controls=controls
+    )
 
 
 def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
@@ -313,9 +324,7 @@ def _picture_views(
     )
 
 
-def _controls(
-    answer: Receipt | Status | JobResult | PickedPicture | HistoryEntry | None, conversation: Conversation
-) -> tuple[ControlView, ...]:
+def _controls(answer: AnswerWithControls | None, conversation: Conversation) -> tuple[ControlView, ...]:
     return tuple(
         ControlView(
             buttons.data_of(each.command),

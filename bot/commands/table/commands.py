@@ -3,17 +3,18 @@
 from bot.commands.table.asking import ASKING_COMMANDS
 from bot.commands.table.drawing import SUGAR_OPTIONS
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
+from bot.commands.table.finding import FINDING_COMMANDS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.table.loras import LORA_COMMANDS
 from bot.commands.values import (
     Cancel,
     Command,
     Draw,
+    DrawRecipe,
     Help,
     Link,
     LoraAdd,
     LoraOffer,
-    Mine,
     Quota,
     ShowCard,
     Unlink,
@@ -32,7 +33,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     *ASKING_COMMANDS,
     *JOB_COMMANDS,
     *LORA_COMMANDS,
-    CommandEntry("mine", "我的", ("我的", "我的图", "我的作品"), "Show your latest pictures", "/mine", Mine),
+    *FINDING_COMMANDS,
     CommandEntry(
         "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
     ),
@@ -94,6 +95,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
 
 ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}
 """The table row of each class of command."""
+ENTRY_OF |= {DrawRecipe: ENTRY_OF[Draw]}  # a code in the place of a prompt
 ENTRY_OF |= {LoraOffer: ENTRY_OF[LoraAdd]}  # a file without its command
 
 

@@ -3,6 +3,7 @@
 * ``drawing``    what a person asks to be drawn
 * ``jobs``       about a job that exists
 * ``iterating``  what continues from a job
+* ``finding``    pictures and settings from before
 * ``people``     credits, linked chats, help; the card, for hosts
 * ``loras``      about the shelf
 * ``asking``     settings and presets of a person
@@ -20,6 +21,7 @@ from bot.commands.values.drawing import (
     Ratio,
     Size,
 )
+from bot.commands.values.finding import DrawRecipe, Favourite, Mine, ReadSettings, ShowRecipe
 from bot.commands.values.iterating import (
     Delete,
     Edit,
@@ -31,7 +33,7 @@ from bot.commands.values.iterating import (
     Report,
     Vary,
 )
-from bot.commands.values.jobs import Cancel, Mine, Original, Reroll
+from bot.commands.values.jobs import Cancel, Original, Reroll
 from bot.commands.values.loras import (
     LoraAdd,
     LoraAllow,
@@ -53,12 +55,12 @@ from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
 IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
 )
+FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings
+PersonCommand = EditSettings | EditPresets | Quota | Link | Unlink
 
-PersonCommand = EditSettings | EditPresets | Mine | Quota | Link | Unlink
+Command = Draw | PersonCommand | IterateCommand | FindingCommand | Cancel | LoraCommand | ShowCard | Help
 
-Command = Draw | PersonCommand | IterateCommand | Cancel | LoraCommand | ShowCard | Help
-
-LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
+LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload, ReadSettings)
 """Commands that may draw or download before they answer: seconds to minutes."""
 
 __all__ = [
@@ -71,11 +73,14 @@ __all__ = [
     "Command",
     "Delete",
     "Draw",
+    "DrawRecipe",
     "Edit",
     "EditPresets",
     "EditSettings",
     "Enlarge",
     "Face",
+    "Favourite",
+    "FindingCommand",
     "Help",
     "IterateCommand",
     "Link",
@@ -102,12 +107,14 @@ __all__ = [
     "Quota",
     "Ratio",
     "ReadFile",
+    "ReadSettings",
     "Repeat",
     "Report",
     "Reroll",
     "Scope",
     "SentFile",
     "ShowCard",
+    "ShowRecipe",
     "Size",
     "Unlink",
     "Vary",

@@ -18,13 +18,6 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
-class Mine:
-    """Show the person's newest jobs, and deliver kept results again."""
-
-    limit: int = 5
-
-
-@dataclass(frozen=True, slots=True)
 class Original:
     """Send a job's pictures as uncompressed files that contain their settings."""
 

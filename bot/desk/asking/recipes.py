@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
+from bot.commands.finding.codes import new_recipe_code
 from bot.commands.prompts.alternatives import compose_alternatives
 from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
 from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Size
 from bot.desk.iterating.derivation import Changes
-from bot.desk.loras.shelf import LoraShelf, Rule, for_everybody
+from bot.desk.loras.shelf import HASH_MARK, LoraShelf, Rule, for_everybody
 from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
 from bot.errors import EmptyPrompt, PromptTooLong, ShapeNotAllowed, SizeNotAllowed
 from bot.outcomes import Note, Recipe, SizeChanged, Start, UnknownWords
@@ -93,6 +94,24 @@ class Recipes:
             start=changes.start,
         )
 
+    def repeat(self, old: Recipe, may_use: Rule = for_everybody) -> tuple[Recipe, tuple[Note, ...]]:
+        """Return the recipe with the same seed and LoRA files, whatever these are called now, and notes.
+
+        Raises:
+            NotUnderstood: As ``rewrite``.
+            NotPossible: UnknownLora, SizeNotAllowed.
+        """
+        wishes = [LoraWish(f"{HASH_MARK}{lora.sha256}", lora.weight) for lora in old.loras]
+        found = [
+            (self._find(wish, may_use)[0], lora.weight) for wish, lora in zip(wishes, old.loras, strict=True)
+        ]
+        stack = repeat_stack(found, model_steps=self._model.steps)
+        size = PixelSize(old.width_px, old.height_px)
+        prompt = ComposedPrompt(old.prompt, old.typed, old.triggers)
+        return self._complete(
+            *(prompt, stack, old.triggers, size), seed=old.seed, count=old.count, start=old.start
+        )
+
     def find_notes(self, recipe: Recipe) -> tuple[Note, ...]:
         """Return what the built-in model does not know of what was typed; nothing for another model."""
         if not self._model.is_built_in:
@@ -129,6 +148,7 @@ class Recipes:
             triggers=prompt.triggers,
             prompts=prompts,
             start=start,
+            code=new_recipe_code(self._random),
         )
         return recipe, (*stack.notes, *changes, *self.find_notes(recipe))
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.commands.values import Draw, Enlarge, Vary
+from bot.commands.values import Draw, DrawRecipe, Enlarge, Vary
 from bot.desk.files import PictureSpace
 from bot.desk.iterating.derivation import Changes, ContinuingCommand, changes_of
 from bot.desk.iterating.sources import StartPictures
@@ -13,7 +13,7 @@ from bot.store import Store
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 
-DrawingCommand = Draw | ContinuingCommand
+DrawingCommand = Draw | DrawRecipe | ContinuingCommand
 """The commands that make a job."""
 
 
@@ -55,6 +55,10 @@ class JobContinuation:
         available_bytes = await self._space.available_bytes()
         if isinstance(command, Draw):
             return DiskState(available_bytes)
+        if isinstance(command, DrawRecipe):
+            job = await self._store.finding.job_of_code(command.code)
+            drawn = job.recipe.start if job is not None else None
+            return DiskState(available_bytes, drawn is None or await self._sources.exists(drawn))
         try:
             earlier = await self._access.require_visible(command.job_id, context)
             start = changes_of(command, earlier, self._model).start

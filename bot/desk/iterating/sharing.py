@@ -108,6 +108,7 @@ class JobSharing:
         if not JobState(job.state).has_ended:
             raise NotEnded(job_id=job.id)
         await self._store.ended.delete(job.id, self._clock())
+        await self._store.finding.forget_job(job.id)
         self._store.after_commit(self._files_to_delete.set)
         self._store.after_commit(lambda: log.info("job deleted", job_id=job.id))
         return Deleted(job.id)

@@ -106,6 +106,24 @@ DELETE FROM job_report WHERE person = :merged;
 -- The ledger follows the credits.
 UPDATE ledger SET person = :kept WHERE person = :merged;
 
+-- name: move_favourites
+-- The favourite pictures of the merged person.
+INSERT INTO favourite (person, job, idx, at_ms)
+SELECT :kept, job, idx, at_ms FROM favourite WHERE person = :merged ON CONFLICT DO NOTHING;
+
+-- name: delete_favourites
+-- They belong to the other person now.
+DELETE FROM favourite WHERE person = :merged;
+
+-- name: add_earlier_people
+-- Under whose names the search has the jobs of the merged person.
+INSERT INTO earlier_person (person, was)
+SELECT :kept, was FROM earlier_person WHERE person = :merged UNION SELECT :kept, :merged ON CONFLICT DO NOTHING;
+
+-- name: delete_earlier_people
+-- They are known under the other person now.
+DELETE FROM earlier_person WHERE person = :merged;
+
 -- name: move_codes
 -- Codes that the merged person asked for.
 UPDATE link_code SET person = :kept WHERE person = :merged;

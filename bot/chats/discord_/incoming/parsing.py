@@ -2,7 +2,7 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,10 @@ from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_fo
 from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
-from bot.chats.event_table import RawEvent, is_lora_file
+from bot.chats.event_table import RawEvent, is_lora_file, is_picture_file
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
+from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import preset_of, settings_of
 from bot.commands.prompts.face import SUGGESTED
 from bot.commands.prompts.face import suggestions as face_suggestions
@@ -26,9 +27,11 @@ from bot.commands.text import normalize
 from bot.commands.values import (
     Command,
     Draw,
+    DrawRecipe,
     Edit,
     EditPresets,
     EditSettings,
+    Favourite,
     Link,
     LoraAdd,
     LoraAllow,
@@ -37,9 +40,11 @@ from bot.commands.values import (
     LoraSwitch,
     Mine,
     Pick,
+    ReadSettings,
     Repeat,
     Reroll,
     SentFile,
+    ShowRecipe,
     Unlink,
 )
 from bot.errors import NotInPublic, TextOnly, UnknownCommand
@@ -58,6 +63,8 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         NotUnderstood: The text of an option has the wrong form.
     """
     if entry.command_type is Draw:
+        if set(options) == {"prompt"} and (drawing := finding.drawn_code(options["prompt"])):
+            return drawing
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
     if entry.command_type is EditSettings:
@@ -71,11 +78,27 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         return loras.consent_of(entry, **options)
     if entry.command_type is LoraList:
         return loras.list_of(**options)
+    if entry.command_type in _OF_OPTIONS:
+        return _OF_OPTIONS[entry.command_type](**options)
     if entry.command_type is LoraAdd:
-        attachment = options.get("file")
-        file = attachment and SentFile(attachment.filename, attachment.size, url=attachment.url)
-        return grammar.with_file(LoraAdd(options.get("link", "")), file)
+        return grammar.with_file(LoraAdd(options.get("link", "")), _sent_file(options.get("file")))
+    if entry.command_type is ReadSettings:
+        return ReadSettings(_sent_file(options.get("file")))
     return grammar.parse(" ".join([f"/{entry.name}", *map(str, options.values())]))
+
+
+_OF_OPTIONS: dict[type[Command], Callable[..., Command]] = {
+    Mine: finding.mine_of,
+    Favourite: finding.favourite_of,
+    ShowRecipe: finding.recipe_of,
+}
+"""Command → the function that reads its options of a menu."""
+
+
+def _sent_file(attachment: discord.Attachment | None) -> SentFile | None:
+    if attachment is None:
+        return None
+    return SentFile(attachment.filename, attachment.size, url=attachment.url)
 
 
 def parse_slash_or_form(
@@ -237,7 +260,7 @@ class DiscordMessage:
     Attributes:
         text: Without the bot's name; with the names of other people in place of their ids.
         guild_id: 0 in a direct message.
-        file: The LoRA file of this message, or of the one that it replies to.
+        file: The LoRA or picture file of this message, or of the one that it replies to.
     """
 
     kind: EventKind
@@ -262,7 +285,8 @@ class DiscordMessage:
         if self.kind is EventKind.NO_TEXT:
             raise TextOnly
         command = grammar.with_file(grammar.parse(self.text), self.file)
-        if self.guild_id and isinstance(command, Mine | Link | Unlink | EditPresets):
+        # A recipe may be of a picture that was drawn in private.
+        if self.guild_id and isinstance(command, Mine | Link | Unlink | EditPresets | DrawRecipe):
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
         return command
 
@@ -324,13 +348,15 @@ def parse_message(
         guild_id=int(event.get("guild_id") or 0),
         locale=locales.locale_of(str(user_id), text, server_locale),
         space_locale=space_locale_of(server_locale, features),
-        file=_lora_file(event) or _lora_file(event.get("referenced_message") or {}),
+        file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
     )
 
 
-def _lora_file(event: RawEvent) -> SentFile | None:
-    for file in event.get("attachments") or ():
-        if is_lora_file(file.get("filename", "")):
+def _sent_with(event: RawEvent) -> SentFile | None:
+    """The file of a message that a command may be about: a LoRA, or else a picture."""
+    files = event.get("attachments") or ()
+    for file in sorted(files, key=lambda each: not is_lora_file(each.get("filename", ""))):
+        if is_lora_file(file.get("filename", "")) or is_picture_file(file.get("filename", "")):
             return SentFile(str(file["filename"]), int(file.get("size", 0)), url=str(file.get("url", "")))
     return None
 

@@ -10,9 +10,12 @@ from bot.commands.buttons import ButtonCommand, data_of, press_of
 from bot.commands.values import (
     Cancel,
     Delete,
+    DrawRecipe,
     Edit,
     Enlarge,
+    Favourite,
     LoraRevoke,
+    Mine,
     Original,
     Pick,
     Publish,
@@ -21,6 +24,7 @@ from bot.commands.values import (
     Reroll,
     Vary,
 )
+from bot.desk.finding.words import cut_search
 from bot.errors import OldButton, UnknownCommand
 
 JOB_IDS = st.text("abcXYZ019_-", min_size=1, max_size=40)
@@ -35,7 +39,12 @@ OF_A_PICTURE = (
     | st.builds(Vary, JOB_IDS, st.integers(0, 99), st.booleans())
 )
 COMMANDS: st.SearchStrategy[Any] = (
-    OF_A_JOB | OF_A_PICTURE | st.builds(LoraRevoke, JOB_IDS.map(lambda text: f"#{text}"))
+    OF_A_JOB
+    | OF_A_PICTURE
+    | st.builds(LoraRevoke, JOB_IDS.map(lambda text: f"#{text}"))
+    | st.builds(Favourite, JOB_IDS, st.none() | st.integers(0, 99), st.booleans())
+    | st.builds(DrawRecipe, st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=12, max_size=12))
+    | st.builds(Mine, st.text(max_size=36).map(cut_search), st.integers(1, 999), st.booleans())
 )
 
 EXAMPLES = {
@@ -52,6 +61,11 @@ EXAMPLES = {
     Delete("k3f9"): "v2:delete:k3f9",
     Report("k3f9"): "v2:report:k3f9",
     LoraRevoke("#0a1b"): "v2:revoke:0a1b",
+    Favourite("k3f9", 1): "v2:star:k3f9:1",
+    Favourite("k3f9", None, on=False): "v2:unstar:k3f9",
+    DrawRecipe("K3F97QXM2AWV"): "v2:draw:K3F97QXM2AWV",
+    Mine(page=2): "v2:mine:-:2",
+    Mine("雀斑 red", 1, favourites=True): "v2:starred:6ZuA5paRIHJlZA:1",
 }
 """Messages that are already sent have this data: it never changes its meaning."""
 
@@ -86,7 +100,8 @@ def test_a_button_of_the_first_version_is_read_for_ever(data: str, command: Butt
     [
         *("", "v1:x:k3", "v1:c:", "v1:c:k3:0", "v1:c:k 3", "v1:c:k3\n", "c" * 200),
         *("v3:cancel:k3", "v2:c:k3", "v2:cancel:", "v2:cancel:k3:0", "v2:cancel:k 3", "v2:cancel:k3\n"),
-        *("v2:pick:k3", "v2:pick:k3:", "v2:pick:k3:-1", "v2:pick:k3:01", "v2:pick:k3:100", "v2:pick:k3:１"),
+        *("v2:pick:k3", "v2:pick:k3:", "v2:pick:k3:-1", "v2:pick:k3:01", "v2:pick:k3:1000", "v2:pick:k3:１"),
+        *("v2:mine:-", "v2:mine:-:0", "v2:starred:a:1", "v2:starred:_w:1", "v2:draw:K3:1"),
     ],
 )
 def test_data_of_another_version_is_refused(data: str) -> None:
@@ -106,7 +121,7 @@ def test_no_data_raises_anything_else(data: str) -> None:
     assert press_of(data_of(command)) == command
 
 
-@pytest.mark.parametrize("job_id", ["", "k:3", "a" * 41, "面"])
+@pytest.mark.parametrize("job_id", ["", "k:3", "a" * 49, "面"])
 def test_a_job_id_that_no_button_can_carry_is_our_mistake(job_id: str) -> None:
     with pytest.raises(ValueError, match="a button cannot hold"):
         data_of(Cancel(job_id))

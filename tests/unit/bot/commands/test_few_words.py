@@ -9,8 +9,8 @@ from bot.errors import BadCount, MissingValue, NoGuidance, UnknownCommand, Unkno
 from tests.unit.bot.commands.typed import drawn, refused
 
 
-def test_the_newest_five_jobs_are_shown() -> None:
-    assert parse("/mine") == Mine(limit=5)
+def test_the_first_page_of_all_jobs_is_shown() -> None:
+    assert parse("/mine") == Mine()
 
 
 def test_draw_alone_is_a_prompt() -> None:

@@ -53,7 +53,7 @@ def test_the_whole_example_of_the_readme() -> None:
         ("/mine", Mine()),
         ("/quota please", Quota()),
         ("/help", Help()),
-        ("/start r_12", Help()),
+        ("/start private", Help()),
         ("help", Help()),
         ("/cancel", Cancel()),
         ("/cancel #k3f9", Cancel("k3f9")),

@@ -22,10 +22,12 @@ from bot.commands.values import (
     Command,
     Delete,
     Draw,
+    DrawRecipe,
     Edit,
     EditPresets,
     EditSettings,
     Enlarge,
+    Favourite,
     Help,
     Link,
     ListReports,
@@ -45,10 +47,12 @@ from bot.commands.values import (
     Pick,
     Publish,
     Quota,
+    ReadSettings,
     Repeat,
     Report,
     Reroll,
     ShowCard,
+    ShowRecipe,
     Unlink,
     Vary,
 )
@@ -75,9 +79,11 @@ def test_every_command_value_has_one_row() -> None:
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
         Publish("a"), Delete("a"), Report("a"), ListReports(),
+        Favourite("a"), ShowRecipe(), ReadSettings(),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
+    assert ENTRY_OF[DrawRecipe] is ENTRY_OF[Draw]
 
 
 def test_what_changes_the_shelf_and_the_card_are_for_hosts() -> None:
@@ -143,6 +149,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         ("cancel", "job"), ("link", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),
+        ("mine", "search"), ("favourite", "job"), ("recipe", "code"),
         *((f"lora {word}", "name") for word in ("info", "switch", "remove", "check", "allow", "revoke")),
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from bot.messages import LOCALES, format_error, format_outcome
 from bot.outcomes import (
     CancelAccepted,
     CreditBalance,
+    FavouriteSet,
     HelpWithVocabulary,
     History,
     HistoryEntry,
@@ -30,6 +31,9 @@ from bot.outcomes import (
     Platform,
     Receipt,
     Recipe,
+    RecipeShown,
+    Setting,
+    SettingsRead,
     SizeChanged,
     UnknownWords,
     Unlinked,
@@ -55,6 +59,23 @@ OUTCOMES: list[Outcome] = [
     History(()),
     History((HistoryEntry("k3", JobState.DONE, RECIPE),)),
     History((), hidden=2),
+    History((), search="fox"),
+    History((), only_favourites=True),
+    History((), page=3),
+    *(
+        History((HistoryEntry("k3", JobState.DONE, RECIPE, missing=1, favourites=(0,)),), page=2, **facts)
+        for facts in (
+            {},
+            {"search": "fox"},
+            {"only_favourites": True},
+            {"search": "fox", "only_favourites": True},
+        )
+    ),
+    *(FavouriteSet("k3", index, on) for index in (None, 1) for on in (True, False)),
+    RecipeShown("K3F97QXM2AWV", "/sugar a face"),
+    RecipeShown("K3F97QXM2AWV", "/sugar a face", gone=("sugar",)),
+    SettingsRead("K3F97QXM2AWV", "/sugar a face"),
+    SettingsRead("K3F97QXM2AWV", "/sugar a face", tuple((each, "7") for each in Setting), ("sugar",)),
     LoraListing((), ""),
     LoraListing((SUGAR, LoraSummary("plain", {}, "", 1.0)), "sugar"),
     *(LoraSwitched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),
@@ -68,7 +89,7 @@ def test_a_history_in_a_group_says_how_much_is_left_out_and_where_it_is() -> Non
     for history, lines in ((History((), hidden=2), 1), (History((shown,), hidden=2), 3)):
         message = format_outcome(history, "en").splitlines()
         assert len(message) == lines
-        assert "2 of your latest jobs" in message[-1]
+        assert "2 of your jobs here" in message[-1]
         assert "Send me /mine in private" in message[-1]
 
 

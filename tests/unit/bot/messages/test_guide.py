@@ -5,7 +5,7 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, Right
 from bot.commands.table.jobs import JOB_COMMANDS
-from bot.commands.values import Draw, LoraInfo, LoraRevoke, Unlink
+from bot.commands.values import Draw, Favourite, LoraInfo, LoraRevoke, ReadSettings, ShowRecipe, Unlink
 from bot.languages import in_script
 from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import BUTTON_LABELS
@@ -17,6 +17,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     message = help_text(locale)
     buttons = {entry.command_type for entry in JOB_COMMANDS if entry.right is Right.EVERYONE}
     beside = buttons | {
+        *(Favourite, ShowRecipe, ReadSettings),
         LoraInfo,
         LoraRevoke,
         Unlink,

@@ -9,7 +9,10 @@ from bot.commands.values import (
     Delete,
     Draw,
     Edit,
+    EditPresets,
+    EditSettings,
     Enlarge,
+    Favourite,
     Help,
     Link,
     ListReports,
@@ -28,10 +31,12 @@ from bot.commands.values import (
     Pick,
     Publish,
     Quota,
+    ReadSettings,
     Repeat,
     Report,
     Reroll,
     ShowCard,
+    ShowRecipe,
     Unlink,
     Vary,
 )
@@ -45,6 +50,7 @@ COMMAND_VALUES: list[Command] = [
     LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
     Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
     Publish("k"), Delete("k"), Report("k"), ListReports(),
+    Favourite("k"), ShowRecipe(), ReadSettings(), EditSettings(), EditPresets(),
 ]  # fmt: skip
 
 

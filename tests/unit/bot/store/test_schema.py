@@ -67,6 +67,8 @@ def test_the_lists_in_the_checks_equal_the_enums(
 
 def test_every_table_is_strict_and_every_check_has_a_name(schema: sqlite3.Connection) -> None:
     for name, sql in schema.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'"):
+        if name.startswith("job_search"):
+            continue  # FTS5 makes its own tables
         assert sql.rstrip().endswith("STRICT"), name
         assert len(re.findall(r"\bCHECK \(", sql)) == len(re.findall(r"CONSTRAINT \w+ CHECK \(", sql)), name
 

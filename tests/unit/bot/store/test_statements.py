@@ -13,7 +13,10 @@ PACKAGE = Path(statements.__file__).parent
 
 def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in PACKAGE.glob("sql/*.sql"))
-    names = ("consent", "continuing", "jobs", "loras", "owner_reports", "people", "survey")
+    names = (
+        *("asking", "consent", "continuing", "finding", "jobs", "loras"),
+        *("owner_reports", "people", "survey"),
+    )
     assert files == [f"{name}.sql" for name in names]
     for name in files:
         assert all(sql.startswith("-- ") and sql.endswith(";") for sql in load_statements(name).values())

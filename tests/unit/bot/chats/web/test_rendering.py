@@ -94,7 +94,7 @@ def test_a_finished_job_shows_its_pictures_and_can_be_drawn_again(tmp_path: Path
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/{n}.png" for n in (0, 1)]
     assert page.having("data-press") == [
         *(f"v2:{action}:{JOB}:{n}" for action in ("pick", "vary") for n in (0, 1)),
-        *(f"v2:{action}:{JOB}" for action in ("reroll", "repeat", "edit", "original", "delete")),
+        *(f"v2:{action}:{JOB}" for action in ("reroll", "repeat", "edit", "original", "star", "delete")),
     ]
     assert "512 × 768" in page.text
     assert page.all("progress") == []
@@ -145,7 +145,12 @@ def test_history_shows_earlier_pictures(tmp_path: Path) -> None:
     page = seen(conversation)
 
     assert page.all("img")[0]["src"] == "/pictures/old1/0.png"
-    assert page.having("data-press") == ["v2:reroll:old1", "v2:original:old1"]
+    assert page.having("data-press") == [
+        "v2:reroll:old1",
+        "v2:original:old1",
+        "v2:star:old1",
+        "v2:starred:-:1",
+    ]
 
 
 def test_an_empty_history_has_a_sentence() -> None:

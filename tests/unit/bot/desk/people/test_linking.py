@@ -66,7 +66,7 @@ class Talk:
         return credits.credits
 
     async def jobs(self) -> list[str]:
-        history = await self.say(Mine(limit=50))
+        history = await self.say(Mine())
         assert isinstance(history, History)
         return [entry.job_id for entry in history.entries]
 
