@@ -148,7 +148,7 @@ _CLASS_LINES = (  # of errors without their own line
 _SIDECAR_LINES = (  # of one sidecar, several with PROBLEMS_JOINT between them
     N_("it is no regular file, or may not be read"),
     N_("it has more than {count} bytes"),
-    N_("it has more than {count} dots"),
+    N_("it has more than {count} times “{sign}”"),
     N_("it is not UTF-8"),
     N_("it is not TOML"),
     N_("line {line} is not TOML"),

@@ -27,7 +27,8 @@ from engine.shelf.validation import open_regular_file
 MAX_WEIGHT = 2.0
 PROBLEMS_JOINT = " · "  # between the problems of one sidecar
 MAX_BYTES = 2**16  # of a sidecar; a thousand people and chats need 40,000
-MAX_DOTS = 2_000  # of all text; the parser's time and memory grow with the square of a dotted key's parts
+# Of all text: what costs the parser time. Its time and memory grow with the square of a dotted key's parts.
+MOST_SIGNS = {".": 1_000, ",": 4_000, "=": 1_000, "[": 1_000}
 MAX_TITLE = 80  # characters
 MAX_WORDS = 200  # characters of any other text
 MAX_NAMES = 1_000  # people, and chats
@@ -240,8 +241,9 @@ def parse_sidecar(content: bytes) -> Sidecar:
     """Parse a sidecar; raises as ``read_sidecar``."""
     if len(content) > MAX_BYTES:
         raise _refuse(f"it has more than {MAX_BYTES} bytes")
-    if content.count(b".") > MAX_DOTS:
-        raise _refuse(f"it has more than {MAX_DOTS} dots")
+    for sign, most in MOST_SIGNS.items():
+        if content.count(sign.encode()) > most:
+            raise _refuse(f"it has more than {most} times “{sign}”")
     try:
         stated = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:

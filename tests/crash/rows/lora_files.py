@@ -21,7 +21,7 @@ PATHS_A_SHELF = 100
 
 
 def mutated_files(scale: Scale) -> Measured:
-    """Examine mutated files as shelf and worker do, in two processes; time counts in the long form only."""
+    """Examine mutated files as shelf and worker do, in two processes; time decides in the long form only."""
     from tests.crash.loras import fuzz
 
     files, whole = scale.of(2_000, 1_000_000), fuzz.Tally()
@@ -32,15 +32,18 @@ def mutated_files(scale: Scale) -> Measured:
     kinds = len(whole.outcomes.keys() - {"taken", "fault"})
     figures = (
         f"{whole.files:,} files: {whole.outcomes['taken']:,} taken, the others refused for {kinds} reasons, "
+        f"{whole.by_numbers:,} by their numbers; {whole.sidecars:,} sidecars, of which "
+        f"{whole.sidecars_taken:,} were taken; "
         f"{len(whole.faults)} other errors or contradictions of shelf and worker; slowest "
-        f"{1_000 * whole.slowest_s:.0f} ms, at most {whole.most_held / MIB:.1f} MiB held and "
-        f"{whole.most_bytes / MIB:.2f} MiB read by the shelf"
+        f"{1_000 * whole.slowest[0]:.0f} ms of the processor ({whole.slowest[1]}), at most "
+        f"{whole.most_held / MIB:.1f} MiB held and {whole.most_bytes / MIB:.2f} MiB of headers read"
     )
     if whole.faults:
         figures += f"; first: {whole.faults[0]}"
     is_small = whole.most_held <= MUTATED_MIB * MIB and fuzz.within_bounds(whole)
-    is_fast = 1_000 * whole.slowest_s <= MUTATED_MS or not scale.is_long
-    return Measured(figures, not whole.faults and is_small and is_fast and whole.outcomes["taken"] > 0)
+    is_fast = 1_000 * whole.slowest[0] <= MUTATED_MS or not scale.is_long
+    reaches = min(whole.outcomes["taken"], whole.by_numbers, whole.sidecars_taken) > 0
+    return Measured(figures, not whole.faults and is_small and is_fast and reaches)
 
 
 def header_bombs(scale: Scale) -> Measured:
@@ -137,9 +140,9 @@ def no_pickle(scale: Scale) -> Measured:
 ROWS = (
     Row(
         "39",
-        "mutated LoRA files of every layout",
-        f"1,000,000 files: only our own refusals, shelf and worker agree, ≤ {MUTATED_MS} ms and "
-        f"≤ {MUTATED_MIB} MiB each",
+        "mutated LoRA files of every layout, their numbers, and mutated sidecars",
+        f"1,000,000 files: only our own refusals, the worker takes what the shelf takes, ≤ {MUTATED_MS} ms "
+        f"and ≤ {MUTATED_MIB} MiB each",
         mutated_files,
     ),
     Row(
