@@ -110,6 +110,10 @@ class _OpenSlot:
     option: Option
     typed: str
 
+    def end_in(self, text: str, start: int, end: int) -> re.Match[str] | None:
+        """Return the comma that ends its value, if one does."""
+        return None if self.option.takes_rest else marks.SLOT_END.search(text, start, end)
+
     def flag(self, value: str) -> Flag:
         if not value:
             raise _missing_value(self.option, self.typed)
@@ -243,7 +247,7 @@ class _Lexer:
         begin = self._gap_end(end)
         if option.takes_words and (quoted := marks.QUOTED.match(self.text, begin)):
             value, end = next((part for part in quoted.groups() if part), ""), quoted.end()
-        elif option.is_face_slot:
+        elif option.is_face_slot or option.takes_rest:
             return _Token(start, begin, _OpenSlot(option, typed))
         else:
             patterns = (marks.SIZE, marks.SIZE_IN_WORDS, marks.TOKEN)[0 if option.name == "size" else 2 :]
@@ -298,7 +302,7 @@ def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
         content, start = token.content, token.start
         is_end = isinstance(content, _EndOfFlags)
         if slot:
-            comma = marks.SLOT_END.search(text, position, start)
+            comma = slot.end_in(text, position, start)
             if not comma and is_end and not text[start - 1].isspace():
                 continue  # soft-- is a part of the value
             stop = comma.start() if comma else start
@@ -319,7 +323,7 @@ def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
         prose.append(text[position:start])
         position = token.end
     if slot:
-        comma = marks.SLOT_END.search(text, position)
+        comma = slot.end_in(text, position, len(text))
         stop = comma.start() if comma else len(text)
         flags.append(slot.flag(text[position:stop].strip()))
         position = stop

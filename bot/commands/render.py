@@ -61,6 +61,8 @@ def _flags(draw: Draw) -> list[str]:
     ):
         if is_on is not None:
             flags.append(f"--{on if is_on else off}")
+    if draw.negative:
+        flags.append(f'--no "{draw.negative}"')
     if draw.preset:
         flags.append(f"--preset {draw.preset}")
     return flags

@@ -4,7 +4,7 @@
   x PersonError                     the person: nothing is charged or changed
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
-      - UnknownFlag (FixedSteps · NoNegativePrompt · NoGuidance)
+      - UnknownFlag (FixedSteps · NoGuidance)
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
@@ -132,7 +132,6 @@ from bot.errors.not_understood import (
     FixedSteps,
     MissingValue,
     NoGuidance,
-    NoNegativePrompt,
     OldButton,
     PromptTooLong,
     TextOnly,
@@ -217,7 +216,6 @@ __all__ = [
     "NoCreditsLeft",
     "NoDiskSpace",
     "NoGuidance",
-    "NoNegativePrompt",
     "NoPictureThere",
     "NoPrivateChat",
     "NoSettings",

@@ -35,10 +35,6 @@ class FixedSteps(UnknownFlag):
     """The model fixes the number of steps. Facts: ``flag`` as typed."""
 
 
-class NoNegativePrompt(UnknownFlag):
-    """A distilled model ignores negative prompts. Facts: ``flag`` as typed."""
-
-
 class NoGuidance(UnknownFlag):
     """A distilled model uses no guidance. Facts: ``flag`` as typed."""
 

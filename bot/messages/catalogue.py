@@ -40,6 +40,7 @@ _NEVER_SHORTENED = frozenset(
         "settings",
         "link",
         "loras",
+        "tip",
         "url",
         "usage",
         "what",

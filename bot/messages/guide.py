@@ -82,7 +82,10 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     options = [
         option
         for option in SUGAR_OPTIONS
-        if not option.positional and not option.is_face_slot and option.name != "preset"  # see /preset
+        if not option.positional
+        and not option.is_face_slot
+        and not option.typed_only
+        and option.name != "preset"  # see /preset
     ]
     return "\n".join(
         [

@@ -19,6 +19,7 @@ from bot.messages.finding.recipes import format_code
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.loras.stacks import format_stack_note
 from bot.outcomes import (
+    Advice,
     DefaultSkipped,
     DryRun,
     FromDefaults,
@@ -259,7 +260,7 @@ def _unusual_end(job_result: JobResult, locale: str) -> str:
 def format_note(note: Note, locale: str) -> str:
     """Return one note, in a sentence or two."""
     match note:
-        case FromDefaults() | DefaultSkipped():
+        case FromDefaults() | DefaultSkipped() | Advice():
             return format_asking_note(note, locale)
         case SizeChanged():
             sentence = N_(

@@ -36,10 +36,6 @@ SENTENCES: dict[type[Exception], str] = {
     errors.OldButton: N_("That button is from another version of me. Please type the command instead: /help"),
     errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
     errors.FixedSteps: N_("This model always draws in the same number of steps. Please leave out “{flag}”."),
-    errors.NoNegativePrompt: N_(
-        "This model doesn't support negative prompts. Please leave out “{flag}” and describe what you "
-        "want to see."
-    ),
     errors.NoGuidance: N_("This model doesn't use guidance (CFG). Please leave out “{flag}”."),
     errors.MissingValue: N_("“{flag}” needs a value, like: {example}"),
     errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),

@@ -14,6 +14,7 @@
 """
 
 from bot.outcomes.asking import (
+    Advice,
     DefaultSkipped,
     FromDefaults,
     PresetDeleted,
@@ -110,6 +111,7 @@ from bot.outcomes.places import (
 __all__ = [
     "MOST_IN_ROW",
     "Address",
+    "Advice",
     "AnswerWithControls",
     "CancelAccepted",
     "ChatOutput",

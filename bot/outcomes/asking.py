@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.commands.prompts.advice import AdviceKind
 from bot.commands.values import Draw, PersonSettings
 
 
@@ -18,6 +19,13 @@ class DefaultSkipped:
     """The person's own default LoRA cannot be used here, so the request is drawn without it."""
 
     lora: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """Something in a request cannot work; it is drawn all the same, and the person is not told again."""
+
+    kind: AdviceKind
 
 
 @dataclass(frozen=True, slots=True)

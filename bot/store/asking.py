@@ -1,4 +1,4 @@
-"""What people always want, and their presets; queries on person_setting and preset."""
+"""What people always want, their presets, and what they were told; person_setting, preset, advice_given."""
 
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -53,9 +53,15 @@ class AskingStore:
         """Delete a preset."""
         await self._query("delete_preset", person=person, key=key)
 
+    async def give_advice(self, person: int, kind: str, at_ms: int) -> bool:
+        """Store that a person is told something; False if they were told before."""
+        return bool(await self._query("give_advice", person=person, kind=kind, at_ms=at_ms))
+
     async def merge(self, merged: int, kept: int) -> None:
         """Give what person ``merged`` has to ``kept``, except where ``kept`` has its own."""
         await self._query("move_person_settings", merged=merged, kept=kept)
         await self._query("delete_person_settings", merged=merged)
         await self._query("move_presets", merged=merged, kept=kept)
         await self._query("delete_presets", merged=merged)
+        await self._query("move_advice", merged=merged, kept=kept)
+        await self._query("delete_advice", merged=merged)

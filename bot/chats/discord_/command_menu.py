@@ -171,13 +171,11 @@ def _make_command(
         given = {name: value for name, value in options.items() if value is not None}
         await handler.run_command(interaction, entry, given)
 
-    command_callback = set_parameters(callback, [_parameter(option, handler) for option in entry.options])
-    if entry.options:
-        descriptions = {option.name: locale_str(option.about) for option in entry.options}
-        app_commands.describe(**descriptions)(callback)
-        app_commands.rename(**{option.name: _name(option.name, option.word) for option in entry.options})(
-            callback
-        )
+    options = entry.menu_options
+    command_callback = set_parameters(callback, [_parameter(option, handler) for option in options])
+    if options:
+        app_commands.describe(**{option.name: locale_str(option.about) for option in options})(callback)
+        app_commands.rename(**{option.name: _name(option.name, option.word) for option in options})(callback)
     permissions = visibility.pop("default_permissions", None)
     command: app_commands.Command[Any, ..., None] = app_commands.Command(
         name=name or _name(entry.name.split()[-1], entry.word),

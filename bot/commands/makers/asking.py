@@ -17,7 +17,9 @@ from bot.languages import typed_forms
 _RESET_WORDS = frozenset(form for word in ("reset", "重置", "恢复默认") for form in typed_forms(word))
 _ALL_WORDS = frozenset(form for word in ("all", "全部", "所有") for form in typed_forms(word))
 _NOT_IN_A_PRESET = ("preset", "dry", "again")
-_SAVED = tuple(option for option in SUGAR_OPTIONS if option.name not in _NOT_IN_A_PRESET)
+_SAVED = tuple(
+    option for option in SUGAR_OPTIONS if option.name not in _NOT_IN_A_PRESET and not option.typed_only
+)
 _PRESET_FLAGS = (*_SAVED, *(option for option in PRESET_OPTIONS if option.name in ("job", "delete")))
 _SETTING_OF = {
     normalize(word): option.name

@@ -81,6 +81,7 @@ def read_options(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
         private=read_switch("private", values),
         spoiler=read_switch("spoiler", values),
         surprise=bool(read_switch("surprise", values)),
+        negative=words_of(values.get("no", "")),
         preset=preset_name_of(values["preset"]) if "preset" in values else "",
         dry=bool(read_switch("dry", values)),
         again=bool(read_switch("again", values)),

@@ -3,7 +3,7 @@
 from bot.commands.reading import ASPECTS
 from bot.commands.table.entry import OFF, Option, OptionChoice, OptionKind
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT
-from bot.errors import FixedSteps, NoGuidance, NoNegativePrompt, UnknownFlag
+from bot.errors import FixedSteps, NoGuidance, UnknownFlag
 from engine.request import MAX_SEED
 
 _LORA = Option(
@@ -93,6 +93,16 @@ SUGAR_OPTIONS = (
         flags=("随机妆容",),
     ),
     Option(
+        "no",
+        "不要",
+        OptionKind.TEXT,
+        "What you don't want to see; this model can't use it",
+        example="hat",
+        flags=("neg", "negative", "negative-prompt", "负面提示词", "负面", "反向提示词", "反向"),
+        typed_only=True,
+        takes_rest=True,
+    ),
+    Option(
         "preset",
         "预设",
         OptionKind.TEXT,
@@ -149,14 +159,6 @@ UNSUPPORTED: dict[str, type[UnknownFlag]] = {
     "step": FixedSteps,
     "步数": FixedSteps,
     "步數": FixedSteps,
-    "no": NoNegativePrompt,
-    "neg": NoNegativePrompt,
-    "negative": NoNegativePrompt,
-    "negative-prompt": NoNegativePrompt,
-    "负面提示词": NoNegativePrompt,
-    "负面": NoNegativePrompt,
-    "反向提示词": NoNegativePrompt,
-    "反向": NoNegativePrompt,
     "cfg": NoGuidance,
     "cfg-scale": NoGuidance,
     "guidance": NoGuidance,

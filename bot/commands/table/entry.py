@@ -53,6 +53,8 @@ class Option:
         example: A valid value, for help and for the error of a missing value; a msgid for face slots.
         flags: Its other names in text, without dashes.
         keyword: Whether its Chinese names count in text without dashes if a number follows.
+        typed_only: Menus and help do not show it.
+        takes_rest: Its value ends only at the next option.
         positional: It has no name in text; its value is the text between the options.
         named: Names of single values; after two dashes each is this option with its value: ``--public``.
         least: The smallest number allowed; ``most`` is the largest.
@@ -72,6 +74,8 @@ class Option:
     most: float | None = None
     choices: tuple[OptionChoice, ...] = ()
     named: tuple[OptionChoice, ...] = ()
+    typed_only: bool = False
+    takes_rest: bool = False
 
     @property
     def value_of(self) -> dict[str, str]:
@@ -94,7 +98,7 @@ class Option:
     @property
     def takes_words(self) -> bool:
         """Whether its value may contain spaces, in quotes."""
-        return self.is_face_slot or self.kind is OptionKind.LORA
+        return self.is_face_slot or self.takes_rest or self.kind is OptionKind.LORA
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,11 @@ class CommandEntry:
     right: Right = Right.EVERYONE
     menus: tuple[str, ...] = CHATS
     alone: StandaloneName | None = None
+
+    @property
+    def menu_options(self) -> tuple[Option, ...]:
+        """The options that menus show."""
+        return tuple(option for option in self.options if not option.typed_only)
 
     @property
     def joined_name(self) -> str:

@@ -65,6 +65,7 @@ class Draw:
         private: Only the person sees the answer, if the platform supports that.
         spoiler: The pictures are hidden until somebody opens them, if the platform supports that.
         surprise: Every slot of the face that is empty is drawn at random.
+        negative: What the person does not want to see. The model cannot use it, so it only gives advice.
         preset: The name of options of the person that count where the request says nothing.
         dry: Only say what it would be, and cost.
         again: Draw it even if the person asked for the same a moment ago.
@@ -80,6 +81,7 @@ class Draw:
     private: bool | None = None
     spoiler: bool | None = None
     surprise: bool = False
+    negative: str = field(default="", repr=False)
     preset: str = ""
     dry: bool = False
     again: bool = False

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 
+from bot.commands.prompts.advice import AdviceKind, advice_for
 from bot.commands.prompts.face import with_surprises
 from bot.commands.render import render
 from bot.commands.text import is_east_asian
@@ -15,7 +16,16 @@ from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import Rule
 from bot.errors import AlreadyAsked
-from bot.outcomes import CommandContext, DefaultMissing, DefaultSkipped, Note, Platform, Recipe
+from bot.outcomes import (
+    Advice,
+    CommandContext,
+    DefaultMissing,
+    DefaultSkipped,
+    FacesMixed,
+    Note,
+    Platform,
+    Recipe,
+)
 from bot.store import Store
 
 SAME_WITHIN_MS = 60_000  # as long as people wonder whether their message has arrived
@@ -72,7 +82,7 @@ class DrawRequests:
         recipe, notes = self._recipes.write(_with_face(command, context.locale), default, may_use)
         if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
             notes = (found, *notes)
-        notes = (*own, *notes)
+        notes = (*own, *await self._with_advice(notes, command, recipe, context, person))
         return AskedPictures(recipe, notes, bool(command.private), bool(command.spoiler), request)
 
     def _with_preferences(
@@ -88,6 +98,25 @@ class DrawRequests:
         settings = tuple(name for name in note.settings if name != "lora")
         rest = (replace(note, settings=settings),) if settings or note.preset else ()
         return replace(completed, loras=command.loras), (*rest, DefaultSkipped(missing))
+
+    async def _with_advice(
+        self,
+        notes: tuple[Note, ...],
+        command: Draw,
+        recipe: Recipe,
+        context: CommandContext,
+        person: int,
+    ) -> tuple[Note, ...]:
+        """Add what the person should know and was not told before, unless they want no advice."""
+        kinds = [AdviceKind.NEGATIVE] if command.negative else []
+        kinds += advice_for(recipe.typed)
+        kinds += [AdviceKind.FACES for note in notes if isinstance(note, FacesMixed)]
+        told = set()
+        if self._preferences.settings_of(context).advice:
+            now_ms, give = self._clock(), self._store.asking.give_advice
+            told = {kind for kind in kinds if await give(person, kind, now_ms)}
+        kept = (note for note in notes if not isinstance(note, FacesMixed) or AdviceKind.FACES in told)
+        return (*kept, *(Advice(kind) for kind in kinds if kind in told and kind is not AdviceKind.FACES))
 
     async def _require_new(self, request: str, person: int) -> None:
         """Return unless the person asked for the same here a moment ago.

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from bot.commands.prompts.advice import AdviceKind
 from bot.commands.reading import LANGUAGES
 from bot.commands.render import render, size_text
 from bot.commands.table import SUGAR_OPTIONS
@@ -9,6 +10,7 @@ from bot.commands.table.asking import SETTINGS_OPTIONS
 from bot.languages import in_script, is_chinese
 from bot.messages.catalogue import N_, format_fact, join_facts, shorten, text
 from bot.outcomes import (
+    Advice,
     DefaultSkipped,
     FromDefaults,
     PresetDeleted,
@@ -18,7 +20,22 @@ from bot.outcomes import (
     SettingsShown,
 )
 
-AskingNote = FromDefaults | DefaultSkipped
+AskingNote = FromDefaults | DefaultSkipped | Advice
+
+ADVICE: dict[AdviceKind, str] = {
+    AdviceKind.NEGATIVE: N_(
+        "this model can't use a negative prompt, so I left yours out. Describe what you want to see instead."
+    ),
+    AdviceKind.QUALITY: N_(
+        "words like “masterpiece, best quality” are tags of other models. This one reads plain descriptions, "
+        "such as skin, light and mood."
+    ),
+    AdviceKind.RESOLUTION: N_("“8k” makes no picture larger; --size sets its pixels."),
+    AdviceKind.WEIGHTS: N_(
+        "this model reads “(word:1.3)” as plain text, not as a weight. To stress something, describe it more."
+    ),
+}
+"""What cannot work; each person reads each once. Of faces, ``FacesMixed`` tells which."""
 
 PRESET_CHARS = 80  # of one preset in a list of twenty
 _COMMAND = "/sugar"
@@ -65,6 +82,8 @@ def format_asking_note(note: AskingNote, locale: str) -> str:
         case DefaultSkipped(lora=lora):
             sentence = N_("Your own default LoRA {lora} can't be used here, so this is drawn without it.")
             return text(sentence, locale, lora=lora)
+        case Advice(kind=kind):
+            return text(N_("Tip: {tip}"), locale, tip=text(ADVICE[kind], locale))
     assert_never(note)
 
 

@@ -37,3 +37,17 @@ UPDATE OR IGNORE preset SET person = :kept WHERE person = :merged;
 -- name: delete_presets
 -- The presets of the other person hold.
 DELETE FROM preset WHERE person = :merged;
+
+-- name: give_advice
+-- A person is told something; no row if they were told before.
+INSERT INTO advice_given (person, kind, at_ms) VALUES (:person, :kind, :at_ms)
+ON CONFLICT (person, kind) DO NOTHING
+RETURNING kind;
+
+-- name: move_advice
+-- What the merged person was told, the other one knows.
+UPDATE OR IGNORE advice_given SET person = :kept WHERE person = :merged;
+
+-- name: delete_advice
+-- The other person was told the same.
+DELETE FROM advice_given WHERE person = :merged;

@@ -12,7 +12,6 @@ from bot.errors import (
     FixedSteps,
     MissingValue,
     NoGuidance,
-    NoNegativePrompt,
     UnknownCommand,
     UnknownFlag,
 )
@@ -162,10 +161,6 @@ def test_a_chinese_face_slot_behind_a_long_dash_needs_a_gap_on_both_sides() -> N
         ("脸 --步數20", FixedSteps, "--步數"),
         ("a face —steps 20", FixedSteps, "—steps"),
         ("a face -steps 20", FixedSteps, "-steps"),
-        ("a face --no hat", NoNegativePrompt, "--no"),
-        ("a face --negative ugly", NoNegativePrompt, "--negative"),
-        ("脸 --负面 模糊", NoNegativePrompt, "--负面"),
-        ("脸 --反向提示词 模糊", NoNegativePrompt, "--反向提示词"),
         ("a face --cfg 7", NoGuidance, "--cfg"),
         ("a face --guidance 3.5", NoGuidance, "--guidance"),
     ],
@@ -231,3 +226,21 @@ def test_the_longest_draw_word_is_read_first() -> None:
 @pytest.mark.parametrize("text", ["x --lora", "x —lora", "x -lora", "脸 --风格", "x --lora sugar:"])
 def test_a_lora_without_a_name_or_weight_is_incomplete(text: str) -> None:
     refused(text, MissingValue)
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "negative"),
+    [
+        ("a face --no hat, ugly, deformed", "a face", "hat, ugly, deformed"),
+        ("a face --negative ugly, blurry --seed 7", "a face", "ugly, blurry"),
+        ('--no "hat, cap" a face', "a face", "hat, cap"),
+        ("脸 --负面 模糊，多余的手指 --张数 2", "脸", "模糊，多余的手指"),
+        ("脸 --反向提示詞 模糊", "脸", "模糊"),
+    ],
+)
+def test_a_negative_prompt_ends_at_the_next_option_and_is_no_part_of_the_prompt(
+    text: str, prompt: str, negative: str
+) -> None:
+    draw = parse(text)
+    assert isinstance(draw, Draw)
+    assert (draw.prompt, draw.negative) == (prompt, negative)

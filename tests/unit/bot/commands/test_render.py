@@ -40,6 +40,8 @@ PIECES = st.sampled_from(
             "--公开",
             "--surprise",
             "--dry",
+            "--no b, c",
+            "--preset x",
             "--again",
             "--portrait",
             "--竖图 ",

@@ -193,7 +193,7 @@ def test_a_menu_accepts_exactly_what_the_grammar_accepts(option: Option) -> None
 
 @pytest.mark.parametrize("option", SUGAR_OPTIONS, ids=lambda option: option.name)
 def test_only_a_lora_and_the_words_of_a_face_may_hold_spaces(option: Option) -> None:
-    assert option.takes_words is (option.name == "lora" or option.name in FACE_SLOTS)
+    assert option.takes_words is (option.name in ("lora", "no") or option.name in FACE_SLOTS)
 
 
 def test_a_choice_says_its_default_first() -> None:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import pytest
 
+from bot.commands.prompts.advice import AdviceKind
 from bot.outcomes import JobState, Platform
 from bot.store.rows import GrantKind, LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
@@ -52,6 +53,7 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("ledger", "kind", LedgerKind),
         ("outbox", "state", OutboxState),
         ("lora_grant", "kind", GrantKind),
+        ("advice_given", "kind", AdviceKind),
         ("owner_report", "platform", Platform),
         ("owner_report", "state", OutboxState),
     ],

@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from bot.commands.prompts.advice import AdviceKind
 from bot.commands.prompts.face import SUGGESTED
-from bot.commands.values import Cancel, Draw, Face, Original, Reroll
+from bot.commands.values import Cancel, Draw, EditSettings, Face, Link, LoraWish, Original, Reroll
 from bot.errors import AlreadyAsked, NoCreditsLeft, PersonError, TooManyWaiting, UnknownLora
-from bot.outcomes import DryRun, Platform, Receipt
+from bot.outcomes import Advice, DryRun, FacesMixed, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
 from engine.request import FailReason
+from engine.shelf import LoraFile, LoraKind, Shelf, Sidecar
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
@@ -164,8 +166,6 @@ async def test_a_trial_says_all_and_stores_nothing(tmp_path: Path) -> None:
 async def test_a_trial_is_refused_as_the_request_would_be(
     tmp_path: Path, rules: Rules, wanted: dict[str, Any], error: type[PersonError]
 ) -> None:
-    from bot.commands.values import LoraWish
-
     if "loras" in wanted:
         wanted = {"loras": tuple(map(LoraWish, wanted["loras"]))}
     async with open_harness(tmp_path, rules=rules) as harness:
@@ -175,3 +175,41 @@ async def test_a_trial_is_refused_as_the_request_would_be(
                 await harness.desk.handle(Draw("a", dry=dry, **wanted), a_context(str(event)))
             refusals.append(caught.value.facts)
         assert refusals[0] == refusals[1]
+
+
+async def test_each_person_is_told_once_what_cannot_work_and_gets_the_picture(tmp_path: Path) -> None:
+    text = "a (red:1.3) face, masterpiece, 8k"
+    faces = {
+        name: LoraFile(name, Path(name), name * 64, 1, 8, sidecar=Sidecar(kind=LoraKind.FACE))
+        for name in "ab"
+    }
+    async with open_harness(tmp_path, rules=OPEN, shelf=Shelf(faces)) as harness:
+        draw = Draw(text, loras=(LoraWish("a", 0.5), LoraWish("b", 0.5)), negative="ugly")
+        dry = await harness.desk.handle(replace(draw, dry=True), a_context("0"))
+        assert isinstance(dry, DryRun)
+        told = (await harness.accept("1", prompt=text, loras=draw.loras, negative="ugly")).notes
+        kinds = [AdviceKind.NEGATIVE, AdviceKind.QUALITY, AdviceKind.RESOLUTION, AdviceKind.WEIGHTS]
+        assert told == (FacesMixed(("a", "b")), *map(Advice, kinds)) == dry.notes
+        again = await harness.accept("2", prompt=text, loras=draw.loras, negative="ugly")
+        assert again.notes == ()
+        assert again.recipe.prompt == text  # drawn as it was typed
+        other = await harness.accept("3", "ben", prompt=text)
+        assert other.notes == tuple(map(Advice, kinds[1:]))
+        await harness.desk.handle(EditSettings(advice=False), a_context("4", "eve"))
+        assert (await harness.accept("5", "eve", prompt=text, loras=draw.loras)).notes == ()
+        await harness.desk.handle(EditSettings(advice=True), a_context("6", "eve"))
+        assert len((await harness.accept("7", "eve", prompt=text)).notes) == 3
+
+
+async def test_linked_people_are_not_told_again(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        ann, ben = ("ann", Platform.TELEGRAM), ("ben", Platform.DISCORD)
+        assert len((await harness.accept("1", ann[0], platform=ann[1], prompt="8k")).notes) == 1
+        assert len((await harness.accept("2", ben[0], platform=ben[1], prompt="masterpiece, 8k")).notes) == 2
+        code = await harness.desk.handle(Link(), a_context("3", ann[0], platform=ann[1], chat_id="ann"))
+        assert isinstance(code, LinkCode)
+        for event in "45":
+            context = a_context(event, ben[0], platform=ben[1], chat_id="ben")
+            await harness.desk.handle(Link(code.code), context)
+        receipt = await harness.accept("6", ann[0], platform=ann[1], prompt="masterpiece, 8k", again=True)
+        assert receipt.notes == ()
