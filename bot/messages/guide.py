@@ -31,6 +31,7 @@ BUTTON_LABELS = {
     "larger": N_("Larger"),
     "pick": N_("Picture {number}"),
     "pick-list": N_("Choose a picture"),
+    "vary-one-list": N_("Vary a picture"),
     "edit": N_("Edit"),
     "original": N_("Original file"),
     "copy": N_("Copy"),
@@ -75,6 +76,11 @@ def button_label(key: str, locale: str, *, number: int | None = None) -> str:
         KeyError: There is no such button: a bug.
     """
     return text(BUTTON_LABELS[key], locale, number=number)
+
+
+def list_label(key: str, locale: str) -> str:
+    """Return the label of a list of buttons that differ by their picture; some lists have one of their own."""
+    return text(BUTTON_LABELS.get(f"{key}-list", BUTTON_LABELS["pick-list"]), locale)
 
 
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:

@@ -130,7 +130,7 @@ class OutgoingMessage:
             )
             for one in controls
         ]
-        placeholder = messages.button_label(f"{controls[0].label}-list", self.locale)
+        placeholder = messages.list_label(controls[0].label, self.locale)
         custom_id = f"{LIST_PREFIX}{data_of(controls[0].command)}"
         return ui.Select(custom_id=custom_id, placeholder=placeholder, options=choices)
 
