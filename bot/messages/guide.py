@@ -79,7 +79,7 @@ def button_label(key: str, locale: str, *, number: int | None = None) -> str:
 
 
 def list_label(key: str, locale: str) -> str:
-    """Return the label of a list of buttons that differ by their picture; some lists have one of their own."""
+    """Return the label of a list of buttons that differ by their picture; some lists have their own."""
     return text(BUTTON_LABELS.get(f"{key}-list", BUTTON_LABELS["pick-list"]), locale)
 
 
