@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -22,7 +23,10 @@ from bot.outcomes import (
     CommandContext,
     JobResult,
     JobState,
+    Originals,
     OwnerReport,
+    PickedPicture,
+    PictureFile,
     Platform,
     Receipt,
     Status,
@@ -121,7 +125,7 @@ class ConsoleChat:
         """
         waiting = self._waiting.get(result.address.ref)
         try:
-            paths = await asyncio.to_thread(_save, result, self._out_dir)
+            paths = await asyncio.to_thread(_save, result.job_id, result.pictures, self._out_dir)
         except OSError as error:
             if waiting and not waiting.done():
                 waiting.set_exception(error)
@@ -165,6 +169,8 @@ class ConsoleChat:
         outcome = await self._desk.handle(grammar.parse(text), context)
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, self._locale, times="local"))
+            if isinstance(outcome, Originals | PickedPicture):
+                return await self._save_pictures(outcome)
             png, _ = messages.picture_of(outcome, self._locale)
             if not png:
                 return ConsoleAnswer()
@@ -188,6 +194,17 @@ class ConsoleChat:
         return ConsoleAnswer(
             result.state, "" if result.state is JobState.DONE else join_lines(caption), paths
         )
+
+    async def _save_pictures(self, outcome: Originals | PickedPicture) -> ConsoleAnswer:
+        """Save the pictures of an earlier job, and print where they are."""
+        pictures = (outcome.picture,) if isinstance(outcome, PickedPicture) else outcome.pictures
+        try:
+            paths = await asyncio.to_thread(_save, outcome.job_id, pictures, self._out_dir)
+        except OSError as error:
+            return self._refuse(f"{self._out_dir}: {error.strerror}")
+        for path in paths:
+            self._write(str(path))
+        return ConsoleAnswer(paths=paths)
 
     def _print_late_result(self, result: JobResult, paths: tuple[Path, ...]) -> None:
         earlier = N_("From an earlier message, job {job_id}:")
@@ -217,13 +234,13 @@ def _save_answer(png: bytes, path: Path) -> Path:
     return path
 
 
-def _save(result: JobResult, out_dir: Path) -> tuple[Path, ...]:
+def _save(job_id: str, pictures: Sequence[PictureFile], out_dir: Path) -> tuple[Path, ...]:
     """Copy the pictures as ``<job>-<number>.png``, with numbers from 1."""
-    if result.pictures:
+    if pictures:
         out_dir.mkdir(parents=True, exist_ok=True)
     paths = []
-    for picture in result.pictures:
-        path = out_dir / f"{result.job_id}-{picture.index + 1}.png"
+    for picture in pictures:
+        path = out_dir / f"{job_id}-{picture.index + 1}.png"
         shutil.copyfile(picture.path, path)
         paths.append(path)
     return tuple(paths)

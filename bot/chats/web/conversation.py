@@ -11,7 +11,20 @@ from dataclasses import dataclass, replace
 
 from bot.errors import SugarbotError
 from bot.messages import picture_of
-from bot.outcomes import History, JobResult, Outcome, PickedPicture, PictureFile, Receipt, Status
+from bot.outcomes import (
+    Deleted,
+    EditableText,
+    History,
+    JobResult,
+    Originals,
+    Outcome,
+    PickedPicture,
+    PictureFile,
+    Receipt,
+    Recipe,
+    ReportListing,
+    Status,
+)
 from engine.request import Picture
 
 MAX_ENTRIES = 120  # the conversation forgets older ones; /mine finds their pictures
@@ -52,6 +65,24 @@ class NumberedEntry:
     number: int
     version: int
     entry: ConversationEntry
+
+
+def _without(entry: ConversationEntry, deleted: Deleted) -> ConversationEntry:
+    """Return an entry without a deleted job; what shows that job alone becomes the answer."""
+    gone = deleted.job_id
+    match entry:
+        case JobMessage(job_id=found) if found == gone:
+            return BotMessage(deleted)
+        case BotMessage(
+            outcome=PickedPicture(job_id=found) | Originals(job_id=found) | EditableText(job_id=found)
+        ) if found == gone:
+            return BotMessage(deleted)
+        case BotMessage(outcome=History() as history):
+            left = tuple(job for job in history.entries if job.job_id != gone)
+            return BotMessage(replace(history, entries=left))
+        case BotMessage(outcome=ReportListing() as listing):
+            return BotMessage(ReportListing(tuple(job for job in listing.jobs if job.job_id != gone)))
+    return entry
 
 
 class Conversation:
@@ -103,10 +134,10 @@ class Conversation:
         self._add(UserMessage(text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"))
 
     def answer(self, outcome: Outcome | SugarbotError) -> None:
-        """Add an answer; a receipt creates or updates the entry of its job."""
+        """Add an answer; a receipt updates the entry of its job, and what was deleted takes its place."""
         if isinstance(outcome, Receipt):
             self._put(replace(self._job_message(outcome.job_id), receipt=outcome))
-        else:
+        elif not (isinstance(outcome, Deleted) and self._forget(outcome)):
             self._add(BotMessage(outcome))
 
     def show(self, status: Status) -> None:
@@ -131,6 +162,15 @@ class Conversation:
                 return None if isinstance(outcome, SugarbotError) else picture_of(outcome, "en")[0] or None
         return None
 
+    def recipes(self) -> Iterator[tuple[str, Recipe]]:
+        """The recipes of the jobs that this conversation shows, by job id."""
+        for entry in self.entries:
+            match entry:
+                case JobMessage(job_id=job_id, result=JobResult(recipe=recipe)):
+                    yield job_id, recipe
+                case BotMessage(outcome=History(entries=jobs)):
+                    yield from ((job.job_id, job.recipe) for job in jobs)
+
     async def wait_for_change(self, version: int) -> None:
         """Return once the conversation is newer than ``version``, or released."""
         while self.version <= version and not self.is_released:
@@ -150,6 +190,8 @@ class Conversation:
                     yield from drawn
                 case BotMessage(outcome=PickedPicture(job_id=found, picture=file)) if found == job_id:
                     yield file
+                case BotMessage(outcome=Originals(job_id=found, pictures=files)) if found == job_id:
+                    yield from files
                 case BotMessage(outcome=History(entries=jobs)):
                     for job in jobs:
                         if job.job_id == job_id:
@@ -167,6 +209,17 @@ class Conversation:
                     self._items[index] = NumberedEntry(item.number, self.version, job_message)
                 return
         self._add(job_message)
+
+    def _forget(self, deleted: Deleted) -> bool:
+        """Replace what the conversation shows of a deleted job; False if it shows nothing of it."""
+        found = False
+        for place, item in enumerate(self._items):
+            entry = _without(item.entry, deleted)
+            if entry != item.entry:
+                found = True
+                self._change()
+                self._items[place] = NumberedEntry(item.number, self.version, entry)
+        return found
 
     def _add(self, entry: ConversationEntry) -> None:
         self._change()

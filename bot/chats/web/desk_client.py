@@ -62,11 +62,18 @@ class DeskClient:
         for task in self._long:
             task.cancel()
 
-    async def say(self, conversation: Conversation, text: str, options: DrawOptions) -> None:
-        """Handle a message; add it and its answer to the conversation, an empty one only as its answer."""
+    async def say(self, conversation: Conversation, text: str, options: DrawOptions, edits: str = "") -> None:
+        """Handle a message; add it and its answer to the conversation, an empty one only as its answer.
+
+        Args:
+            conversation: Where it was written.
+            text: What was written.
+            options: The controls beside it.
+            edits: The job whose text the person changed; empty for a text of their own.
+        """
         if text.strip():
             conversation.say(text)
-        await self._handle(conversation, lambda: options.apply_to(grammar.parse(text)))
+        await self._handle(conversation, lambda: _edited(options.apply_to(grammar.parse(text)), edits))
 
     async def press(self, conversation: Conversation, data: str) -> None:
         """Handle a pressed button."""
@@ -121,6 +128,11 @@ class DeskClient:
         except Exception:
             log.exception("web message failed", event_id=context.event_id)
             conversation.answer(SugarbotError())
+
+
+def _edited(command: Command, job_id: str) -> Command:
+    """Return a drawing with the job whose text it changes."""
+    return replace(command, edited_from=job_id) if isinstance(command, Draw) and job_id else command
 
 
 def _context(conversation: Conversation) -> CommandContext:

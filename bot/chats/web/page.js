@@ -117,8 +117,8 @@ async function post(path, body) {
 const sentence = (error) => (error instanceof TypeError ? document.body.dataset.unsent : error.message);
 
 async function send() {
-  const text = input.value;
-  input.value = "";
+  const [text, edits] = [input.value, input.dataset.edits ?? ""];
+  input.value = input.dataset.edits = "";
   fitInput();
   atEnd = true;
   const isNamed = weight.disabled === false;
@@ -129,9 +129,11 @@ async function send() {
       weight: isNamed ? Number(weight.value) : null,
       shape: chosen("shape").value,
       count: Number(chosen("count").value),
+      edits,
     });
   } catch (error) {
     input.value ||= text;
+    input.dataset.edits = edits;
     fitInput();
     showNotice(sentence(error));
   }
@@ -163,6 +165,7 @@ document.addEventListener("click", async (click) => {
   if (!button || click.detail > 1) return; // ignore the second click of a double click
   if (button.matches(".example")) {
     input.value = button.textContent;
+    input.dataset.edits = button.dataset.edits ?? "";
     fitInput();
     input.focus();
   } else if (button.dataset.press) {

@@ -45,10 +45,12 @@ from bot.outcomes import (
     History,
     HistoryEntry,
     LoraSummary,
+    Originals,
     Outcome,
     PickedPicture,
     Recipe,
     RecipeShown,
+    ReportListing,
     SettingsRead,
     controls_of,
 )
@@ -122,6 +124,7 @@ class MessageView:
         by: ``person``, ``bot`` or ``refusal``; it selects the bubble's style.
         percent: Progress of the whole job; None without a progress bar.
         editable: A text for the text box, to be changed and sent.
+        edits: The job whose text it is.
     """
 
     by: str
@@ -133,6 +136,7 @@ class MessageView:
     jobs: tuple[PastJobView, ...] = ()
     controls: tuple[ControlView, ...] = ()
     editable: str = ""
+    edits: str = ""
 
 
 def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary, ...]) -> str:
@@ -214,7 +218,13 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
     if isinstance(outcome, PickedPicture):
         return _picked(outcome, conversation)
     if isinstance(outcome, EditableText):
-        return MessageView("bot", edit_invitation(conversation.locale), editable=outcome.text)
+        invitation = edit_invitation(conversation.locale)
+        return MessageView("bot", invitation, editable=outcome.text, edits=outcome.job_id)
+    if isinstance(outcome, Originals):
+        return _originals(outcome, conversation)
+    if isinstance(outcome, ReportListing):
+        text = format_outcome(outcome, conversation.locale)
+        return MessageView("bot", text, controls=_controls(outcome, conversation))
     pictures: tuple[PictureView, ...] = ()
     png, shows = picture_of(outcome, conversation.locale)
     if png:
@@ -237,6 +247,17 @@ def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
         ),
         controls=_controls(picked, conversation),
     )
+
+
+def _originals(originals: Originals, conversation: Conversation) -> MessageView:
+    """The files of a job: on a page, every picture is a link to its file."""
+    sizes = {job_id: (recipe.width_px, recipe.height_px) for job_id, recipe in conversation.recipes()}
+    size = sizes.get(originals.job_id, (1, 1))
+    pictures = tuple(
+        PictureView(_url(originals.job_id, picture.index), *size, "", is_spoiler=originals.spoiler)
+        for picture in originals.pictures
+    )
+    return MessageView("bot", format_outcome(originals, conversation.locale), pictures=pictures)
 
 
 def _running_job(job_message: JobMessage, conversation: Conversation) -> MessageView:

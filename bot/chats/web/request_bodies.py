@@ -50,13 +50,17 @@ class _Body(BaseModel):
 
 
 class SayBody(_Body):
-    """A message and the controls beside it; an empty ``shape`` means the model's own."""
+    """A message and the controls beside it; an empty ``shape`` means the model's own.
+
+    ``edits`` is the job whose text the person changed; empty for a text of their own.
+    """
 
     text: Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_replace_control_characters)]
     lora: Annotated[str, Field(max_length=MAX_NAME)] = ""
     weight: Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)] | None = None
     shape: Annotated[str, AfterValidator(_known_shape)] = ""
     count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+    edits: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{0,40}$")] = ""
 
     @property
     def options(self) -> DrawOptions:

@@ -148,7 +148,7 @@ class PageRoutes:
     async def _say(self, request: Request) -> Response:
         conversation = (await self._session(request, self._secret_of(request))).conversation
         body = await read_body(request, SayBody)
-        await self._desk_client.say(conversation, body.text, body.options)
+        await self._desk_client.say(conversation, body.text, body.options, body.edits)
         return Response(status_code=204)
 
     async def _press(self, request: Request) -> Response:

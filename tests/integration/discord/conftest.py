@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.commands.values import Command, Draw, Reroll
+from bot.commands.values import Command, Draw, Reroll, Vary
 from bot.errors import PersonError
 from bot.outcomes import (
     Address,
@@ -51,7 +51,7 @@ def now_ms() -> int:
 
 def answer(command: Command, context: CommandContext) -> Outcome:
     """The default outcome of the desk: it accepts drawings and cancels."""
-    return RECEIPT if isinstance(command, Draw | Reroll) else CancelAccepted(JOB_ID, was_running=True)
+    return RECEIPT if isinstance(command, Draw | Reroll | Vary) else CancelAccepted(JOB_ID, was_running=True)
 
 
 def refusing(error: PersonError) -> Callable[[Command, CommandContext], Outcome]:

@@ -1,11 +1,11 @@
 """Buttons: from the press to the desk, and the answer back to the person."""
 
+import pytest
+
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.commands.values import (
-    Cancel,
-    Reroll,
-)
+from bot.commands.values import Cancel, Publish, Reroll
 from bot.errors import NotYours
+from bot.outcomes import Published
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL
@@ -61,16 +61,30 @@ async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: Dis
     assert not store._synced_message_views
 
 
-async def test_a_reroll_makes_a_new_message_with_the_visibility_of_the_first(
-    discord: FakeDiscord, chat: DiscordChat
+@pytest.mark.parametrize("data", [f"v1:r:{JOB_ID}", f"v2:vary-strong:{JOB_ID}:1"])
+async def test_what_continues_makes_a_new_message_with_the_visibility_of_the_first(
+    discord: FakeDiscord, chat: DiscordChat, data: str
 ) -> None:
     for private in (False, True):
         asked = await discord.slash("sugar", {"prompt": "a face", "private": private})
         await answered(discord, asked)
-        again = await discord.press(asked.message_id, f"v1:r:{JOB_ID}")
+        again = await discord.press(asked.message_id, data)
         await until(lambda again=again: again.message_id)
         assert again.message_id != asked.message_id
         assert bool(discord.answer_to(again)["flags"] & EPHEMERAL) is private
+
+
+async def test_published_pictures_take_the_place_of_the_answer_to_the_press(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face", "private": True})
+    await answered(discord, asked)
+    desk.answer = lambda command, _: Published(JOB_ID, is_here=isinstance(command, Publish))
+    pressed = await discord.press(asked.message_id, f"v2:publish:{JOB_ID}")
+    await until(lambda: pressed.interaction_id in desk.settled)
+    assert pressed.message_id != asked.message_id
+    assert not discord.answer_to(pressed)["flags"] & EPHEMERAL
+    assert not discord.answer_to(pressed)["text"], "the result edits the answer that thinks"
 
 
 async def test_a_button_of_another_version_is_answered(

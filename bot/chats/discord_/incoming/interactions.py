@@ -31,7 +31,7 @@ from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_p
 from bot.commands.table import CommandEntry, Option
 from bot.commands.values import Cancel, Command, Edit, Help
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAccepted, EditableText, Receipt
+from bot.outcomes import CancelAccepted, EditableText, Published, Receipt
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
@@ -175,6 +175,8 @@ class InteractionHandler:
             is_gone = not message_id
             await _replace_response(interaction, error, is_private=address.is_private, is_gone=is_gone)
             return
+        if isinstance(outcome, Published) and outcome.is_here:
+            return  # the pictures take the place of "thinking…"
         if not isinstance(outcome, Receipt):
             await self._delivery.show_outcome(outcome, address, locale, str(interaction.id))
         elif message_id:

@@ -31,6 +31,7 @@ from bot.commands.values import (
     Edit,
     EditPresets,
     EditSettings,
+    Enlarge,
     Favourite,
     Link,
     LoraAdd,
@@ -40,12 +41,14 @@ from bot.commands.values import (
     LoraSwitch,
     Mine,
     Pick,
+    Publish,
     ReadSettings,
     Repeat,
     Reroll,
     SentFile,
     ShowRecipe,
     Unlink,
+    Vary,
 )
 from bot.errors import NotInPublic, TextOnly, UnknownCommand
 from bot.languages import in_script, is_chinese, title_of, typed_forms
@@ -196,8 +199,10 @@ def is_private_answer(desk: Desk, command: Command, interaction: Interaction) ->
         case Draw():
             context = context_of(interaction, address_of(interaction, is_private=True))
             return command.dry or desk.wants_private(command, context)
-        case Reroll() | Repeat() | Pick():
+        case Reroll() | Repeat() | Vary() | Enlarge() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
+        case Publish():
+            return False
         case _:
             return True
 

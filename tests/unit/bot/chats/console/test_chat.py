@@ -17,7 +17,10 @@ from bot.outcomes import (
     JobResult,
     JobState,
     LinkConfirmation,
+    Originals,
     Outcome,
+    PickedPicture,
+    PictureFile,
     Platform,
     Undeliverable,
 )
@@ -25,7 +28,15 @@ from engine.host import CardReport
 from engine.planner.headroom import Headroom
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
-from tests.unit.bot.chats.making import JOB, PNG, make_address, make_receipt, make_result, make_status
+from tests.unit.bot.chats.making import (
+    JOB,
+    PNG,
+    make_address,
+    make_receipt,
+    make_recipe,
+    make_result,
+    make_status,
+)
 
 LATE_ADDRESS = make_address(Platform.CONSOLE, "console", "of another process")
 
@@ -265,3 +276,19 @@ async def test_the_chart_of_the_card_is_saved_below_its_text(tmp_path: Path) -> 
     assert answer.paths[0].read_bytes() == b"chart"
     assert answers.getvalue().splitlines()[-1] == str(answer.paths[0])
     assert "NVIDIA A10" in answers.getvalue()
+
+
+async def test_pictures_of_an_earlier_job_are_saved_below_the_answer(
+    tmp_path: Path, drawn: tuple[Path, ...]
+) -> None:
+    setup = ConsoleSetup(tmp_path / "out", lambda _: make_result())
+    files = tuple(PictureFile(index, 7 + index, path) for index, path in enumerate(drawn))
+    for text, outcome in (
+        ("/pick 2", PickedPicture(JOB, files[1], make_recipe())),
+        (f"/original {JOB}", Originals(JOB, files[:1])),
+    ):
+        setup.desk.answer = lambda *_, outcome=outcome: outcome
+        answer = await setup.chat.say(text)
+        assert answer.paths[0].read_bytes().startswith(PNG)
+        assert len(answer.paths) == 1
+        assert str(answer.paths[0]) in setup.answers.getvalue()

@@ -1,8 +1,15 @@
 import asyncio
 from pathlib import Path
 
-from bot.chats.web.conversation import MAX_ENTRIES, MAX_SHOWN_CHARS, Conversation, JobMessage, UserMessage
-from bot.outcomes import History, HistoryEntry, JobState, PictureFile
+from bot.chats.web.conversation import (
+    MAX_ENTRIES,
+    MAX_SHOWN_CHARS,
+    BotMessage,
+    Conversation,
+    JobMessage,
+    UserMessage,
+)
+from bot.outcomes import Deleted, History, HistoryEntry, JobState, PickedPicture, PictureFile
 from engine.request import Picture
 from tests.unit.bot.chats.making import JOB, PNG, make_receipt, make_recipe, make_result, make_status
 
@@ -145,3 +152,23 @@ async def test_the_release_of_a_conversation_wakes_its_waiters() -> None:
 
     async with asyncio.timeout(5):
         await asyncio.gather(*waiting)
+
+
+def test_a_deleted_job_leaves_only_the_answer_that_it_is_gone(tmp_path: Path) -> None:
+    file = PictureFile(0, 7, tmp_path / "a.png")
+    conversation = make_conversation()
+    conversation.deliver(make_result(paths=(file.path,)))
+    conversation.answer(PickedPicture(JOB, file, make_recipe()))
+    kept = HistoryEntry("kept", JobState.DONE, make_recipe())
+    conversation.answer(History((HistoryEntry(JOB, JobState.DONE, make_recipe(), (file,)), kept)))
+    version = conversation.version
+
+    conversation.answer(Deleted(JOB))
+
+    assert conversation.picture(JOB, 0) is None
+    assert conversation.entries == (
+        BotMessage(Deleted(JOB)), BotMessage(Deleted(JOB)), BotMessage(History((kept,)))
+    )  # fmt: skip
+    assert all(item.version > version for item in conversation.items), "every tab shows the change"
+    conversation.answer(Deleted("of another tab"))
+    assert conversation.entries[-1] == BotMessage(Deleted("of another tab"))

@@ -180,3 +180,12 @@ async def test_a_missing_default_is_none() -> None:
     desk_client, _ = make_client(lambda *_: LoraListing((), ""))
 
     assert await desk_client.default_lora(Conversation("page", "en")) is None
+
+
+async def test_a_changed_text_reaches_the_desk_with_the_job_it_came_from() -> None:
+    desk_client, desk = make_client()
+    conversation = Conversation("page", "en")
+    await desk_client.say(conversation, "a face --seed 7", DrawOptions(), edits=JOB)
+    await desk_client.say(conversation, "/quota", DrawOptions(), edits=JOB)
+    edited = Draw("a face", seed=7, count=1, edited_from=JOB)
+    assert [command for command, _ in desk.handled] == [edited, Quota()]

@@ -13,7 +13,18 @@ from bot.cli.serve import FIRST_MESSAGE
 from bot.commands import grammar
 from bot.commands.values import Draw
 from bot.errors import BadSize
-from bot.outcomes import CreditBalance, History, HistoryEntry, JobState, LoraSummary, PictureFile
+from bot.outcomes import (
+    CreditBalance,
+    EditableText,
+    History,
+    HistoryEntry,
+    JobState,
+    LoraSummary,
+    Originals,
+    PictureFile,
+    ReportedJob,
+    ReportListing,
+)
 from engine.demo.vocabulary import PromptReading, read_prompt
 from engine.host import CardReport
 from engine.planner.headroom import Headroom
@@ -263,3 +274,25 @@ def test_the_chart_of_the_card_is_a_picture_of_its_message() -> None:
     assert conversation.chart(second.number) == png
     assert conversation.chart(first.number) is None
     assert conversation.chart(99) is None
+
+
+def test_the_text_of_a_job_fills_the_text_box_and_says_whose_it_is() -> None:
+    conversation = make_conversation()
+    conversation.answer(EditableText(JOB, "/sugar a <b>face</b>"))
+
+    page = seen(conversation)
+
+    assert page.having("data-edits") == [JOB]
+    assert "/sugar a <b>face</b>" in page.text
+
+
+def test_the_files_of_a_job_are_links_and_reports_have_their_buttons(tmp_path: Path) -> None:
+    conversation = make_conversation()
+    conversation.answer(Originals(JOB, (PictureFile(0, 7, tmp_path / "a.png"),)))
+    conversation.answer(ReportListing((ReportedJob("bad1", "a face", "discord:7", "discord:8", 0, 2),)))
+
+    page = seen(conversation)
+
+    assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/0.png"]
+    assert page.having("data-press") == ["v2:original:bad1", "v2:delete:bad1"]
+    assert "discord:8" in page.text

@@ -1,0 +1,84 @@
+"""The controls under each kind of answer: which there are, in rows that every platform can show."""
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.commands.buttons import data_of
+from bot.messages import LOCALES, button_label
+from bot.outcomes import (
+    MOST_IN_ROW,
+    ControlStyle,
+    HistoryEntry,
+    JobState,
+    Offers,
+    PickedPicture,
+    PictureFile,
+    ReportedJob,
+    ReportListing,
+    controls_of,
+)
+from tests.unit.bot.chats.making import JOB, make_receipt, make_recipe, make_result, make_status
+
+ONE, FOUR = ((Path("0.png"),), tuple(Path(f"{index}.png") for index in range(4)))
+ALL = Offers(enlarge=True, publish=True, report=True)
+PICTURE = PictureFile(2, 9, Path("2.png"))
+WHOLE = ["reroll", "repeat", "edit", "original"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "rows"),
+    [
+        (make_receipt(), [["cancel"]]),
+        (make_status(), [["cancel"]]),
+        (make_result(state=JobState.FAILED, paths=()), [["reroll", "edit"]]),
+        (make_result(state=JobState.CANCELLED, paths=()), [["reroll", "edit"]]),
+        (make_result(paths=ONE), [["vary", "vary-strong"], WHOLE, ["star", "delete"]]),
+        (
+            make_result(paths=ONE, offers=ALL),
+            [["vary", "vary-strong", "larger"], WHOLE, ["publish", "star", "delete", "report"]],
+        ),
+        (
+            make_result(paths=FOUR, offers=ALL),
+            [4 * ["pick"], 4 * ["vary-one"], WHOLE, ["publish", "star", "delete", "report"]],
+        ),
+        (
+            PickedPicture(JOB, PICTURE, make_recipe(), offers=Offers(enlarge=True)),
+            [["vary", "vary-strong", "larger"], WHOLE, ["star", "delete"]],
+        ),
+        (HistoryEntry(JOB, JobState.DONE, make_recipe()), [["reroll", "original", "star"]]),
+        (
+            ReportListing(tuple(ReportedJob(f"j{n}", "", "", "", 0, 1) for n in range(2))),
+            2 * [["original", "delete"]],
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_answer_has_its_controls_in_rows_that_fit(answer: Any, rows: list[list[str]]) -> None:
+    found = defaultdict(list)
+    for control in controls_of(answer):
+        found[control.row].append(control.label)
+        assert len(data_of(control.command)) <= 64
+        assert all(button_label(control.label, locale, number=control.number) for locale in LOCALES)
+    assert [found[row] for row in range(len(found))] == rows
+    assert all(len(row) <= MOST_IN_ROW for row in rows)
+
+
+def test_controls_name_the_picture_that_they_mean() -> None:
+    controls = controls_of(make_result(paths=FOUR))
+    numbered = [control for control in controls if control.number is not None]
+    assert [control.number for control in numbered] == [1, 2, 3, 4, 1, 2, 3, 4]
+    assert [getattr(control.command, "index", None) for control in numbered] == [0, 1, 2, 3, 0, 1, 2, 3]
+    [varied] = [
+        each for each in controls_of(PickedPicture(JOB, PICTURE, make_recipe())) if each.label == "vary"
+    ]
+    assert data_of(varied.command) == f"v2:vary:{JOB}:2"
+
+
+def test_what_cannot_be_undone_looks_dangerous() -> None:
+    styles = {each.label: each.style for each in controls_of(make_result(paths=ONE, offers=ALL))}
+    assert styles["delete"] is ControlStyle.DANGER
+    assert styles["publish"] is ControlStyle.PRIMARY
+    assert controls_of(make_receipt())[0].style is ControlStyle.DANGER
