@@ -29,7 +29,7 @@ from engine.errors import (
     ModelUnreachable,
 )
 from engine.formatting import printable
-from engine.request import STEPS
+from engine.request import LARGER, STEPS
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,8 @@ class _Limits(BaseModel):
 
     Defaults are Z-Image-Turbo's: 512 x 768 is the size its face LoRAs are used at; 256 to 1536 a side is what
     hosted services of this model accept; the largest area is the native shape with both sides doubled. A
-    distillation names its own ``steps``; without a ``shift`` the schedule is that of its scheduler.
+    distillation names its own ``steps``; without a ``shift`` the schedule is that of its scheduler. A model
+    that was trained at no larger size enlarges with a lower strength.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -67,6 +68,7 @@ class _Limits(BaseModel):
     max_area_px: Annotated[int, Field(gt=0)] = 1024 * 1536
     steps: Annotated[int, Field(ge=1, le=MAX_STEPS)] = STEPS
     shift: Annotated[float, Field(gt=0, le=MAX_SHIFT)] | None = None
+    larger_strength: Annotated[float, Field(gt=0, le=1)] = LARGER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class ModelInfo:
         origin: The folder that the host named, if ``folder`` is a converted copy of it.
         steps: The number of steps that it was distilled for.
         shift: The time shift of its schedule; None for the one of its scheduler.
+        larger_strength: Of the start picture at one of ``larger_sizes``.
         is_built_in: Whether it is the small model that comes with the program; it knows few words.
     """
 
@@ -91,6 +94,7 @@ class ModelInfo:
     max_area_px: int
     steps: int = STEPS
     shift: float | None = None
+    larger_strength: float = LARGER
     origin: Path | None = None
     is_built_in: bool = False
 

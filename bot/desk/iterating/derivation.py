@@ -7,7 +7,7 @@ from bot.errors import AlreadyLarge
 from bot.outcomes import Derivation, Lineage, Start
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
-from engine.request import LARGER, MAX_SEED, VARY_STRONG, VARY_SUBTLE
+from engine.request import MAX_SEED, VARY_STRONG, VARY_SUBTLE
 
 ContinuingCommand = Reroll | Repeat | Vary | Enlarge
 """The commands that draw from an earlier job; ``Draw`` with a changed text is none of them."""
@@ -60,5 +60,5 @@ def changes_of(command: ContinuingCommand, job: JobRow, model: ModelInfo) -> Cha
                 count=1,
                 width_px=sizes[0][0],
                 height_px=sizes[0][1],
-                start=Start(job.id, index, LARGER),
+                start=Start(job.id, index, model.larger_strength),
             )

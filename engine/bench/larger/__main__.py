@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> list[WayTimes]:
         lora = loras.choice(0)
         pipeline = Pipeline.load(config)
         workload = StartedWorkload(pipeline, lora, options.rounds)
-        times = workload.measure(ways_of(size, model.larger_sizes(*size)[0]))
+        times = workload.measure(ways_of(size, model))
         pipeline.close()
     info = pipeline.info
     print(

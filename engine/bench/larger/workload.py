@@ -10,12 +10,12 @@ import torch
 
 from engine.bench.measurement import warm_up_rounds
 from engine.bench.rows.workload import PictureSize, format_size
+from engine.checkpoint.model import ModelInfo
 from engine.finish.encoder import encode
 from engine.finish.metadata import PictureSettings
 from engine.reporting import JobReporter
 from engine.request import (
     FINAL,
-    LARGER,
     VARY_STRONG,
     VARY_SUBTLE,
     Event,
@@ -64,7 +64,7 @@ class WayTimes:
     peak_bytes: int
 
 
-def ways_of(size: PictureSize, larger: PictureSize) -> tuple[Way, ...]:
+def ways_of(size: PictureSize, model: ModelInfo) -> tuple[Way, ...]:
     """Return what is measured, the picture from noise first."""
     half = size[0] // 32 * 16, size[1] // 32 * 16
     return (
@@ -72,7 +72,7 @@ def ways_of(size: PictureSize, larger: PictureSize) -> tuple[Way, ...]:
         Way("vary, subtle", size, size, VARY_SUBTLE),
         Way("vary, strong", size, size, VARY_STRONG),
         Way("final of a draft", size, half, FINAL),
-        Way(LARGER_WAY, larger, size, LARGER),
+        Way(LARGER_WAY, model.larger_sizes(*size)[0], size, model.larger_strength),
     )
 
 

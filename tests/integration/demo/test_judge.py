@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.checkpoint.model import read_model
 from engine.config import Plan, WeightFormat
 from engine.demo.judge.__main__ import main
 from engine.demo.judge.drawer import Drawer
@@ -13,7 +14,7 @@ from engine.demo.judge.judgement import judge
 from engine.demo.judge.similarity import shrunk, ssim
 from engine.demo.judge.starts import draw_sheet, judge_starts
 from engine.demo.metrics import distance
-from engine.request import LARGER
+from engine.demo.networks import WEIGHTS
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +53,8 @@ def test_a_placement_keeps_every_pixel_of_full_precision() -> None:
 def test_a_picture_with_a_start_keeps_its_face_and_twice_the_size_its_structure(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    found = judge_starts(1, [LARGER])
+    strength = read_model(WEIGHTS).larger_strength
+    found = judge_starts(1, [strength])
     assert [(each.way, each.results[0].shape) for each in found] == [
         ("vary", (192, 128, 3)),
         ("larger", (384, 256, 3)),
@@ -63,5 +65,5 @@ def test_a_picture_with_a_start_keeps_its_face_and_twice_the_size_its_structure(
     assert draw_sheet(found, "larger").size == (512, 384)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines] == [
-        [way, at] for way in ("vary", "larger", "final") for at in ("start", f"{LARGER:g}")
+        [way, at] for way in ("vary", "larger", "final") for at in ("start", f"{strength:g}")
     ]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.checkpoint import model as model_module
 from engine.checkpoint.model import ModelInfo, read_model
+from engine.request import LARGER
 from tests.unit.engine.checkpoint.models import TURBO
 
 SMALL = replace(
@@ -111,8 +112,9 @@ def test_a_picture_can_be_enlarged_to_twice_its_sides(
     assert TURBO.larger_sizes(*size) == tuple(larger)
 
 
-def test_the_built_in_model_enlarges_once() -> None:
+def test_the_built_in_model_enlarges_once_and_gently() -> None:
     built_in = read_model(model_module.BUILT_IN_WEIGHTS)
+    assert built_in.larger_strength < TURBO.larger_strength == LARGER
     assert built_in.larger_sizes(128, 192)[0] == (256, 384)
     assert built_in.larger_sizes(256, 384) == ()
 
