@@ -17,13 +17,14 @@ LAWS = {
     "an ended job without its one sent result": "SELECT id FROM job "
     "WHERE (SELECT count(*) FROM outbox WHERE outbox.job = job.id AND outbox.state = 'sent') <> 1",
     "a done job without all its pictures": "SELECT id FROM job "
-    "WHERE state = 'done' AND (SELECT count(*) FROM picture WHERE picture.job = job.id) <> count",
+    "WHERE state = 'done' AND deleted_ms IS NULL "
+    "AND (SELECT count(*) FROM picture WHERE picture.job = job.id) <> count",
     "a job not charged once, or refunded twice": "SELECT id FROM job "
     "WHERE (SELECT count(*) FROM ledger WHERE ledger.job = job.id AND kind = 'charge') <> 1 "
     "OR (SELECT count(*) FROM ledger WHERE ledger.job = job.id AND kind = 'refund') > 1",
     "charges minus refunds are not the pictures": "SELECT id FROM job "
     "WHERE (SELECT coalesce(-sum(credits), -1) FROM ledger WHERE ledger.job = job.id) "
-    "<> (SELECT count(*) FROM picture WHERE picture.job = job.id)",
+    "<> (SELECT count(*) FROM picture WHERE picture.job = job.id) AND deleted_ms IS NULL",
     "credits that the ledger does not explain": "SELECT person FROM account WHERE credits <> "
     "(SELECT coalesce(sum(credits), 0) FROM ledger WHERE ledger.person = account.person)",
     "a picture whose LoRA has no record of its use": "SELECT job.id FROM job, json_each(job.loras) AS lora "
