@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 
 from bot.commands.prompts.advice import AdviceKind
-from bot.outcomes import JobState, Platform
+from bot.outcomes import Derivation, JobState, Platform
 from bot.store.rows import GrantKind, LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.desk_harness import MIGRATIONS
@@ -43,6 +43,7 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
     [
         ("job", "state", JobState),
         ("job", "fail", FailReason),
+        ("job", "derivation", Derivation),
         ("job", "platform", Platform),
         ("identity", "platform", Platform),
         ("origin", "platform", Platform),
@@ -94,6 +95,11 @@ def test_every_migration_says_why_and_leaves_transactions_to_the_store() -> None
         ("seed_range", {"seed": MAX_SEED + 1}),
         ("seed_range", {"seed": -1}),
         ("id_short", {"id": "x" * 23}),
+        ("derivation_known", {"derivation": "stolen", "parent_job": "j"}),
+        ("derivation_has_parent", {"derivation": "varied"}),
+        ("start_is_whole", {"start_job": "j", "start_index": 0}),
+        ("strength_range", {"start_job": "j", "start_index": 0, "start_strength": 1.5}),
+        ("deleted_when_ended", {"deleted_ms": 1}),
         ("loras_are_json", {"loras": "sugar"}),
         ("drawable", {"count": 0}),
         ("drawable", {"price": -1}),

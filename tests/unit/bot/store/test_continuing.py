@@ -1,0 +1,65 @@
+"""What the store keeps of jobs that continue from others, and of jobs after their end."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.outcomes import Derivation, Lineage, Recipe, Start
+from bot.store import Store
+from bot.store.rows import NewJob, PictureRow
+from tests.unit.bot.store.stored import a_job, a_person, ended_jobs
+
+RECIPE = Recipe("a", (), 64, 64, seed=7, count=1, steps=8, typed="a")
+
+
+@pytest.mark.parametrize("lineage", [None, *(Lineage(each, "old", 3) for each in Derivation)])
+@pytest.mark.parametrize("start", [None, Start("old", 3, 0.4)])
+async def test_a_job_keeps_from_what_it_continues(
+    store: Store, lineage: Lineage | None, start: Start | None
+) -> None:
+    person = await a_person(store, "web", "ann")
+    new = NewJob(
+        id="new", person=person, platform="web", chat_id="room", ref="", locale="en", private=False,
+        recipe=replace(RECIPE, start=start), price=1, created_ms=1, asked_in=("web:room",), spoiler=False,
+        request="", asked_ref="there", lineage=lineage,
+    )  # fmt: skip
+    await store.jobs.add(new, event_id="e", most_unfinished=9)
+    job = await store.jobs.find("new")
+    assert job is not None
+    assert (job.recipe.start, job.lineage, job.asked_ref, job.deleted_ms) == (start, lineage, "there", None)
+
+
+async def test_a_picture_is_needed_while_a_job_that_begins_with_it_waits(store: Store) -> None:
+    source = await a_job(store, "source")
+    pictures = [PictureRow("source", index, 7, f"source-{index}.png") for index in range(2)]
+    await store.jobs.end(source, "done", 1, pictures=pictures)
+    await store._run("UPDATE outbox SET state = 'sent'")
+    assert await store.outbox.needed_pictures() == ()
+    new = NewJob(
+        id="derived", person=source.person, platform="web", chat_id="room", ref="", locale="en",
+        private=False, recipe=replace(RECIPE, start=Start("source", 1, 0.4)), price=1, created_ms=1,
+        asked_in=("web:room",), spoiler=False, request="",
+    )  # fmt: skip
+    derived = await store.jobs.add(new, event_id="derived", most_unfinished=9)
+    assert derived is not None
+    assert await store.outbox.needed_pictures() == ("source-1.png",)
+    assert await store.jobs.claim("derived", "lease", 2)
+    assert await store.outbox.needed_pictures() == ("source-1.png",)
+    await store._run("UPDATE job SET state = 'failed', fail = 'worker_error', lease = NULL, ended_ms = 3 "
+                     "WHERE id = 'derived'")  # fmt: skip
+    assert await store.outbox.needed_pictures() == ()
+
+
+async def test_what_two_linked_people_reported_is_reported_once(store: Store) -> None:
+    await ended_jobs(store, "bad", "worse")
+    ben = await a_person(store, "discord", "ben")
+    cat = await a_person(store, "telegram", "cat")
+    for person, job_id, now_ms in ((ben, "bad", 1), (cat, "bad", 2), (cat, "worse", 3)):
+        await store.ended.add_report(job_id, person, now_ms)
+    await store.links.add_code("K3F9", ben, "discord", 0, 100)
+    async with store.atomic():
+        await store.links.merge(cat, ben, "K3F9")
+    reports = {row.job: row.reports for row in await store.ended.newest_reports(9)}
+    assert reports == {"bad": 1, "worse": 1}
+    assert await store.ended.count_reports("bad", ben, 0) == (2, True)
+    assert await store.ended.count_reports("nothing", ben, 3) == (1, False)
