@@ -55,7 +55,7 @@ class JobReporter:
 
     def report_step(self, index: int, step: int, held_bytes: int = 0) -> None:
         """Report a step of picture ``index``; step 0 of picture 0 reports that the job starts."""
-        self._send(Progress(*self._job, index, step, self.request.steps_taken, held_bytes))
+        self._send(Progress(*self._job, index, step, self.request.steps_of(index), held_bytes))
 
     def report_picture(self, picture: Future[Encoded]) -> None:
         """Report a picture as soon as its file and those before it are ready; its error fails the job."""

@@ -77,10 +77,27 @@ class LoraSource:
 
 
 @dataclass(frozen=True, slots=True)
+class Cell:
+    """What the pictures of one job may differ in.
+
+    Attributes:
+        prompt: The final text, triggers included; never logged.
+        seed: 0 … MAX_SEED.
+    """
+
+    prompt: str = field(repr=False)
+    loras: tuple[LoraChoice, ...]
+    seed: int
+    steps: int = STEPS
+
+
+@dataclass(frozen=True, slots=True)
 class RenderRequest:
     """All that the worker needs to draw one job; nothing about the person.
 
-    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so each can be reproduced.
+    Picture ``i`` of ``count`` is drawn alone with seed ``(seed + i) % 2**32``, so each can be reproduced. A
+    request with ``cells`` draws picture ``i`` of ``cells[i]`` instead; ``prompt`` and ``seed`` then count for
+    nothing, ``loras`` are those of all cells and ``steps`` the most.
 
     Attributes:
         job_id: Names the job in events and logs.
@@ -106,10 +123,21 @@ class RenderRequest:
     start: StartPicture | None = None
     prompts: tuple[str, ...] = field(default=(), repr=False)
     lora_files: tuple[LoraSource, ...] = ()
+    cells: tuple[Cell, ...] = ()
+
+    def cell(self, index: int) -> Cell:
+        """Return what picture ``index`` of ``count`` is drawn of."""
+        if self.cells:
+            return self.cells[index]
+        return Cell(self.prompt_of(index), self.loras, (self.seed + index) % (MAX_SEED + 1), self.steps)
+
+    def steps_of(self, index: int) -> int:
+        """Return the steps that picture ``index`` takes."""
+        return self.cells[index].steps if self.cells else self.steps_taken
 
     @property
     def steps_taken(self) -> int:
-        """The steps that one picture takes."""
+        """The steps that one picture takes; of a sheet, the most."""
         return self.steps if self.start is None else remaining_steps(self.steps, self.start.strength)
 
     def prompt_of(self, index: int) -> str:

@@ -12,6 +12,7 @@ from functools import cache
 from PIL import Image, ImageDraw, ImageFont
 
 from bot.messages import N_, text
+from bot.pictures.fonts import Font, chinese_font
 from engine.formatting import in_gib
 from engine.planner.monitor import KEPT, KEPT_EVERY_S, CardReading
 
@@ -35,16 +36,6 @@ _LAYERS: tuple[tuple[str, str, Callable[[CardReading], int]], ...] = (
     (OTHERS, "#7b8492", lambda each: each.other_bytes),
 )
 _HEADROOM_COLOUR = "#63d297"
-# File names on Linux, Windows and macOS, by how common they are.
-CHINESE_FONTS = (
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansSC-Regular.otf",
-    "wqy-microhei.ttc",
-    "wqy-zenhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "msyh.ttc",
-    "PingFang.ttc",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,21 +204,10 @@ def _dimmed(colour: str) -> str:
 
 def words_locale(locale: str) -> str:
     """Return the language of the words in a chart: English where the system has no Chinese font."""
-    return locale if locale == "en" or _chinese_font(TEXT_PT) else "en"
+    return locale if locale == "en" or chinese_font(TEXT_PT) else "en"
 
 
 @cache
-def _font(size: int, locale: str) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def _font(size: int, locale: str) -> Font:
     """Return a font for these words; Pillow's own has Latin letters."""
-    return (_chinese_font(size) if locale != "en" else None) or ImageFont.load_default(size)
-
-
-@cache
-def _chinese_font(size: int) -> ImageFont.FreeTypeFont | None:
-    """Return the first of ``CHINESE_FONTS`` that is installed; Pillow looks in the system's folders."""
-    for name in CHINESE_FONTS:
-        try:
-            return ImageFont.truetype(name, size)
-        except OSError:
-            continue
-    return None
+    return (chinese_font(size) if locale != "en" else None) or ImageFont.load_default(size)

@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
     Delete,
@@ -38,6 +39,7 @@ MAX_SEARCH_BYTES = 36
 
 ButtonCommand = (
     Cancel
+    | Adopt
     | Reroll
     | Repeat
     | Vary
@@ -70,6 +72,7 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "vary-strong": (Vary, {"strong": True}),
     "larger": (Enlarge, {}),
     "pick": (Pick, {}),
+    "adopt": (Adopt, {}),
     "edit": (Edit, {}),
     "original": (Original, {}),
     "publish": (Publish, {}),

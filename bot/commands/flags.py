@@ -251,12 +251,15 @@ class _Lexer:
             return _Token(start, begin, _OpenSlot(option, typed))
         else:
             patterns = (marks.SIZE, marks.SIZE_IN_WORDS, marks.TOKEN)[0 if option.name == "size" else 2 :]
+            if option.is_list:
+                patterns = (marks.LIST,)
             found = next(filter(None, (pattern.match(self.text, begin) for pattern in patterns)), None)
             value, end = (found[0], found.end()) if found else ("", begin)
         if not value:
             return _Token(start, end, _missing_value(option, typed))
         weight = marks.WEIGHT_BEHIND.match(self.text, end)
-        if option.kind is OptionKind.LORA and weight and not re.search("[:：]", value):
+        takes_weight = option.kind is OptionKind.LORA and not option.is_list
+        if takes_weight and weight and not re.search("[:：]", value):
             value, end = f"{value}:{weight['weight']}", weight.end()  # sugar 0.8 means sugar:0.8
         return _Token(start, end, Flag(option, value))
 

@@ -16,16 +16,21 @@ from bot.commands.loras import LORA_MAKERS
 from bot.commands.makers.asking import ASKING_MAKERS, is_reset
 from bot.commands.makers.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
 from bot.commands.makers.drawing import draw_of as draw_of  # menus and forms use it through this module
+from bot.commands.makers.sheets import adopt_text, compare_text, is_meant
 from bot.commands.reading import (
     MAX_WORD_CHARS,
     is_link_code,
     link_code_of,
 )
 from bot.commands.table import COMMANDS, CommandEntry
+from bot.commands.table.sheets import DRAFT_OPTIONS
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
+    Compare,
+    Draft,
     Draw,
     EditSettings,
     Help,
@@ -162,7 +167,7 @@ def _parse_worded_command(word: str, rest: str) -> Command | None:
         return None  # “设置 …” of something else is prose
     if entry.command_type is Link and not is_link_code(rest):
         return None  # “关联 …” with more than a code is prose
-    if is_prose(entry.command_type, word, rest):
+    if is_prose(entry.command_type, word, rest) or not is_meant(entry.command_type, rest):
         return None
     return _MAKERS[entry.command_type](rest)
 
@@ -206,6 +211,9 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     **FINDING_MAKERS,
     Quota: lambda rest: Quota(),
     **JOB_MAKERS,
+    Compare: compare_text,
+    Draft: lambda rest: Draft(read_drawing(scan(rest, DRAFT_OPTIONS))),
+    Adopt: adopt_text,
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
     ShowCard: lambda rest: ShowCard(),

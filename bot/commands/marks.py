@@ -64,6 +64,16 @@ WEIGHT_BEHIND = re.compile(
 TOKEN = re.compile(rf"(?:(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。])++", re.IGNORECASE)
 """A value without spaces; it ends before the next option."""
 
+LIST = re.compile(
+    rf"(?:(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)"
+    rf"(?:\"[^\"]*+\"|“[^”]*+”|[{COMMAS}]\s++(?=[-+－＋−]?[.．]?\d)|[^\s。]))++",
+    re.IGNORECASE,
+)
+"""Values with commas between them; behind a comma, spaces only before a number: ``0.4, 0.8``."""
+
+LIST_PART = re.compile(rf'(?:"[^"]*+"|“[^”]*+”|[^{COMMAS}])++')
+"""One value of a list; one with a comma is in quotes."""
+
 SLOT_END = re.compile(r"[,，;；。]")
 """Ends the value of a face slot; ``、`` separates words within it."""
 

@@ -5,7 +5,7 @@ import unicodedata
 from random import Random
 
 from bot.commands.text import clean, normalize
-from bot.commands.values import MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
+from bot.commands.values import MAX_CELLS, MAX_COUNT, MAX_WEIGHT, LoraWish, PixelSize, Ratio, Size
 from bot.errors import (
     BadCount,
     BadLanguage,
@@ -136,10 +136,10 @@ def count_of(text: str) -> int:
 
 
 def index_of(text: str) -> int:
-    """Convert the number of a picture, from 1, to its index, or raise BadPicture."""
-    number = _number(normalize(text))
-    if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_COUNT:
-        raise BadPicture(text=text, limit=MAX_COUNT)
+    """Convert the number of a picture, from 1, to its index, or raise BadPicture; ``第二张`` too."""
+    number = _number(normalize(text).removeprefix("第").rstrip("张張号號"))
+    if not _WHOLE.fullmatch(number) or not 1 <= int(number) <= MAX_CELLS:
+        raise BadPicture(text=text, limit=MAX_CELLS)
     return int(number) - 1
 
 

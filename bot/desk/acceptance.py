@@ -5,13 +5,14 @@ charge and ledger. The same message twice, even at the same moment or after a cr
 equal receipts.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 from random import Random
 
 import structlog
 
-from bot.commands.values import Draw, DrawRecipe
+from bot.commands.values import Compare, Draft, Draw, DrawRecipe
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.finding.drawing import RecipeDrawings
@@ -20,6 +21,7 @@ from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
+from bot.desk.sheets.writing import Sheets
 from bot.errors import (
     Closing,
     NoCreditsLeft,
@@ -35,8 +37,10 @@ from bot.outcomes import (
     Note,
     Platform,
     Receipt,
+    Recipe,
 )
-from bot.policy.rules import Rules, chats_of, price
+from bot.pictures.sheet import size_of_sheet
+from bot.policy.rules import Rules, chats_of, price, sheet_price
 from bot.store import Store
 from bot.store.rows import NewJob
 
@@ -69,6 +73,7 @@ class JobAcceptance:
         store: Store,
         ledger: Ledger,
         recipes: Recipes,
+        sheets: Sheets,
         requests: DrawRequests,
         consents: ConsentLedger,
         habits: LoraHabits,
@@ -82,6 +87,7 @@ class JobAcceptance:
         self._store = store
         self._ledger = ledger
         self._recipes = recipes
+        self._sheets = sheets
         self._requests = requests
         self._consents = consents
         self._habits = habits
@@ -122,6 +128,8 @@ class JobAcceptance:
                 # The largest size that a PNG of these pixels can have.
                 size = job.recipe
                 needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
+                if size.sheet:
+                    needed_bytes += 3 * math.prod(size_of_sheet(size))
                 if needed_bytes > disk.available_bytes:
                     raise NoDiskSpace(free_bytes=disk.available_bytes, needed_bytes=needed_bytes)
                 is_repeated = False
@@ -144,7 +152,7 @@ class JobAcceptance:
             lineage=job.lineage,
         )
 
-    async def foresee(self, command: Draw, context: CommandContext) -> DryRun:
+    async def foresee(self, command: Draw | Compare | Draft, context: CommandContext) -> DryRun:
         """Return what the request would be now; nothing is stored.
 
         Raises:
@@ -179,7 +187,7 @@ class JobAcceptance:
     async def _new_job(
         self, command: DrawingCommand, context: CommandContext, person: int, disk: DiskState
     ) -> tuple[NewJob, tuple[Note, ...]]:
-        if isinstance(command, Draw):
+        if isinstance(command, Draw | Compare | Draft):
             asked = await self._requests.read(command, context, person)
             lineage = await self._continuation.lineage_of(command, context)
         elif isinstance(command, DrawRecipe):
@@ -188,7 +196,9 @@ class JobAcceptance:
         else:
             earlier, changes = await self._continuation.find(command, context, disk)
             may_use = partial(self._consents.may_use, context)
-            recipe, notes = self._recipes.rewrite(earlier, changes, may_use)
+            is_sheet = earlier.recipe.sheet is not None and changes.lineage.index is None
+            writer: Recipes | Sheets = self._sheets if is_sheet else self._recipes
+            recipe, notes = writer.rewrite(earlier, changes, may_use)
             asked = AskedPictures(recipe, notes, earlier.private, earlier.spoiler)
             lineage = changes.lineage
         # In a group, private pictures go to the person's private chat.
@@ -196,7 +206,6 @@ class JobAcceptance:
         if address is None:
             raise NoPrivateChat
         now_ms, recipe = self._clock(), asked.recipe
-        size_px = (recipe.width_px, recipe.height_px)
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
@@ -206,7 +215,7 @@ class JobAcceptance:
             locale=context.locale,
             private=asked.private,
             recipe=recipe,
-            price=price(*size_px, recipe.count, recipe.start.strength if recipe.start else 1.0),
+            price=_price(recipe),
             created_ms=now_ms,
             asked_in=chats_of(context),
             spoiler=asked.spoiler,
@@ -215,3 +224,10 @@ class JobAcceptance:
             lineage=lineage,
         )
         return new_job, asked.notes
+
+
+def _price(recipe: Recipe) -> int:
+    size, sheet = (recipe.width_px, recipe.height_px, recipe.count), recipe.sheet
+    if sheet is not None:
+        return sheet_price(*size, (sheet.width_px, sheet.height_px))
+    return price(*size, recipe.start.strength if recipe.start else 1.0)

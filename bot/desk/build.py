@@ -40,6 +40,7 @@ from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.desk.sheets.writing import Sheets
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures
@@ -166,9 +167,11 @@ def build_desk(inputs: DeskInputs) -> Desk:
     drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, sources, waits)
     editing = JobEditing(access=access, shelf=shelf)
     preferences = Preferences(store=store, editing=editing, clock=clock)
+    sheets = Sheets(recipes, inputs.model)
     requests = DrawRequests(
         store=store,
         recipes=recipes,
+        sheets=sheets,
         defaults=defaults,
         consents=consents,
         preferences=preferences,
@@ -185,7 +188,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents)
     acceptance = _build_acceptance(
-        inputs, ledger, recipes, requests, consents, habits, continuation, drawings, queue
+        inputs, ledger, recipes, sheets, requests, consents, habits, continuation, drawings, queue
     )
     index = SearchIndex(store)
     delivery = OutboxDelivery(
@@ -312,6 +315,7 @@ def _build_acceptance(
     inputs: DeskInputs,
     ledger: Ledger,
     recipes: Recipes,
+    sheets: Sheets,
     requests: DrawRequests,
     consents: ConsentLedger,
     habits: LoraHabits,
@@ -323,6 +327,7 @@ def _build_acceptance(
         store=inputs.store,
         ledger=ledger,
         recipes=recipes,
+        sheets=sheets,
         requests=requests,
         consents=consents,
         habits=habits,

@@ -15,6 +15,8 @@ import structlog
 
 from bot.commands.values import (
     Command,
+    Compare,
+    Draft,
     Draw,
     Help,
     LoraOffer,
@@ -70,7 +72,7 @@ class Desk:
             PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
-        if isinstance(command, READ_ONLY) or (isinstance(command, Draw) and command.dry):
+        if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
@@ -121,7 +123,7 @@ class Desk:
         """Carry out the command if the person may give it here."""
         with _counted_refusal():
             await self._require_permission(command, context)
-            if isinstance(command, Draw) and command.dry:
+            if isinstance(command, Draw | Compare | Draft) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, disk)
@@ -239,6 +241,8 @@ class Desk:
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; answered from memory."""
+        if isinstance(command, Compare | Draft):
+            command = command.draw
         if not isinstance(command, Draw):
             return False
         try:

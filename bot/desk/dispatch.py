@@ -7,9 +7,12 @@ from functools import partial
 from typing import Any
 
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
+    Compare,
     Delete,
+    Draft,
     Draw,
     DrawRecipe,
     Edit,
@@ -93,7 +96,7 @@ READ_ONLY = (
 MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands of ``ShelfManagement``: what takes long runs before the transaction."""
 
-DRAWS = (Draw, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
+DRAWS = (Draw, Compare, Draft, Adopt, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
 """Commands that make a job, all through ``JobAcceptance``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]

@@ -318,6 +318,7 @@ class Drawing:
                 loras=recipe.loras,
                 steps=recipe.steps,
                 prompts=recipe.prompts,
+                cells=recipe.sheet.request_cells if recipe.sheet else (),
                 start=start,
             )
             if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it

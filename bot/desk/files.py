@@ -13,7 +13,7 @@ import structlog
 
 from bot.errors import CannotSave
 from bot.outcomes import PictureFile
-from bot.store.rows import PictureRow
+from bot.store.rows import JobRow, PictureRow
 from engine.durable import make_folder, write_file
 from engine.request import Picture
 
@@ -123,20 +123,20 @@ class SavedPictures:
 
 
 async def find_pictures(
-    rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[str]
+    rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[JobRow]
 ) -> dict[str, SavedPictures]:
-    """Return the pictures of these jobs by job id. Call it outside a transaction: it reads the disk."""
+    """Return what people see of these jobs, by job id. Call it outside a transaction: it reads the disk."""
 
     def find() -> dict[str, SavedPictures]:
         found = {}
-        for job_id in jobs:
+        for job in jobs:
             files = [
                 PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
                 for row in rows
-                if row.job == job_id
+                if row.job == job.id and job.recipe.is_shown(row.idx)
             ]
             existing = tuple(file for file in files if file.path.is_file())
-            found[job_id] = SavedPictures(existing, len(files) - len(existing))
+            found[job.id] = SavedPictures(existing, len(files) - len(existing))
         return found
 
     return await asyncio.to_thread(find)

@@ -230,12 +230,16 @@ class JobQueue:
         return 0 if self.is_loading() else self._cost_of(self.jobs[waiting.job_id].recipe).needed_bytes
 
     def _cost_of(self, recipe: Recipe) -> Cost:
-        size = recipe.width_px, recipe.height_px
-        extra_bytes = self._extra_bytes(recipe.loras) if recipe.loras else 0
+        """Predict a job. A sheet's pictures are drawn one by one, so the largest of their stacks counts."""
+        size, loras = (recipe.width_px, recipe.height_px), recipe.loras
+        if recipe.sheet:
+            stacks = [cell.loras for cell in recipe.sheet.cells]
+            loras = max(stacks, key=lambda stack: (self._extra_bytes(stack), len(stack)))
+        extra_bytes = self._extra_bytes(loras) if loras else 0
         return self._costs.predict(
             *size,
             recipe.count,
-            len(recipe.loras),
+            len(loras),
             recipe.steps,
             strength=recipe.start.strength if recipe.start else None,
             extra_bytes=extra_bytes,

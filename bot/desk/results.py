@@ -22,6 +22,7 @@ import structlog
 from bot.desk.files import LogLimiter, delete_pictures, find_pictures, retry_while_full, save_pictures
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
+from bot.desk.sheets.picture import draw_sheet
 from bot.errors import CannotSave
 from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, PICTURES
 from bot.outcomes import (
@@ -99,18 +100,27 @@ class JobCompletion:
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
                 return None
-            if pictures and job.recipe.loras:
-                await self._store.consents.add_uses(job.id, job.recipe.loras, len(pictures), self._clock())
-            missing = job.recipe.count - len(pictures)
+            drawn = [row.idx for row in pictures if row.idx < job.recipe.count]  # not a sheet's own
+            if drawn and job.recipe.loras:
+                await self._note_uses(job, drawn)
+            missing = job.recipe.count - len(drawn)
             refund = await self._ledger.refund(job, missing) if missing else 0
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
                 self._store.after_commit(lambda: self._queue.remove(job.id))
             self._store.after_commit(self._result_ready[Platform(job.platform)].set)
             reason = "" if fail is None else fail.value
             self._store.after_commit(JOBS_ENDED.labels(job.platform, state.value, reason).inc)
-            self._store.after_commit(partial(PICTURES.inc, len(pictures)))
-        log.info("job ended", job_id=job.id, state=state, pictures=len(pictures), fail=fail, refund=refund)
+            self._store.after_commit(partial(PICTURES.inc, len(drawn)))
+        log.info("job ended", job_id=job.id, state=state, pictures=len(drawn), fail=fail, refund=refund)
         return refund
+
+    async def _note_uses(self, job: JobRow, drawn: Sequence[int]) -> None:
+        """Store how many of these pictures were drawn with each LoRA of the job."""
+        sheet = job.recipe.sheet
+        for lora in job.recipe.loras:
+            used = sheet.pictures_with(lora.sha256).intersection(drawn) if sheet else drawn
+            if used:
+                await self._store.consents.add_uses(job.id, [lora], len(used), self._clock())
 
     async def record_answer(
         self, job: JobRow, answer: Finished | Stopped | Failed, drawn: Sequence[Picture], *, is_closing: bool
@@ -126,7 +136,7 @@ class JobCompletion:
         state = JobState.FAILED
         fail: FailReason | None = None
         match answer:
-            case Finished() if len(pictures) == job.recipe.count:
+            case Finished() if sum(row.idx < job.recipe.count for row in pictures) == job.recipe.count:
                 state = JobState.DONE
             case Finished():
                 log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
@@ -184,6 +194,8 @@ class JobCompletion:
         if job.recipe.loras and drawn and await self._is_withdrawn(job):
             return ()
         try:
+            if job.recipe.sheet and drawn:
+                drawn = [*drawn, await asyncio.to_thread(draw_sheet, job.recipe, drawn, job.locale)]
             return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
         except OSError as error:
             if not is_disk_full(error):
@@ -313,7 +325,7 @@ class OutboxDelivery:
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
             raise LookupError(f"the outbox holds {job_id}, which has not ended")
         job = stored.job
-        pictures = (await find_pictures(stored.pictures, self._pictures_dir, [job_id]))[job_id]
+        pictures = (await find_pictures(stored.pictures, self._pictures_dir, [job]))[job_id]
         if pictures.missing:
             log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
         return JobResult(
@@ -337,4 +349,7 @@ class OutboxDelivery:
             notes=self._find_notes(job.recipe),
             lineage=job.lineage,
             offers=self._offers_of(job),
+            cells=tuple(row.idx for row in stored.pictures if row.idx < job.recipe.count)
+            if job.recipe.sheet
+            else (),
         )

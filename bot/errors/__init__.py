@@ -5,6 +5,7 @@
     + NotUnderstood
       - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
       - UnknownFlag (FixedSteps · NoGuidance)
+      - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
@@ -14,6 +15,7 @@
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
+      - NoSheet · ChooseFromSheet
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · OwnJob
       - TooManyReports
@@ -92,11 +94,13 @@ from bot.errors.not_possible import (
     AlreadyPublic,
     BadLinkCode,
     CannotSave,
+    ChooseFromSheet,
     Closing,
     LoraWithdrawn,
     NoCreditsLeft,
     NoDiskSpace,
     NoPictureThere,
+    NoSheet,
     NoSuchJob,
     NoSuchPicture,
     NotEnded,
@@ -132,10 +136,13 @@ from bot.errors.not_understood import (
     FixedSteps,
     MissingValue,
     NoGuidance,
+    NothingToCompare,
     OldButton,
     PromptTooLong,
     TextOnly,
     TextTooLong,
+    TooManyAxes,
+    TooManyCells,
     UnknownCommand,
     UnknownFlag,
 )
@@ -184,6 +191,7 @@ __all__ = [
     "BadWeight",
     "CannotSave",
     "ChatNotAllowed",
+    "ChooseFromSheet",
     "Closing",
     "DatabaseDamaged",
     "DatabaseForeign",
@@ -219,6 +227,7 @@ __all__ = [
     "NoPictureThere",
     "NoPrivateChat",
     "NoSettings",
+    "NoSheet",
     "NoSuchJob",
     "NoSuchPicture",
     "NotAPicture",
@@ -232,6 +241,7 @@ __all__ = [
     "NotUnderstood",
     "NotYours",
     "NothingToCancel",
+    "NothingToCompare",
     "NothingToPublish",
     "OldButton",
     "OperatorError",
@@ -263,6 +273,8 @@ __all__ = [
     "TextOnly",
     "TextTooLong",
     "TokenRefused",
+    "TooManyAxes",
+    "TooManyCells",
     "TooManyCodes",
     "TooManyLoras",
     "TooManyPresets",

@@ -39,8 +39,16 @@ class NoSuchJob(NotPossible):
     """Facts: ``job_id``."""
 
 
+class NoSheet(NotPossible):
+    """The job is no sheet, or the person has none."""
+
+
 class PicturesGone(NotPossible):
     """The job has no pictures, or the host has deleted them. Facts: ``job_id``."""
+
+
+class ChooseFromSheet(NotPossible):
+    """The pictures of a sheet are small and are only adopted. Facts: ``job_id``."""
 
 
 class NoSuchPicture(NotPossible):

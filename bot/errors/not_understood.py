@@ -74,6 +74,18 @@ class BadSetting(NotUnderstood):
     """This names no setting. Facts: ``text`` as typed."""
 
 
+class NothingToCompare(NotUnderstood):
+    """All pictures of a comparison would be the same."""
+
+
+class TooManyAxes(NotUnderstood):
+    """A comparison differs in too many ways for a table. Facts: ``limit``."""
+
+
+class TooManyCells(NotUnderstood):
+    """A comparison has too many pictures. Facts: ``count``, ``limit``."""
+
+
 class BadPage(NotUnderstood):
     """Facts: ``text`` as typed, ``limit``."""
 

@@ -7,6 +7,7 @@ time. The functions return plain text that contains people's own words; each cha
 * ``answers``    outcomes of the desk       * ``jobs``      notes, status, caption, where an answer is
 * ``refusals``   errors                     * ``failures``  errors of the engine and failed jobs
 * ``details``    technical lines of errors  * ``problems``  settings and set-up
+* ``sheets``     comparisons and drafts
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
 * ``checks``     results of ``doctor``      * ``plans``     the plan, and the answer to ``/gpu``
 
@@ -39,11 +40,13 @@ from bot.messages.jobs import (
 from bot.messages.loras.consent import format_owner_report, owner_report_buttons
 from bot.messages.loras.shelf import working_on_it
 from bot.messages.refusals import format_error
+from bot.messages.sheets.words import alt_text
 
 __all__ = [
     "LOCALES",
     "N_",
     "Times",
+    "alt_text",
     "answer_expires",
     "answered_in_direct_message",
     "answered_in_private_chat",

@@ -162,11 +162,10 @@ def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
 
 
 def _facts_of(recipe: Recipe, lineage: Lineage | None, locale: str) -> str:
-    facts = [
-        format_lineage(lineage, locale),
-        settings_of(recipe, locale),
-        text(N_("seed {seeds}"), locale, seeds=recipe.seed),
-    ]
+    facts = [format_lineage(lineage, locale), settings_of(recipe, locale)]
+    if recipe.sheet:
+        return join_facts(facts)
+    facts.append(text(N_("seed {seeds}"), locale, seeds=recipe.seed))
     if recipe.count > 1:
         facts.append(text(N_("{count} pictures"), locale, count=recipe.count))
     return join_facts(facts)

@@ -6,7 +6,11 @@ from bot.commands.prompts.face import suggestions
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, CommandEntry, Option, OptionKind, Right
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
+    Adopt,
     Command,
+    Compare,
+    Draft,
+    Draw,
     Favourite,
     Link,
     LoraAllow,
@@ -30,6 +34,7 @@ BUTTON_LABELS = {
     "vary-one": N_("Vary {number}"),
     "larger": N_("Larger"),
     "pick": N_("Picture {number}"),
+    "adopt": N_("No. {number}"),
     "pick-list": N_("Choose a picture"),
     "vary-one-list": N_("Vary a picture"),
     "edit": N_("Edit"),
@@ -48,12 +53,13 @@ BUTTON_LABELS = {
 }
 _BESIDE = (  # lines of their own would not fit
     *(entry.command_type for entry in JOB_COMMANDS),
-    *(LoraInfo, LoraRevoke, Unlink),
+    *(Compare, Draft, Adopt, LoraInfo, LoraRevoke, Unlink),
     *(Favourite, ShowRecipe, ReadSettings),
 )
 _ALSO: dict[type[Command], str] = {
+    Draw: N_("{about}; also /compare, /draft, /adopt"),
     Mine: N_("{about}; also /favourite, /recipe, /info, /again, /vary, /larger …"),
-    LoraList: N_("{about}; /lorainfo and a name shows one"),
+    LoraList: N_("{about}; /lorainfo shows one"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
 }

@@ -18,6 +18,7 @@ from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.finding.recipes import format_code
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.loras.stacks import format_stack_note
+from bot.messages.sheets.words import format_adopt, format_nothing_smaller, format_sheet
 from bot.outcomes import (
     Advice,
     DefaultSkipped,
@@ -26,6 +27,7 @@ from bot.outcomes import (
     JobResult,
     JobState,
     Note,
+    NothingSmaller,
     Receipt,
     Recipe,
     SizeChanged,
@@ -198,7 +200,7 @@ def format_caption(job_result: JobResult, locale: str) -> str:
             [
                 format_lineage(job_result.lineage, locale),
                 settings_of(job_result.recipe, locale),
-                text(N_("seed {seeds}"), locale, seeds=seeds),
+                "" if job_result.recipe.sheet else text(N_("seed {seeds}"), locale, seeds=seeds),
                 format_code(job_result.recipe, locale),
                 text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
             ]
@@ -208,7 +210,9 @@ def format_caption(job_result: JobResult, locale: str) -> str:
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
-    parts = (_unusual_end(job_result, locale), prompt, join_facts([drawn, left, mark]), choices, unknown)
+    adopt = format_adopt(job_result.job_id, job_result.recipe, locale) if job_result.cells else ""
+    facts = join_facts([drawn, left, mark])
+    parts = (_unusual_end(job_result, locale), prompt, facts, adopt, choices, unknown)
     return "\n".join(part for part in parts if part)
 
 
@@ -225,7 +229,9 @@ def format_choices(recipe: Recipe, indexes: Sequence[int], locale: str) -> str:
 
 
 def settings_of(recipe: Recipe, locale: str) -> str:
-    """Return LoRAs, their trigger words and the size of a recipe on one line."""
+    """Return LoRAs, their trigger words and the size of a recipe on one line; of a sheet what differs."""
+    if recipe.sheet:
+        return join_facts([format_sheet(recipe, locale), format_triggers(recipe, locale)])
     loras = " + ".join(format_fact(f"{lora.name} {lora.weight:g}", locale) for lora in recipe.loras)
     size = f"{recipe.width_px} × {recipe.height_px}"
     return join_facts([loras or text(N_("no LoRA"), locale), format_triggers(recipe, locale), size])
@@ -250,7 +256,8 @@ def _unusual_end(job_result: JobResult, locale: str) -> str:
         )
         sentences.append(text(lost, locale, missing=job_result.missing, count=job_result.recipe.count))
     elif job_result.pictures and job_result.state is not JobState.DONE:
-        facts = {"done": len(job_result.pictures), "count": job_result.recipe.count}
+        done = len(job_result.cells or job_result.pictures)
+        facts = {"done": done, "count": job_result.recipe.count}
         sentences.append(text(N_("Drawn before that: {done} of {count}."), locale, **facts))
     if job_result.refund:
         sentences.append(text(N_("Credits refunded: {refund}."), locale, refund=job_result.refund))
@@ -268,6 +275,8 @@ def format_note(note: Note, locale: str) -> str:
             )
             facts = {"asked": note.requested, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)
+        case NothingSmaller():
+            return format_nothing_smaller(note, locale)
         case UnknownFeature():
             sentence = N_("The built-in model can't draw “{feature}”, only: {known}.")
             return text(sentence, locale, feature=note.text, known=note.known)

@@ -41,6 +41,17 @@ SENTENCES: dict[type[Exception], str] = {
     errors.BadSize: N_("“{text}” is not a size. Write a shape like 2:3, or pixels like 512x768."),
     errors.BadSeed: N_("“{text}” is not a seed. Use a whole number from 0 to {limit}."),
     errors.BadCount: N_("I can't draw “{text}” pictures at once. Use a number from 1 to {limit}."),
+    errors.NothingToCompare: N_(
+        "All pictures would be the same. Name several LoRAs, strengths or seeds, like “--loras "
+        "sugar,anime,none”, or several prompts with | between them."
+    ),
+    errors.TooManyAxes: N_(
+        "A sheet can differ in at most {limit} of these: prompts, LoRAs, strengths, seeds. Please give the "
+        "others only one value."
+    ),
+    errors.TooManyCells: N_(
+        "These are {count} pictures; a sheet has at most {limit}. Please leave some out."
+    ),
     errors.BadPage: N_("“{text}” is not a page. Use a whole number from 1 to {limit}."),
     errors.BadPresetName: N_(
         "“{text}” can't be a name. Use up to {limit} letters, digits, “-” or “_”, without spaces."

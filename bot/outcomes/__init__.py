@@ -4,6 +4,7 @@
 * ``jobs``  what a person learns about jobs: receipts, progress, results
 * ``iterating``  what a person gets who continues from a job
 * ``lineage``  how a job continues from an earlier one
+* ``sheets``  what a sheet of small pictures consists of
 * ``controls``  the buttons under an answer
 * ``asking``  what a person learns about their settings and presets
 * ``finding``  what a person finds again: history, favourites, recipes, settings in files
@@ -107,12 +108,14 @@ from bot.outcomes.places import (
     CommandContext,
     Platform,
 )
+from bot.outcomes.sheets import Axis, NothingSmaller, Sheet, SheetAxis, SheetCell
 
 __all__ = [
     "MOST_IN_ROW",
     "Address",
     "Advice",
     "AnswerWithControls",
+    "Axis",
     "CancelAccepted",
     "ChatOutput",
     "CommandContext",
@@ -154,6 +157,7 @@ __all__ = [
     "LoraSwitched",
     "LoraUse",
     "Note",
+    "NothingSmaller",
     "Offers",
     "Originals",
     "Outcome",
@@ -179,6 +183,9 @@ __all__ = [
     "Setting",
     "SettingsRead",
     "SettingsShown",
+    "Sheet",
+    "SheetAxis",
+    "SheetCell",
     "ShelfReloaded",
     "SizeChanged",
     "StackNote",

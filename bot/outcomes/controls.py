@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from bot.commands.buttons import ButtonCommand
 from bot.commands.values import (
+    MAX_CELLS,
+    Adopt,
     Cancel,
     Delete,
     DrawRecipe,
@@ -22,7 +24,8 @@ from bot.commands.values import (
 )
 from bot.outcomes.finding import History, HistoryEntry, RecipeShown, SettingsRead
 from bot.outcomes.iterating import PickedPicture, ReportListing
-from bot.outcomes.jobs import JobResult, Offers, Receipt, Status
+from bot.outcomes.jobs import JobResult, Offers, Receipt, Recipe, Status
+from bot.outcomes.sheets import Sheet
 
 MAX_PAGE = 999  # what a button holds
 MOST_IN_ROW = 5  # Discord's limit; a row has no more on any platform
@@ -98,6 +101,8 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             )
         case JobResult(job_id=job_id, pictures=()):
             return _in_rows([Control("reroll", Reroll(job_id)), Control("edit", Edit(job_id))])
+        case JobResult(recipe=Recipe(sheet=Sheet() as sheet)):
+            return _of_sheet(answer, sheet)
         case JobResult(job_id=job_id, pictures=[one], offers=offers):
             return _in_rows(_of_picture(job_id, one.index, offers), *_of_job(job_id, offers, one.index))
         case JobResult(job_id=job_id, pictures=pictures, offers=offers):
@@ -117,6 +122,17 @@ def _pages(history: History) -> tuple[Control, ...]:
         turned.append(Control("next", Mine(search, page + 1, history.only_favourites)))
     other = Mine(search, 1, not history.only_favourites)
     return _in_rows([*turned, Control("all_jobs" if history.only_favourites else "favourites", other)])
+
+
+def _of_sheet(result: JobResult, sheet: Sheet) -> tuple[Control, ...]:
+    """A choice for each picture of a sheet, side by side as on it where that leaves few rows; else four."""
+    columns = len(sheet.columns.labels) if sheet.rows else 0
+    columns = columns if MAX_CELLS // 4 <= columns <= MOST_IN_ROW else MAX_CELLS // 4
+    job_id = result.job_id
+    choices = [Control("adopt", Adopt(job_id, index), number=index + 1) for index in result.cells]
+    rows = [choices[start : start + columns] for start in range(0, len(choices), columns)]
+    whole, shared = _of_job(job_id, result.offers, None)
+    return _in_rows(*rows, [each for each in whole if not isinstance(each.command, Edit)], shared)
 
 
 def _of_picture(job_id: str, index: int, offers: Offers) -> list[Control]:

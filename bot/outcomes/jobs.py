@@ -9,6 +9,7 @@ from bot.outcomes.asking import Advice, DefaultSkipped, FromDefaults
 from bot.outcomes.lineage import Lineage, Start
 from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address, Platform
+from bot.outcomes.sheets import NothingSmaller, Sheet
 from engine.demo.vocabulary import UnknownFeature
 from engine.request import MAX_SEED, FailReason, LoraChoice, Picture, TimeEstimate
 
@@ -20,6 +21,8 @@ class Recipe:
     ``prompt`` is drawn: ``triggers`` of the LoRAs and what the person ``typed``, which people see apart.
 
     Attributes:
+        sheet: The ``count`` pictures form a sheet, and each is drawn of its cell. Then the other attributes
+            sum the cells up: every LoRA once, the most steps, the first seed.
         prompts: The text of each picture, if what was typed has alternatives; ``prompt`` is the first one.
         start: The picture that the drawing begins with; None for noise alone.
         code: Its job's recipe code without dashes; empty for a job from before there were codes.
@@ -50,7 +53,12 @@ class Recipe:
         return draw_alternatives(self.typed, self.seed_of(index)).choices if self.prompts else ()
 
     def alone(self, index: int) -> "Recipe":
-        """Return the recipe of picture ``index`` alone; its text has no alternatives."""
+        """Return the recipe of picture ``index`` alone; its text has no alternatives.
+
+        A picture of a sheet has its full size.
+        """
+        if self.sheet is not None:
+            return self.of_cell(index)
         one = replace(self, seed=self.seed_of(index), count=1)
         if not self.prompts:
             return one
@@ -58,6 +66,33 @@ class Recipe:
         return replace(one, prompt=prompt, typed=typed, prompts=(prompt,) if has_alternatives(typed) else ())
 
     start: Start | None = None
+    sheet: Sheet | None = None
+
+    def is_shown(self, index: int) -> bool:
+        """Whether people see this picture of the job; of a sheet the picture after the last cell."""
+        return self.sheet is None or index == self.count
+
+    def of_cell(self, number: int) -> "Recipe":
+        """The recipe of one cell of the sheet, at full size.
+
+        Raises:
+            LookupError: There is no such cell.
+        """
+        if self.sheet is None or not 0 <= number < self.count:
+            raise LookupError(number)
+        sheet, cell = self.sheet, self.sheet.cells[number]
+        return Recipe(
+            prompt=cell.prompt,
+            loras=cell.loras,
+            width_px=sheet.width_px,
+            height_px=sheet.height_px,
+            seed=cell.seed,
+            count=1,
+            steps=cell.steps,
+            typed=cell.typed,
+            triggers=cell.triggers,
+            prompts=(cell.prompt,) if has_alternatives(cell.typed) else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +112,16 @@ class UnknownWords:
     is_all: bool
 
 
-Note = FromDefaults | DefaultSkipped | Advice | SizeChanged | UnknownFeature | UnknownWords | StackNote
+Note = (
+    FromDefaults
+    | DefaultSkipped
+    | Advice
+    | SizeChanged
+    | NothingSmaller
+    | UnknownFeature
+    | UnknownWords
+    | StackNote
+)
 """What a person should know about a request that the desk accepts."""
 
 
@@ -247,6 +291,7 @@ class JobResult:
         spoiler: The pictures are hidden until somebody opens them.
         lineage: From which job it continues.
         offers: What its controls offer.
+        cells: The numbers of the pictures of a sheet that were drawn.
     """
 
     job_id: str
@@ -268,6 +313,7 @@ class JobResult:
     spoiler: bool = False
     lineage: Lineage | None = None
     offers: Offers = field(default=Offers())
+    cells: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

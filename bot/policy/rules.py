@@ -165,6 +165,18 @@ def price(width_px: int, height_px: int, count: int, strength: float = 1.0) -> i
     return count * max(1, math.ceil(width_px * height_px * strength / CREDIT_AREA_PX))
 
 
+def sheet_price(width_px: int, height_px: int, count: int, full_px: tuple[int, int]) -> int:
+    """Credits of a sheet of ``count`` pictures: by its area, what pictures of the size ``full_px`` cost.
+
+    Small pictures of a quarter of that area count as a quarter, even if the grid makes them an eighth larger.
+    """
+    area, full_area = width_px * height_px, full_px[0] * full_px[1]
+    one = price(*full_px, 1)
+    if 32 * area <= 9 * full_area:
+        return -(-count * one // 4)
+    return -(-count * one * area // full_area)
+
+
 def refund(price: int, count: int, missing: int) -> int:
     """Credits back for ``missing`` of a job's ``count`` pictures, rounded up."""
     return -(-price * missing // count)

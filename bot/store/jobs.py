@@ -11,13 +11,16 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Start
+from pydantic import TypeAdapter
+
+from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Sheet, Start
 from bot.store.database import Database
 from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
 from engine.request import LoraChoice
 
 URGENT = True
 _LISTS = ("loras", "triggers", "asked_in", "prompts")  # columns of job that hold JSON
+_SHEET = TypeAdapter(Sheet)
 
 
 class Inbox:
@@ -85,6 +88,8 @@ class Jobs:
         values |= values.pop("recipe") | _columns_of(job)
         del values["start"], values["lineage"]
         values |= {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
+        sheet = job.recipe.sheet
+        values["sheet"] = sheet and _SHEET.dump_json(sheet).decode()
         rows = await self._query("add_job", most_unfinished=most_unfinished, **values)
         if not rows:
             return None
@@ -100,6 +105,11 @@ class Jobs:
         """Return the person's newest job of the same request in this time, unless it has no pictures."""
         times = {"since_ms": since_ms, "now_ms": now_ms}
         rows = await self._query("find_same", person=person, request=request, **times)
+        return job_of_row(rows[0]) if rows else None
+
+    async def newest_sheet_of(self, person: int) -> JobRow | None:
+        """Return the person's newest job that is a sheet."""
+        rows = await self._query("newest_sheet_of", person=person)
         return job_of_row(rows[0]) if rows else None
 
     async def unfinished_of(self, person: int) -> tuple[JobRow, ...]:
@@ -325,6 +335,8 @@ def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     )
     names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps", "code")
     others = {name: values.pop(name) for name in names}
+    sheet = values.pop("sheet")
+    others["sheet"] = None if sheet is None else _SHEET.validate_json(sheet)
     start = _start_of(values)
     values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, start=start, **others)
     values["lineage"] = _lineage_of(values)

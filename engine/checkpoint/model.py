@@ -174,6 +174,16 @@ class ModelInfo:
         shape, area = wanted_w / wanted_h, wanted_w * wanted_h
         return tuple(sorted(sizes, key=lambda size: (_distance(size, shape, area), size)))
 
+    def small(self, width_px: int, height_px: int) -> tuple[int, int]:
+        """Return the allowed size of about this shape that is nearest to a quarter of this area.
+
+        It is this size itself where the model draws nothing smaller of this shape.
+        """
+        shape, quarter = width_px / height_px, width_px * height_px / 4
+        widths = range(self._on_grid(self.min_side_px), width_px + 1, self.multiple_px)
+        sizes = {(width, self._on_grid(width / shape)) for width in widths} | {(width_px, height_px)}
+        return min(sizes, key=lambda size: (_distance(size, shape, quarter), size))
+
     def _allowed(self, width_px: float, height_px: float) -> tuple[int, int]:
         """Bring a size within the limits: shrink its shape, then each side into its range and on the grid."""
         area, longest = width_px * height_px, max(width_px, height_px)

@@ -21,7 +21,7 @@ from engine.redact import repeats
 MAX_LINE_BYTES = 8192  # a longer line is logged in pieces
 MAX_LINES = 500  # of text within …
 WINDOW_S = 60.0  # … this time; further lines are only counted
-MAX_PROMPTS = 24  # the last ones; those of jobs that ended a moment ago matter too
+MAX_PROMPTS = 64  # the last ones; a sheet may have 16, and those of jobs that ended a moment ago matter too
 _LEVELS = ("debug", "info", "warning", "error", "critical")
 _RESERVED = {"self", "event", "level", "origin", "exc_info", "stack_info", "timestamp", "logger"}
 

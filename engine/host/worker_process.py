@@ -213,7 +213,7 @@ class WorkerProcess:
         if self.is_lost.is_set():
             raise JobNotStarted
         self.send(request)
-        self._output.prompts += {request.prompt, *request.prompts} - {""}
+        self._output.prompts += {request.cell(index).prompt for index in range(request.count)} - {""}
         self.held.is_measured = False
         job = InFlightJob(request)
         self._jobs.append(job)

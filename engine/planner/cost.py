@@ -201,7 +201,7 @@ class CostModel(BaseModel):
             predicted_s = self.job_s(pixels, taken, request.count, has_start=has_start)
             changes["ratios"] = (*self.ratios, max(MIN_S, total_s) / predicted_s)[-NEWEST:]
         if is_job or not self.jobs:
-            step_s = timings.denoise_s / (request.count * taken)
+            step_s = timings.denoise_s / sum(map(request.steps_of, range(request.count)))
             rest_s = (total_s - timings.denoise_s - timings.start_s) / request.count
             measured = [("step_s", self.step_s, STEP_S, step_s), ("rest_s", self.rest_s, REST_S, rest_s)]
             if has_start:

@@ -29,7 +29,7 @@ from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
 from engine.request import (
-    MAX_SEED,
+    Cell,
     Finished,
     LoraChoice,
     LoraSource,
@@ -80,11 +80,11 @@ class _Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Inputs:
-    """What all pictures of a job begin with.
+    """What a picture of a job begins with; most of it is the same for the next one.
 
     Attributes:
         start: The latents of its start picture, as ``add_noise`` takes them; None for noise alone.
-        settings: Of the first picture.
+        settings: Of this picture.
     """
 
     caption: RefinedCaption
@@ -191,7 +191,8 @@ class Pipeline:
         self._finder.learn(request.lora_files)
         try:
             extra_bytes = self._start_encoder.missing_bytes if request.start else 0
-            self._fit.prepare(request.width_px, request.height_px, request.loras, extra_bytes=extra_bytes)
+            loras = request.cell(0).loras
+            self._fit.prepare(request.width_px, request.height_px, loras, extra_bytes=extra_bytes)
             timer = StageTimer(self._device)
             is_complete = self._draw(_Job(request, reporter, is_cancelled, timer))
         except torch.OutOfMemoryError as error:
@@ -245,38 +246,38 @@ class Pipeline:
         """Draw every picture; False if cancelled."""
         inputs = self._prepare_inputs(job)
         for index in range(job.request.count):
-            inputs = self._with_prompt(job, inputs, job.request.prompt_of(index))
+            inputs = self._with_cell(job, inputs, job.request.cell(index))
             if not self._draw_picture(job, index, inputs):
                 return False
         return True
 
-    def _with_prompt(self, job: _Job, inputs: _Inputs, prompt: str) -> _Inputs:
-        """Return the inputs of a picture with this text."""
-        if prompt == inputs.settings.prompt:
-            return inputs
-        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job, prompt), self._lower)
-        settings = replace(inputs.settings, prompt=prompt)
+    def _with_cell(self, job: _Job, inputs: _Inputs, cell: Cell) -> _Inputs:
+        """Return the inputs of a picture with this text and these LoRAs; the others stay."""
+        settings = self._settings(job.request, cell)
+        if replace(settings, seed=inputs.settings.seed) == inputs.settings:
+            return replace(inputs, settings=settings)
+        if cell.loras != inputs.settings.loras:
+            self._fit.prepare(job.request.width_px, job.request.height_px, cell.loras)
+        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job, cell), self._lower)
         return replace(inputs, caption=caption, stack=stack, settings=settings)
 
     def _prepare_inputs(self, job: _Job) -> _Inputs:
         request = job.request
-        caption, stack = retry_with_less_memory(
-            lambda: self._prepare_caption(job, request.prompt_of(0)), self._lower
-        )
+        first = request.cell(0)
+        caption, stack = retry_with_less_memory(lambda: self._prepare_caption(job, first), self._lower)
         start = None
         if request.start is not None:
             with job.timer.stage("start_s"):
                 pixels = self._start_pixels.take(request, request.start)
                 encode = self._start_encoder.encode
                 start = self._through_vae(request, lambda is_lean: encode(pixels, is_lean=is_lean))
-        return _Inputs(caption, stack, start, self._settings(request))
+        return _Inputs(caption, stack, start, self._settings(request, first))
 
-    def _prepare_caption(self, job: _Job, prompt: str) -> tuple[RefinedCaption, LoraStack]:
-        request = job.request
+    def _prepare_caption(self, job: _Job, cell: Cell) -> tuple[RefinedCaption, LoraStack]:
         with job.timer.stage("text_s"):
-            embedding = self._text.embed(prompt)
+            embedding = self._text.embed(cell.prompt)
         with job.timer.stage("lora_s"):
-            stack = self._bank.stack(request.loras)
+            stack = self._bank.stack(cell.loras)
         with job.timer.stage("text_s"):
             return self._denoiser.refine_caption(embedding, stack), stack
 
@@ -287,16 +288,14 @@ class Pipeline:
 
     def _draw_picture(self, job: _Job, index: int, inputs: _Inputs) -> bool:
         """Draw one picture and start to encode it; False if cancelled."""
-        seed = (job.request.seed + index) % (MAX_SEED + 1)
         with job.timer.stage("denoise_s"):
-            latents = self._denoise(job, index, seed, inputs)
+            latents = self._denoise(job, index, inputs)
         if latents is None:
             return False
         vae = self._parts.vae
         with job.timer.stage("decode_s"):
             pixels = self._through_vae(job.request, lambda is_lean: decode(vae, latents, is_lean=is_lean))
-        settings = replace(inputs.settings, seed=seed)
-        job.reporter.report_picture(self._encoder.submit(index, pixels.wait, settings))
+        job.reporter.report_picture(self._encoder.submit(index, pixels.wait, inputs.settings))
         return True
 
     def _through_vae(self, request: RenderRequest, work: Callable[[bool], T]) -> T:
@@ -313,13 +312,12 @@ class Pipeline:
 
         return retry_with_less_memory(lambda: work(is_lean), lower)
 
-    def _denoise(self, job: _Job, index: int, seed: int, inputs: _Inputs) -> Tensor | None:
+    def _denoise(self, job: _Job, index: int, inputs: _Inputs) -> Tensor | None:
         """Return the latents of one picture; None if cancelled."""
-        request, start = job.request, inputs.start
-        latents = draw_noise(seed, self._forward.channels, request.width_px, request.height_px)
-        sigmas = sigma_schedule(
-            self._schedule, request.steps, request.start.strength if request.start else 1.0
-        )
+        request, start, settings = job.request, inputs.start, inputs.settings
+        latents = draw_noise(settings.seed, self._forward.channels, request.width_px, request.height_px)
+        strength = request.start.strength if request.start else 1.0
+        sigmas = sigma_schedule(self._schedule, settings.steps, strength)
 
         def run() -> Tensor | None:
             begins = latents if start is None else add_noise(start, latents, sigmas[0])
@@ -346,17 +344,17 @@ class Pipeline:
         lanes = lanes_of(placement.device)
         return BlockStore(blocks, placement.device, lanes, self._plan.resident_blocks, eight_bit)
 
-    def _settings(self, request: RenderRequest) -> PictureSettings:
-        """Return the settings of a job's first picture."""
+    def _settings(self, request: RenderRequest, cell: Cell) -> PictureSettings:
+        """Return the settings of one picture of a job."""
         start = request.start
         return PictureSettings(
-            prompt=request.prompt_of(0),
-            seed=request.seed,
+            prompt=cell.prompt,
+            seed=cell.seed,
             width_px=request.width_px,
             height_px=request.height_px,
-            steps=request.steps,
+            steps=cell.steps,
             model=self._model_name,
-            loras=request.loras,
+            loras=cell.loras,
             start=StartSettings(hashlib.sha256(start.png).hexdigest(), start.strength) if start else None,
         )
 

@@ -13,7 +13,6 @@ from PIL import Image, PngImagePlugin
 
 from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.request import (
-    MAX_SEED,
     Drawn,
     Event,
     Failed,
@@ -150,7 +149,7 @@ class FakeRenderer:
                     raise WorkerLost
                 if act is Act.BREAK:
                     raise ZeroDivisionError("asked by a test")
-            seed = (request.seed + index) & MAX_SEED
+            seed = request.cell(index).seed
             picture = Picture(index, seed, request.width_px, request.height_px, tiny_png(seed))
             self.drawn += 1
             listen(Drawn(*job, picture))

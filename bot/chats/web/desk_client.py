@@ -13,7 +13,7 @@ import structlog
 from bot.chats.contract import Desk
 from bot.chats.web.conversation import Conversation
 from bot.commands import buttons, grammar
-from bot.commands.values import LONG_COMMANDS, Command, Draw, LoraList, LoraWish, Mine, Ratio
+from bot.commands.values import LONG_COMMANDS, Command, Compare, Draft, Draw, LoraList, LoraWish, Mine, Ratio
 from bot.errors import SugarbotError
 from bot.messages import locale_of
 from bot.outcomes import Address, CommandContext, History, LoraListing, LoraSummary, Platform
@@ -38,9 +38,16 @@ class DrawOptions:
     count: int = 1
 
     def apply_to(self, command: Command) -> Command:
-        """Add these options to a draw command where it does not set them."""
-        if not isinstance(command, Draw):
-            return command
+        """Add these options to a command that draws where it does not set them; a sheet has its own count."""
+        chosen = (LoraWish(self.lora, self.weight),) if self.lora else ()
+        if isinstance(command, Compare):
+            return replace(command, loras=command.loras or chosen, size=command.size or self.ratio)
+        if isinstance(command, Draft):
+            return Draft(replace(self, count=1).of_draw(command.draw))
+        return self.of_draw(command) if isinstance(command, Draw) else command
+
+    def of_draw(self, command: Draw) -> Draw:
+        """Add these options to a drawing where it does not set them."""
         chosen = (LoraWish(self.lora, self.weight),) if self.lora else ()
         return replace(
             command,

@@ -28,6 +28,7 @@ from bot.errors import SugarbotError
 from bot.languages import is_chinese, title_of
 from bot.messages import (
     LOCALES,
+    alt_text,
     button_label,
     edit_invitation,
     format_caption,
@@ -54,6 +55,7 @@ from bot.outcomes import (
     SettingsRead,
     controls_of,
 )
+from bot.pictures.sheet import size_of_sheet
 from engine.formatting import in_gib
 
 EXAMPLES = {
@@ -243,7 +245,11 @@ def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
         "bot",
         format_outcome(picked, conversation.locale),
         pictures=_picture_views(
-            picked.job_id, [picked.picture.index], picked.recipe, is_spoiler=picked.spoiler
+            picked.job_id,
+            [picked.picture.index],
+            picked.recipe,
+            conversation.locale,
+            is_spoiler=picked.spoiler,
         ),
         controls=_controls(picked, conversation),
     )
@@ -314,6 +320,7 @@ def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageVi
             result.job_id,
             [picture.index for picture in result.pictures],
             result.recipe,
+            conversation.locale,
             is_spoiler=result.spoiler,
         ),
         controls=_controls(result, conversation),
@@ -325,20 +332,25 @@ def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
         format_history_entry(job, conversation.locale),
         _controls(job, conversation),
         _picture_views(
-            job.job_id, [picture.index for picture in job.pictures], job.recipe, is_spoiler=job.spoiler
+            job.job_id,
+            [picture.index for picture in job.pictures],
+            job.recipe,
+            conversation.locale,
+            is_spoiler=job.spoiler,
         ),
     )
 
 
 def _picture_views(
-    job_id: str, indexes: list[int], recipe: Recipe, *, is_spoiler: bool
+    job_id: str, indexes: list[int], recipe: Recipe, locale: str, *, is_spoiler: bool
 ) -> tuple[PictureView, ...]:
+    size = size_of_sheet(recipe) if recipe.sheet else (recipe.width_px, recipe.height_px)
+    shown = recipe if recipe.sheet or recipe.count > 1 else None
     return tuple(
         PictureView(
             _url(job_id, index),
-            recipe.width_px,
-            recipe.height_px,
-            recipe.typed_of(index) if recipe.count > 1 else recipe.typed,
+            *size,
+            recipe.typed if shown is None else alt_text(shown, index, locale),
             is_spoiler=is_spoiler,
         )
         for index in indexes

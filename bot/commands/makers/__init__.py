@@ -1,5 +1,6 @@
 """What the text behind a command, or the options of a menu, become.
 
 * ``drawing``  what is to be drawn
+* ``sheets``   comparisons, drafts, and what is adopted from them
 * ``asking``   settings of a person, presets
 """

@@ -5,6 +5,7 @@
 * ``entry``     one row: names, options, rights
 * ``asking``    settings and presets of a person
 * ``drawing``   the options of ``/sugar``
+* ``sheets``    the commands of sheets
 * ``loras``     the commands of the shelf
 * ``jobs``      the commands that continue from a job
 * ``commands``  every row, and Telegram's menu

@@ -6,6 +6,7 @@ from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.table.finding import FINDING_COMMANDS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.table.loras import LORA_COMMANDS
+from bot.commands.table.sheets import SHEET_COMMANDS
 from bot.commands.values import (
     Cancel,
     Command,
@@ -31,6 +32,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
         SUGAR_OPTIONS,
     ),
     *ASKING_COMMANDS,
+    *SHEET_COMMANDS,
     *JOB_COMMANDS,
     *LORA_COMMANDS,
     *FINDING_COMMANDS,

@@ -10,7 +10,7 @@ _LORA = Option(
     "lora",
     "lora",
     OptionKind.LORA,
-    "The LoRA to draw with, like sugar or sugar:0.8",
+    "The LoRA, like sugar or sugar:0.8",
     example="sugar:0.8",
     flags=("风格",),
 )
@@ -51,7 +51,7 @@ SUGAR_OPTIONS = (
         "seed",
         "种子",
         OptionKind.INTEGER,
-        "The same seed draws the same picture again",
+        "The same seed draws the same picture",
         example="7",
         flags=("随机种子",),
         keyword=True,

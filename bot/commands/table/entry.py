@@ -52,6 +52,7 @@ class Option:
         about: A msgid of at most 100 characters.
         example: A valid value, for help and for the error of a missing value; a msgid for face slots.
         flags: Its other names in text, without dashes.
+        is_list: Its value may be several, with commas between them.
         keyword: Whether its Chinese names count in text without dashes if a number follows.
         typed_only: Menus and help do not show it.
         takes_rest: Its value ends only at the next option.
@@ -69,6 +70,7 @@ class Option:
     flags: tuple[str, ...] = ()
     keyword: bool = False
     positional: bool = False
+    is_list: bool = False
     required: bool = False
     least: float | None = None
     most: float | None = None
@@ -98,7 +100,8 @@ class Option:
     @property
     def takes_words(self) -> bool:
         """Whether its value may contain spaces, in quotes."""
-        return self.is_face_slot or self.takes_rest or self.kind is OptionKind.LORA
+        takes_lora = self.kind is OptionKind.LORA and not self.is_list
+        return self.is_face_slot or self.takes_rest or takes_lora
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@
 * ``people``     credits, linked chats, help; the card, for hosts
 * ``loras``      about the shelf
 * ``asking``     settings and presets of a person
+* ``sheets``     several small pictures to choose from
 """
 
 from bot.commands.values.asking import SETTINGS, EditPresets, EditSettings, PersonSettings
@@ -51,6 +52,7 @@ from bot.commands.values.loras import (
     SentFile,
 )
 from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
+from bot.commands.values.sheets import DRAFTS, MAX_CELLS, Adopt, Compare, Draft
 
 IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
@@ -58,20 +60,29 @@ IterateCommand = (
 FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings
 PersonCommand = EditSettings | EditPresets | Quota | Link | Unlink
 
-Command = Draw | PersonCommand | IterateCommand | FindingCommand | Cancel | LoraCommand | ShowCard | Help
+SheetCommand = Compare | Draft | Adopt
+
+HostCommand = LoraCommand | ShowCard
+
+Command = Draw | SheetCommand | PersonCommand | IterateCommand | FindingCommand | Cancel | HostCommand | Help
 
 LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload, ReadSettings)
 """Commands that may draw or download before they answer: seconds to minutes."""
 
 __all__ = [
+    "DRAFTS",
     "LONG_COMMANDS",
+    "MAX_CELLS",
     "MAX_COUNT",
     "MAX_TOTAL_WEIGHT",
     "MAX_WEIGHT",
     "SETTINGS",
+    "Adopt",
     "Cancel",
     "Command",
+    "Compare",
     "Delete",
+    "Draft",
     "Draw",
     "DrawRecipe",
     "Edit",
@@ -113,6 +124,7 @@ __all__ = [
     "Reroll",
     "Scope",
     "SentFile",
+    "SheetCommand",
     "ShowCard",
     "ShowRecipe",
     "Size",

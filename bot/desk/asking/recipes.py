@@ -69,6 +69,10 @@ class Recipes:
             raise EmptyPrompt
         return self._complete(prompt, stack, stack.triggers, draw.size, seed=draw.seed, count=draw.count or 1)
 
+    def new_seed(self) -> int:
+        """Return a new seed."""
+        return self._random.getrandbits(32)
+
     def rewrite(
         self, job: JobRow, changes: Changes, may_use: Rule = for_everybody
     ) -> tuple[Recipe, tuple[Note, ...]]:
@@ -131,7 +135,7 @@ class Recipes:
         count: int,
         start: Start | None = None,
     ) -> tuple[Recipe, tuple[Note, ...]]:
-        seed = self._random.getrandbits(32) if seed is None else seed
+        seed = self.new_seed() if seed is None else seed
         seeds = [(seed + index) % (MAX_SEED + 1) for index in range(count)]
         prompts = compose_alternatives(prompt.typed, triggers, seeds)
         self._require_length(prompts or (prompt.final,))

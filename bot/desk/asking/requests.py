@@ -1,7 +1,7 @@
-"""What a ``Draw`` asks for: its recipe, who sees the pictures, and whether it was asked for a moment ago."""
+"""What a person asks for: its recipe, who sees the pictures, and whether it was asked for a moment ago."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import partial
 from hashlib import sha256
 
@@ -9,12 +9,13 @@ from bot.commands.prompts.advice import AdviceKind, advice_for
 from bot.commands.prompts.face import with_surprises
 from bot.commands.render import render
 from bot.commands.text import is_east_asian
-from bot.commands.values import Draw, LoraWish
+from bot.commands.values import Compare, Draft, Draw, LoraWish
 from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.recipes import Recipes
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import Rule
+from bot.desk.sheets.writing import Sheets
 from bot.errors import AlreadyAsked
 from bot.outcomes import (
     Advice,
@@ -54,6 +55,7 @@ class DrawRequests:
         *,
         store: Store,
         recipes: Recipes,
+        sheets: Sheets,
         defaults: LoraDefaults,
         consents: ConsentLedger,
         preferences: Preferences,
@@ -61,12 +63,15 @@ class DrawRequests:
     ) -> None:
         self._store = store
         self._recipes = recipes
+        self._sheets = sheets
         self._defaults = defaults
         self._consents = consents
         self._preferences = preferences
         self._clock = clock
 
-    async def read(self, command: Draw, context: CommandContext, person: int) -> AskedPictures:
+    async def read(
+        self, command: Draw | Compare | Draft, context: CommandContext, person: int
+    ) -> AskedPictures:
         """Return the pictures that the person asks for.
 
         Raises:
@@ -76,14 +81,19 @@ class DrawRequests:
         if request and not command.dry:
             await self._require_new(request, person)
         may_use = partial(self._consents.may_use, context)
-        command, own = self._with_preferences(command, context, may_use)
+        asked = command if isinstance(command, Draw) else command.draw
+        draw, own = self._with_preferences(asked, context, may_use)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
-        recipe, notes = self._recipes.write(_with_face(command, context.locale), default, may_use)
-        if isinstance(found, DefaultMissing) and not (command.loras and command.loras[0].name):
+        draw = _with_face(draw, context.locale)
+        if isinstance(command, Draw):
+            recipe, notes = self._recipes.write(draw, default, may_use)
+        else:
+            recipe, notes = self._sheets.write(command.with_draw(draw), default, may_use)
+        if isinstance(found, DefaultMissing) and not (draw.loras and draw.loras[0].name):
             notes = (found, *notes)
-        notes = (*own, *await self._with_advice(notes, command, recipe, context, person))
-        return AskedPictures(recipe, notes, bool(command.private), bool(command.spoiler), request)
+        notes = (*own, *await self._with_advice(notes, draw, recipe, context, person))
+        return AskedPictures(recipe, notes, bool(draw.private), bool(draw.spoiler), request)
 
     def _with_preferences(
         self, command: Draw, context: CommandContext, may_use: Rule
@@ -130,16 +140,18 @@ class DrawRequests:
             raise AlreadyAsked(job_id=same.id, seconds=(now_ms - same.created_ms) // 1_000)
 
 
-def _request_of(command: Draw, context: CommandContext) -> str:
+def _request_of(command: Draw | Compare | Draft, context: CommandContext) -> str:
     """Return what identifies the request; empty if its author means the same again.
 
     Whoever names a seed wants exactly that picture. A message to the terminal waits for its pictures, so a
     second one is no impatience.
     """
-    if command.again or command.seed is not None or context.platform is Platform.CONSOLE:
+    draw = command if isinstance(command, Draw) else command.draw
+    if draw.again or draw.seed is not None or context.platform is Platform.CONSOLE:
         return ""
     place = f"{context.address.platform}:{context.address.chat_id}"
-    return sha256(f"{place} {render(command)}".encode()).hexdigest()[:32]
+    words = render(draw) if isinstance(command, Draw) else f"{type(command).__name__} {astuple(command)}"
+    return sha256(f"{place} {words}".encode()).hexdigest()[:32]
 
 
 def _with_face(command: Draw, locale: str) -> Draw:

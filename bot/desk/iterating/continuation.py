@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.commands.values import Draw, DrawRecipe, Enlarge, Vary
+from bot.commands.values import Adopt, Compare, Draft, Draw, DrawRecipe, Enlarge, Vary
 from bot.desk.files import PictureSpace
 from bot.desk.iterating.derivation import Changes, ContinuingCommand, changes_of
 from bot.desk.iterating.sources import StartPictures
@@ -13,7 +13,7 @@ from bot.store import Store
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 
-DrawingCommand = Draw | DrawRecipe | ContinuingCommand
+DrawingCommand = Draw | Compare | Draft | DrawRecipe | ContinuingCommand
 """The commands that make a job."""
 
 
@@ -53,14 +53,14 @@ class JobContinuation:
         Call it before the transaction: a slow disk must not hold the write lock.
         """
         available_bytes = await self._space.available_bytes()
-        if isinstance(command, Draw):
+        if isinstance(command, Draw | Compare | Draft):
             return DiskState(available_bytes)
         if isinstance(command, DrawRecipe):
             job = await self._store.finding.job_of_code(command.code)
             drawn = job.recipe.start if job is not None else None
             return DiskState(available_bytes, drawn is None or await self._sources.exists(drawn))
         try:
-            earlier = await self._access.require_visible(command.job_id, context)
+            earlier = await self._earlier(command, context)
             start = changes_of(command, earlier, self._model).start
         except PersonError:  # ``find`` refuses it too, and that refusal is kept for a repeated event
             return DiskState(available_bytes)
@@ -75,7 +75,7 @@ class JobContinuation:
             PersonError: NoSuchJob, NotYours (that job is private, or of another chat), NoSuchPicture,
                 PicturesGone, StartGone, AlreadyLarge.
         """
-        earlier = await self._access.require_visible(command.job_id, context)
+        earlier = await self._earlier(command, context)
         changes = changes_of(command, earlier, self._model)
         if isinstance(command, Vary | Enlarge):
             rows = await self._store.jobs.pictures_of([earlier.id])
@@ -87,8 +87,14 @@ class JobContinuation:
             raise StartGone(job_id=changes.start.job_id, number=changes.start.index + 1)
         return earlier, changes
 
-    async def lineage_of(self, draw: Draw, context: CommandContext) -> Lineage | None:
+    async def _earlier(self, command: ContinuingCommand, context: CommandContext) -> JobRow:
+        if isinstance(command, Adopt) and not command.job_id:
+            return await self._access.require_sheet(context)
+        return await self._access.require_visible(command.job_id, context)
+
+    async def lineage_of(self, command: Draw | Compare | Draft, context: CommandContext) -> Lineage | None:
         """Return from which job a changed text comes, if the person may still see that job."""
+        draw = command if isinstance(command, Draw) else command.draw
         if not draw.edited_from:
             return None
         try:

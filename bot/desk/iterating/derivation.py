@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from bot.commands.values import Enlarge, Repeat, Reroll, Vary
-from bot.errors import AlreadyLarge
+from bot.commands.values import Adopt, Enlarge, Repeat, Reroll, Vary
+from bot.errors import AlreadyLarge, ChooseFromSheet, NoSheet, NoSuchPicture
 from bot.outcomes import Derivation, Lineage, Start
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
-from engine.request import MAX_SEED, VARY_STRONG, VARY_SUBTLE
+from engine.request import FINAL, MAX_SEED, VARY_STRONG, VARY_SUBTLE
 
-ContinuingCommand = Reroll | Repeat | Vary | Enlarge
+ContinuingCommand = Reroll | Repeat | Vary | Enlarge | Adopt
 """The commands that draw from an earlier job; ``Draw`` with a changed text is none of them."""
 
 
@@ -38,8 +38,12 @@ def changes_of(command: ContinuingCommand, job: JobRow, model: ModelInfo) -> Cha
 
     Raises:
         AlreadyLarge: The model draws nothing larger.
+        ChooseFromSheet: The pictures of a sheet are only adopted.
+        NoSheet, NoSuchPicture: There is no such picture to adopt.
     """
     old = job.recipe
+    if old.sheet is not None and isinstance(command, Vary | Enlarge):
+        raise ChooseFromSheet(job_id=job.id)
     same = {"count": old.count, "width_px": old.width_px, "height_px": old.height_px}
     match command:
         case Reroll():
@@ -50,6 +54,8 @@ def changes_of(command: ContinuingCommand, job: JobRow, model: ModelInfo) -> Cha
             start = Start(job.id, index, VARY_STRONG if strong else VARY_SUBTLE)
             lineage = Lineage(Derivation.VARIED, job.id, index)
             return Changes(lineage, seed=None, start=start, **same | {"count": 1})
+        case Adopt(index=index):
+            return _adopted(job, index)
         case Enlarge(index=index):
             sizes = model.larger_sizes(old.width_px, old.height_px)
             if not sizes:
@@ -62,3 +68,21 @@ def changes_of(command: ContinuingCommand, job: JobRow, model: ModelInfo) -> Cha
                 height_px=sizes[0][1],
                 start=Start(job.id, index, model.larger_strength),
             )
+
+
+def _adopted(job: JobRow, index: int) -> Changes:
+    """Return what the picture of a cell at full size changes; that of a draft begins with the draft."""
+    sheet, count = job.recipe.sheet, job.recipe.count
+    if sheet is None:
+        raise NoSheet
+    if not 0 <= index < count:
+        raise NoSuchPicture(job_id=job.id, number=index + 1, count=count)
+    derivation = Derivation.FINAL if sheet.is_draft else Derivation.ADOPTED
+    return Changes(
+        Lineage(derivation, job.id, index),
+        seed=sheet.cells[index].seed,
+        count=1,
+        width_px=sheet.width_px,
+        height_px=sheet.height_px,
+        start=Start(job.id, index, FINAL) if sheet.is_draft else None,
+    )

@@ -6,6 +6,7 @@ from bot.commands.text import normalize
 from bot.commands.values import Draw, Edit, LoraWish, PixelSize
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.access import JobAccess
+from bot.errors import ChooseFromSheet
 from bot.outcomes import CommandContext, EditableText
 from bot.store.rows import JobRow
 
@@ -24,6 +25,8 @@ class JobEditing:
             PersonError: NoSuchJob, NotYours, NotInPublic.
         """
         job = await self._access.require_shown(command.job_id, context, "edit")
+        if job.recipe.sheet:
+            raise ChooseFromSheet(job_id=job.id)
         return EditableText(job.id, render(self.draw_of(job)), job.private)
 
     async def find(self, job_id: str, context: CommandContext) -> JobRow:

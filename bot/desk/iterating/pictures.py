@@ -6,7 +6,7 @@ from pathlib import Path
 from bot.commands.values import Pick
 from bot.desk.files import find_pictures
 from bot.desk.people.access import JobAccess
-from bot.errors import NoSuchPicture, PicturesGone
+from bot.errors import ChooseFromSheet, NoSuchPicture, PicturesGone
 from bot.outcomes import CommandContext, Offers, PickedPicture
 from bot.policy.rules import chats_of
 from bot.store import Store
@@ -38,11 +38,13 @@ class PicturePicking:
         async with self._store.atomic():
             job = await self._access.require_shown(command.job_id, context, "pick")
             rows = await self._store.jobs.pictures_of([job.id])
+        if job.recipe.sheet:
+            raise ChooseFromSheet(job_id=job.id)
         if not rows:
             raise PicturesGone(job_id=job.id)
         if command.index not in {row.idx for row in rows}:
             raise NoSuchPicture(job_id=job.id, number=command.index + 1, count=len(rows))
-        found = (await find_pictures(rows, self._pictures_dir, [job.id]))[job.id]
+        found = (await find_pictures(rows, self._pictures_dir, [job]))[job.id]
         picture = next((file for file in found.files if file.index == command.index), None)
         if picture is None:
             raise PicturesGone(job_id=job.id)

@@ -1,6 +1,6 @@
 """Which jobs a person may see and continue from: their own, those drawn openly here, any for a host."""
 
-from bot.errors import NoSuchJob, NotInPublic, NotYours
+from bot.errors import NoSheet, NoSuchJob, NotInPublic, NotYours
 from bot.outcomes import CommandContext
 from bot.policy.rules import Rules, is_host
 from bot.store import Store
@@ -31,6 +31,18 @@ class JobAccess:
         if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
             raise NotYours(job_id=job.id)
         return job
+
+    async def require_sheet(self, context: CommandContext) -> JobRow:
+        """Return the newest sheet of this person.
+
+        Raises:
+            NoSheet: There is none.
+        """
+        person = await self._store.people.find(context.platform, context.user_id)
+        sheet = None if person is None else await self._store.jobs.newest_sheet_of(person)
+        if sheet is None:
+            raise NoSheet
+        return sheet
 
     async def require_own(self, job_id: str, context: CommandContext, *, or_host: bool = False) -> JobRow:
         """Return a job of this person or, if ``or_host``, any job for a host.

@@ -42,7 +42,7 @@ class HistoryQueries:
         async with self._store.atomic():
             job = await self._access.require_shown(command.job_id, context, "mine")
             rows = await self._store.jobs.pictures_of([job.id])
-        pictures = (await find_pictures(rows, self._pictures_dir, [job.id]))[job.id]
+        pictures = (await find_pictures(rows, self._pictures_dir, [job]))[job.id]
         if not pictures.files:
             raise PicturesGone(job_id=job.id)
         return Originals(job.id, pictures.files, job.spoiler)

@@ -6,6 +6,10 @@ from bot.messages.catalogue import N_
 CONTINUING_SENTENCES: dict[type[Exception], str] = {
     errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
     errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
+    errors.ChooseFromSheet: N_(
+        "Job {job_id} is a sheet. “/adopt {job_id} 2” draws its picture 2 at full size."
+    ),
+    errors.NoSheet: N_("There is no sheet to choose from. /compare and /draft draw one."),
     errors.StartGone: N_(
         "Picture {number} of job {job_id}, with which this begins, is no longer here; I charged nothing. "
         "Draw that job again first."

@@ -8,11 +8,11 @@ WHERE origin.platform = :platform AND origin.event_id = :event_id;
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
                  triggers, loras, width_px, height_px, seed, count, steps, price, created_ms,
                  asked_in, prompts, spoiler, request, asked_ref, start_job, start_index, start_strength, derivation,
-                 parent_job, parent_index, code)
+                 parent_job, parent_index, code, sheet)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
        :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
        :price, :created_ms, :asked_in, :prompts, :spoiler, :request, :asked_ref, :start_job, :start_index,
-       :start_strength, :derivation, :parent_job, :parent_index, :code
+       :start_strength, :derivation, :parent_job, :parent_index, :code, :sheet
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 
@@ -29,6 +29,11 @@ SELECT * FROM job WHERE id = :id;
 SELECT * FROM job
 WHERE person = :person AND request = :request AND created_ms > :since_ms AND created_ms <= :now_ms
   AND state IN ('queued', 'running', 'done')
+ORDER BY accepted_order DESC LIMIT 1;
+
+-- name: newest_sheet_of
+-- The newest sheet of a person.
+SELECT * FROM job WHERE person = :person AND sheet IS NOT NULL AND deleted_ms IS NULL
 ORDER BY accepted_order DESC LIMIT 1;
 
 -- name: unfinished_of

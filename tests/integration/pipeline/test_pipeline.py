@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.finish.metadata import PictureSettings, read_settings
 from engine.reporting import JobReporter
 from engine.request import (
     MAX_SEED,
+    Cell,
     Drawn,
     Event,
     FailReason,
@@ -86,6 +88,26 @@ def test_each_picture_is_drawn_with_its_own_prompt_and_names_it(draw: Any) -> No
 
 def test_two_pictures_equal_two_jobs_of_one_also_when_the_seed_wraps(draw: Any) -> None:
     assert draw(seed=MAX_SEED, count=2).pngs == [*draw(seed=MAX_SEED).pngs, *draw(seed=0).pngs]
+
+
+def test_every_cell_of_a_sheet_is_bit_for_bit_the_picture_that_its_settings_draw_alone(
+    draw: Any, sugar: LoraChoice, anime: LoraChoice
+) -> None:
+    weak = replace(sugar, weight=0.4)
+    cells = (
+        Cell("a girl", (sugar,), 7),
+        Cell("a girl", (sugar,), 9),  # shares the caption of the one before
+        Cell("a girl", (weak,), 7),
+        Cell("a girl", (), 7),
+        Cell("red lips", (anime, weak), MAX_SEED, steps=4),
+        Cell("a girl", (sugar,), 7),
+    )
+    sheet = draw("counts for nothing", cells=cells, count=len(cells), seed=1, loras=(sugar, anime))
+    alone = [draw(cell.prompt, loras=cell.loras, seed=cell.seed, steps=cell.steps).pngs[0] for cell in cells]
+    assert sheet.pngs == alone
+    assert len(set(alone)) == len(cells) - 1
+    steps = [event.steps for event in sheet.events if isinstance(event, Progress) and event.index == 4]
+    assert steps == [4] * 4
 
 
 @pytest.mark.parametrize("step", [0, 1, 5, 8, 11])

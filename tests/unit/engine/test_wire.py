@@ -16,6 +16,7 @@ from engine import wire
 from engine.config import EngineConfig
 from engine.errors import ModelError, ModelIncomplete, ModelUnreachable, WireError
 from engine.request import (
+    Cell,
     Drawn,
     Failed,
     FailReason,
@@ -35,10 +36,12 @@ from engine.request import (
 REQUEST = RenderRequest(
     "j1", 2, "Sugar面部, 清透水光肌 🍬 \x00", 512, 768, 7, 2, (LoraChoice("sugar", "ab" * 32, 0.8),)
 )
+SHEET = replace(REQUEST, cells=(Cell("a girl", REQUEST.loras, 7), Cell("一个女孩", (), 8, steps=4)))
 MESSAGES = [
     EngineConfig(Path("/data"), Path("shelf"), device="cuda:1"),
     REQUEST,
     replace(REQUEST, start=StartPicture(b"\x89PNG" + bytes(range(256)), 0.3)),
+    SHEET,
     wire.CancelJob("j1", 2),
     wire.PrefetchLoras((LoraChoice("sugar", "a" * 64, 0.8),)),
     wire.PrefetchLoras(
@@ -242,6 +245,7 @@ async def test_a_connection_that_is_reset_ends_like_one_that_is_closed() -> None
 def test_a_wrong_value_is_named_without_its_content() -> None:
     body = {"job_id": "j", "attempt": "x", "prompt": "a secret wish", "width_px": 1, "height_px": 1}
     body |= {"seed": 1, "count": 1, "loras": [], "steps": 8, "start": None, "prompts": [], "lora_files": []}
+    body |= {"cells": []}
     with pytest.raises(WireError) as caught:
         wire.decode(json.dumps({"kind": "RenderRequest", "body": body}).encode(), b"")
     assert "attempt" in str(caught.value)

@@ -20,12 +20,16 @@ from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import preset_of, settings_of
+from bot.commands.makers.sheets import compare_of
 from bot.commands.prompts.face import SUGGESTED
 from bot.commands.prompts.face import suggestions as face_suggestions
 from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
 from bot.commands.text import normalize
 from bot.commands.values import (
+    Adopt,
     Command,
+    Compare,
+    Draft,
     Draw,
     DrawRecipe,
     Edit,
@@ -75,6 +79,12 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
     if entry.command_type is EditPresets:
         preset_options = dict(options)
         return preset_of(preset_options.pop("options", ""), **preset_options)
+    if entry.command_type is Compare:
+        compare_options = dict(options)
+        return compare_of(compare_options.pop("prompt", ""), **compare_options)
+    if entry.command_type is Draft:
+        draft_options = dict(options)
+        return Draft(grammar.draw_of(draft_options.pop("prompt", ""), **draft_options))
     if entry.command_type is LoraSwitch:
         return loras.switch_of(**options)
     if entry.command_type in (LoraAllow, LoraRevoke):
@@ -196,10 +206,10 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
 def is_private_answer(desk: Desk, command: Command, interaction: Interaction) -> bool:
     """Whether only the person sees the answer: always, except for pictures that are not private."""
     match command:
-        case Draw():
+        case Draw() | Compare() | Draft():
             context = context_of(interaction, address_of(interaction, is_private=True))
             return command.dry or desk.wants_private(command, context)
-        case Reroll() | Repeat() | Vary() | Enlarge() | Pick():
+        case Adopt() | Reroll() | Repeat() | Vary() | Enlarge() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case Publish():
             return False
@@ -214,7 +224,11 @@ def suggest_values(
     locale = locale_of(interaction)
     if option.kind is OptionKind.LORA:
         context = context_of(interaction, address_of(interaction, is_private=True))
-        found = desk.suggest_loras(typed, context)
+        head, _, last = typed.rpartition(",") if option.is_list else ("", "", typed)
+        found = desk.suggest_loras(last, context)
+        if head:
+            joined = [f"{head},{_value(lora)}" for lora in found]
+            return [(value, value) for value in joined if len(value) <= LABEL_CHARS]
         return [(_label(title_of(lora.titles, locale), lora.name), _value(lora)) for lora in found]
     if option.name in SUGGESTED:
         values = face_suggestions(option.name, typed, locale)

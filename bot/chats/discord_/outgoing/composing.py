@@ -1,5 +1,7 @@
 """Composes messages: what the outcome of a command shows, and what the result of a job shows."""
 
+from functools import partial
+
 from bot import messages
 from bot.chats.discord_.outgoing.attachments import (
     MAX_ATTACHMENTS,
@@ -30,7 +32,7 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
                     entry.job_id,
                     entry.pictures[:1],
                     share_bytes,
-                    entry.recipe.typed_of,
+                    partial(messages.alt_text, entry.recipe, locale=locale),
                     is_spoiler=entry.spoiler,
                 )
                 attachments += read.attachments
@@ -65,7 +67,7 @@ async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:
         result.job_id,
         result.pictures,
         file_bytes,
-        result.recipe.typed_of,
+        partial(messages.alt_text, result.recipe, locale=locale),
         is_spoiler=result.spoiler,
     )
     text = _with_too_large(messages.format_caption(result, locale), result.job_id, read.too_large, locale)

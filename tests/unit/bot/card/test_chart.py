@@ -87,7 +87,7 @@ def test_the_font_has_every_character_of_the_chart(locale: str) -> None:
 
 
 def test_without_a_chinese_font_the_words_are_english(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chart, "_chinese_font", lambda size: None)
+    monkeypatch.setattr(chart, "chinese_font", lambda size: None)
     _font.cache_clear()
     try:
         assert words_locale("zh-CN") == "en"

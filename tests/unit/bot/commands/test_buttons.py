@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bot.commands.buttons import ButtonCommand, data_of, press_of
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Delete,
     DrawRecipe,
@@ -35,6 +36,7 @@ OF_A_JOB = st.builds(
 )
 OF_A_PICTURE = (
     st.builds(Pick, JOB_IDS, st.integers(0, 99))
+    | st.builds(Adopt, JOB_IDS, st.integers(0, 99))
     | st.builds(Enlarge, JOB_IDS, st.integers(0, 99))
     | st.builds(Vary, JOB_IDS, st.integers(0, 99), st.booleans())
 )
@@ -55,6 +57,7 @@ EXAMPLES = {
     Vary("k3f9", 0, strong=True): "v2:vary-strong:k3f9:0",
     Enlarge("k3f9", 1): "v2:larger:k3f9:1",
     Pick("k3f9", 3): "v2:pick:k3f9:3",
+    Adopt("k3f9", 15): "v2:adopt:k3f9:15",
     Edit("k3f9"): "v2:edit:k3f9",
     Original("k3f9"): "v2:original:k3f9",
     Publish("k3f9"): "v2:publish:k3f9",

@@ -18,9 +18,12 @@ from bot.commands.table import (
 )
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
+    Compare,
     Delete,
+    Draft,
     Draw,
     DrawRecipe,
     Edit,
@@ -80,6 +83,7 @@ def test_every_command_value_has_one_row() -> None:
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
         Publish("a"), Delete("a"), Report("a"), ListReports(),
         Favourite("a"), ShowRecipe(), ReadSettings(),
+        Compare(("a",)), Draft(Draw()), Adopt("a", 0),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -142,10 +146,16 @@ def test_required_options_come_first_as_discord_demands() -> None:
 
 
 def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text() -> None:
-    assert [option.name for _, option in OPTIONS if option.required] == 3 * ["job"] + 6 * ["name"]
+    assert [option.name for _, option in OPTIONS if option.required] == [
+        "prompt",
+        *3 * ["job"],
+        *6 * ["name"],
+    ]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
-        ("sugar", "prompt"), ("settings", "reset"), ("preset", "name"),
+        ("sugar", "prompt"), ("compare", "prompt"), ("draft", "prompt"),
+        *(("adopt", name) for name in ("job", "picture")),
+        ("settings", "reset"), ("preset", "name"),
         ("cancel", "job"), ("link", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),
@@ -164,7 +174,8 @@ def test_the_face_slots_are_those_of_the_value() -> None:
 
 
 def test_a_hosts_telegram_menu_has_what_no_button_gives_and_everyones_has_all_but_the_hosts() -> None:
-    listed = tuple(entry for entry in COMMANDS if entry not in JOB_COMMANDS or not entry.options)
+    by_button = [entry for entry in (*JOB_COMMANDS, ENTRY_OF[Adopt]) if entry.options]
+    listed = tuple(entry for entry in COMMANDS if entry not in by_button)
     assert table.telegram_menu(for_host=True) == listed
     everyones = tuple(entry for entry in listed if entry.right is Right.EVERYONE)
     assert table.telegram_menu(for_host=False) == everyones

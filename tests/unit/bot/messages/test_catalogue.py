@@ -19,7 +19,7 @@ from typer.main import get_command
 import bot
 from bot.__main__ import app
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS
-from bot.commands.values import Draw
+from bot.commands.values import Compare, Draft, Draw
 from bot.errors import UnknownLora
 from bot.messages.catalogue import (
     N_,
@@ -46,7 +46,8 @@ def msgids() -> list[str]:
     written = [message if isinstance(message, str) else message[0] for _, _, message, _, _ in found]
     about = [option.about for entry in COMMANDS for option in entry.options]
     examples = [option.example for option in SUGAR_OPTIONS if option.is_face_slot]
-    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.command_type is Draw]
+    drawing = (Draw, Compare, Draft)
+    usages = [entry.usage for entry in COMMANDS if " " in entry.usage and entry.command_type in drawing]
     shell = shell_help(get_command(app))
     every = [*written, *(entry.about for entry in COMMANDS), *about, *examples, *usages]
     return list(dict.fromkeys([*every, *setting_descriptions(Settings), *shell]))

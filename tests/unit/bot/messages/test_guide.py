@@ -5,7 +5,18 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, Right
 from bot.commands.table.jobs import JOB_COMMANDS
-from bot.commands.values import Draw, Favourite, LoraInfo, LoraRevoke, ReadSettings, ShowRecipe, Unlink
+from bot.commands.values import (
+    Adopt,
+    Compare,
+    Draft,
+    Draw,
+    Favourite,
+    LoraInfo,
+    LoraRevoke,
+    ReadSettings,
+    ShowRecipe,
+    Unlink,
+)
 from bot.languages import in_script
 from bot.messages import LOCALES, button_label, help_text, text
 from bot.messages.guide import BUTTON_LABELS
@@ -18,6 +29,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     buttons = {entry.command_type for entry in JOB_COMMANDS if entry.right is Right.EVERYONE}
     beside = buttons | {
         *(Favourite, ShowRecipe, ReadSettings),
+        *(Adopt, Compare, Draft),
         LoraInfo,
         LoraRevoke,
         Unlink,

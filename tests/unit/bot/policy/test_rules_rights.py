@@ -4,9 +4,12 @@ import pytest
 
 from bot.commands.table import COMMANDS, ENTRY_OF, Right
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
+    Compare,
     Delete,
+    Draft,
     Draw,
     Edit,
     EditPresets,
@@ -51,6 +54,7 @@ COMMAND_VALUES: list[Command] = [
     Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
     Publish("k"), Delete("k"), Report("k"), ListReports(),
     Favourite("k"), ShowRecipe(), ReadSettings(), EditSettings(), EditPresets(),
+    Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
 ]  # fmt: skip
 
 

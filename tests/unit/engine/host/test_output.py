@@ -119,7 +119,7 @@ def test_a_line_that_repeats_a_prompt_is_withheld_and_its_length_is_logged() -> 
         }
     ]
     assert logged(b"a remark", output)[0]["line"] == "a remark"
-    for number in range(8):
+    for number in range(output_module.MAX_PROMPTS):
         output.prompts.append(f"{number} another wish")
     assert logged(line, output)[0]["event"] == "worker output"  # that job ended long ago
 
@@ -176,7 +176,7 @@ def test_each_minute_has_its_full_number_of_lines() -> None:
 def test_a_prompt_is_withheld_until_eight_others_have_followed_it() -> None:
     output = WorkerOutput(1)
     output.prompts.append("a secret wish")
-    for number in range(7):
+    for number in range(output_module.MAX_PROMPTS - 1):
         output.prompts.append(f"{number} another wish")
     assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker output"
     assert logged(b"cannot read 'a secret wish'", output)[0]["event"] != "worker output"

@@ -16,6 +16,7 @@ from engine.errors import JobNotStarted, ModelIncomplete, WireError, WorkerLost,
 from engine.host import worker_process as process_module
 from engine.host.worker_process import WorkerProcess, _with_kernels_dir, worker_environment
 from engine.request import (
+    Cell,
     Drawn,
     Event,
     Failed,
@@ -278,6 +279,17 @@ async def test_what_a_worker_prints_is_logged_without_the_prompts_of_its_jobs(
             "worker output",
             "worker output withheld because it repeats a prompt",
         ]
+        child.send(DONE)
+        await drawing
+
+
+async def test_the_prompts_of_all_cells_of_a_sheet_are_withheld(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ready(monkeypatch) as (worker, child, _):
+        cells = tuple(Cell(f"a secret wish {number}", (), number) for number in range(16))
+        sheet = replace(A, prompt="", cells=cells, count=len(cells))
+        drawing = asyncio.create_task(worker.draw(sheet, ignore))
+        await turns()
+        assert {cell.prompt for cell in cells} == set(worker._output.prompts)
         child.send(DONE)
         await drawing
 

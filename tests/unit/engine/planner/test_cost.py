@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.config import Plan, WeightFormat, WeightLocation
 from engine.planner.cost import MOST_KEYS, CostBook, kind_of
 from engine.request import (
+    Cell,
     Failed,
     FailReason,
     Stopped,
@@ -19,6 +20,7 @@ from engine.request import (
 )
 from tests.unit.engine.planner.costs import (
     GIB,
+    SUGAR,
     WEIGHTS,
     a_worker,
     make_book,
@@ -52,6 +54,12 @@ def test_the_first_measurement_of_seconds_counts_in_full_and_later_ones_are_foll
     for _ in range(20):
         book.learn(make_request(), make_finished(2))
     assert book.predict(512, 768, 1, 1).seconds == pytest.approx(2, rel=0.05)
+
+
+def test_a_sheet_teaches_the_seconds_of_the_steps_that_its_cells_took() -> None:
+    book, cells = make_book(), (Cell("a", (SUGAR,), 7, steps=8), Cell("a", (), 7, steps=4))
+    book.learn(replace(make_request(count=2), cells=cells), make_finished(12))
+    assert book.predict(512, 768, 1, 1, 8).seconds == pytest.approx(8)
 
 
 def test_a_wait_is_a_range_of_measured_errors() -> None:

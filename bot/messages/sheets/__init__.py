@@ -1,0 +1,1 @@
+"""The sentences about sheets: comparisons and drafts. ``words`` has all of them."""
