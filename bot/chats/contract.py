@@ -13,6 +13,7 @@ from bot.outcomes import (
     Address,
     ChatOutput,
     CommandContext,
+    LoraAdding,
     LoraSummary,
     Outcome,
     OwnPicture,
@@ -93,6 +94,9 @@ class Desk(Protocol):
 
         Words of ``search`` are compared as ``/mine`` compares them. A page covers 25 jobs.
         """
+
+    def progress_of(self, context: CommandContext) -> LoraAdding | None:
+        """How far a command that takes long is; this reads only memory. None: nothing to tell."""
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""

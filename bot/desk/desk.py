@@ -33,6 +33,7 @@ from bot.outcomes import (
     Address,
     ChatOutput,
     CommandContext,
+    LoraAdding,
     LoraSummary,
     Outcome,
     OwnPicture,
@@ -221,6 +222,10 @@ class Desk:
     ) -> tuple[OwnPicture, ...]:
         """The person's pictures that the platform has, newest first, without private ones."""
         return await self.parts.finding.find_own(search, context, form, page)
+
+    def progress_of(self, context: CommandContext) -> LoraAdding | None:
+        """How far the command of this event is, if it takes long and tells; answered from memory."""
+        return self.parts.management.progress_of(context)
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""

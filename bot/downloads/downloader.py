@@ -38,6 +38,8 @@ MAX_PAGE_BYTES = 4 * 2**20  # a description of a model with a thousand versions 
 CHUNK_BYTES = 2**20
 CONNECT_S, SILENCE_S, PAGE_S = 15.0, 60.0, 60.0
 DOWNLOAD_S = 3_600.0  # 1 GiB at 0.3 MB/s
+Report = Callable[[int, int], None]
+"""Takes the bytes received so far, and those of the whole file; 0 if that is not known."""
 _SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 
 
@@ -79,12 +81,14 @@ class Downloader:
         self,
         wanted: RepositoryFile | CivitaiVersion | SentFile,
         folder: Path,
+        report: Report = lambda received, total: None,
     ) -> Download:
         """Write the file into ``folder`` under its own name, mode 600, and compare its sha256 if known.
 
         Args:
             wanted: A link, or a file of a chat.
             folder: A private, empty folder.
+            report: Called with each piece.
 
         Raises:
             PersonError: One of ``bot.errors.downloads``; the folder may hold a part of the file.
@@ -94,7 +98,7 @@ class Downloader:
         with _explained(_site_of(wanted)):
             async with asyncio.timeout(DOWNLOAD_S), self._session() as session:
                 file = await self._locate(session, wanted)
-                return await self._download(session, file, folder)
+                return await self._download(session, file, folder, report)
 
     async def read(self, sent: SentFile, limit_bytes: int) -> bytes:
         """Return the content of a file that a person sent, in memory.
@@ -185,13 +189,16 @@ class Downloader:
         session: aiohttp.ClientSession,
         file: RemoteFile,
         folder: Path,
+        report: Report,
     ) -> Download:
         self._require_size(file.bytes)
         site = self._sites[file.site]
         async with self._open(session, site, file.url) as (answer, sha256_of_site):
             self._require_size(answer.content_length or file.bytes)
             path = folder / file.name
-            found = await self._write(path, answer.content.iter_chunked(CHUNK_BYTES))
+            total = answer.content_length or file.bytes
+            chunks = answer.content.iter_chunked(CHUNK_BYTES)
+            found = await self._write(path, chunks, lambda received: report(received, total))
         is_whole = answer.content_length in (None, found.bytes) and file.bytes in (0, found.bytes)
         expected = file.sha256 or sha256_of_site or found.sha256
         if not is_whole or expected != found.sha256:
@@ -209,16 +216,19 @@ class Downloader:
         async def chunks() -> AsyncIterator[bytes]:
             yield content
 
-        found = await self._write(folder / name, chunks())
+        found = await self._write(folder / name, chunks(), lambda received: None)
         return Download(folder / name, found.bytes, found.sha256, "")
 
-    async def _write(self, path: Path, chunks: AsyncIterator[bytes]) -> "_Written":
+    async def _write(
+        self, path: Path, chunks: AsyncIterator[bytes], report: Callable[[int], None]
+    ) -> "_Written":
         digest, size = hashlib.sha256(), 0
         descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
         try:
             async for chunk in chunks:
                 size += len(chunk)
                 self._require_size(size)
+                report(size)
                 await asyncio.to_thread(_append, descriptor, digest, chunk)
             await asyncio.to_thread(os.fsync, descriptor)
         finally:

@@ -62,11 +62,13 @@ from bot.outcomes.jobs import (
 )
 from bot.outcomes.lineage import Derivation, Lineage, Start
 from bot.outcomes.loras import (
+    AddStage,
     DefaultMissing,
     FacesMixed,
     HelperAttached,
     HelperMissing,
     LoraAdded,
+    LoraAdding,
     LoraAllowed,
     LoraChecked,
     LoraDetails,
@@ -112,6 +114,7 @@ from bot.outcomes.sheets import Axis, NothingSmaller, Sheet, SheetAxis, SheetCel
 
 __all__ = [
     "MOST_IN_ROW",
+    "AddStage",
     "Address",
     "Advice",
     "AnswerWithControls",
@@ -143,6 +146,7 @@ __all__ = [
     "LinkConfirmation",
     "Linked",
     "LoraAdded",
+    "LoraAdding",
     "LoraAllowed",
     "LoraChecked",
     "LoraDetails",

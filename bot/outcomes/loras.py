@@ -21,6 +21,35 @@ class LoraState(StrEnum):
     REFUSED = "refused"
 
 
+class AddStage(StrEnum):
+    """What happens to a file on its way to the shelf.
+
+    DOWNLOAD  it is read from its site or chat
+    CHECK     its header, layers and numbers are proved
+    TRIAL     its trial picture is drawn
+    """
+
+    DOWNLOAD = "download"
+    CHECK = "check"
+    TRIAL = "trial"
+
+
+@dataclass(frozen=True, slots=True)
+class LoraAdding:
+    """How far a ``LoraAdd`` is.
+
+    Attributes:
+        name: Of the file, as far as it is known.
+        bytes: Read so far.
+        total_bytes: Of the whole file; 0 if its site does not say.
+    """
+
+    name: str
+    stage: AddStage
+    bytes: int = 0
+    total_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class LoraProblem:
     """Why a file cannot be used: the class of the engine's error, and its facts with its ``detail``."""

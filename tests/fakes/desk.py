@@ -8,6 +8,7 @@ from bot.errors import PersonError
 from bot.outcomes import (
     Address,
     CommandContext,
+    LoraAdding,
     LoraSummary,
     Outcome,
     PictureFile,
@@ -25,6 +26,7 @@ class ScriptedDesk:
     answer: Answer
     loras: tuple[LoraSummary, ...] = ()
     presets: tuple[str, ...] = ()
+    progress: LoraAdding | None = None
     handled: list[tuple[Command, CommandContext]] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
@@ -83,6 +85,9 @@ class ScriptedDesk:
 
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address
+
+    def progress_of(self, context: CommandContext) -> LoraAdding | None:
+        return self.progress
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         return tuple(card for card in self.loras if typed.lower() in card.name)[:25]

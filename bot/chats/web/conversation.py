@@ -16,6 +16,7 @@ from bot.outcomes import (
     EditableText,
     History,
     JobResult,
+    LoraAdding,
     Originals,
     Outcome,
     PickedPicture,
@@ -55,7 +56,15 @@ class JobMessage:
     result: JobResult | None = None
 
 
-ConversationEntry = UserMessage | BotMessage | JobMessage
+@dataclass(frozen=True, slots=True)
+class WorkMessage:
+    """How far a command that takes long is, until its answer takes this place."""
+
+    event_id: str
+    progress: LoraAdding | None
+
+
+ConversationEntry = UserMessage | BotMessage | JobMessage | WorkMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +142,19 @@ class Conversation:
         """Add the person's message; cut it if it is too long for a prompt."""
         self._add(UserMessage(text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"))
 
-    def answer(self, outcome: Outcome | SugarbotError) -> None:
-        """Add an answer; a receipt updates the entry of its job, and what was deleted takes its place."""
+    def answer(self, outcome: Outcome | SugarbotError, event_id: str = "") -> None:
+        """Add an answer, in place of how far its command was.
+
+        A receipt updates the entry of its job, and what was deleted takes its place.
+        """
         if isinstance(outcome, Receipt):
             self._put(replace(self._job_message(outcome.job_id), receipt=outcome))
         elif not (isinstance(outcome, Deleted) and self._forget(outcome)):
-            self._add(BotMessage(outcome))
+            self._replace_work(event_id, BotMessage(outcome))
+
+    def show_work(self, event_id: str, progress: LoraAdding | None) -> None:
+        """Show how far a command is."""
+        self._replace_work(event_id, WorkMessage(event_id, progress))
 
     def show(self, status: Status) -> None:
         """Update a job's progress; ignored after the job has ended."""
@@ -220,6 +236,15 @@ class Conversation:
                 self._change()
                 self._items[place] = NumberedEntry(item.number, self.version, entry)
         return found
+
+    def _replace_work(self, event_id: str, entry: ConversationEntry) -> None:
+        for index, item in enumerate(self._items):
+            if isinstance(item.entry, WorkMessage) and item.entry.event_id == event_id:
+                if item.entry != entry:
+                    self._change()
+                    self._items[index] = NumberedEntry(item.number, self.version, entry)
+                return
+        self._add(entry)
 
     def _add(self, entry: ConversationEntry) -> None:
         self._change()

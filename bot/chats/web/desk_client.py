@@ -16,9 +16,18 @@ from bot.commands import buttons, grammar
 from bot.commands.values import LONG_COMMANDS, Command, Compare, Draft, Draw, LoraList, LoraWish, Mine, Ratio
 from bot.errors import SugarbotError
 from bot.messages import locale_of
-from bot.outcomes import Address, CommandContext, History, LoraListing, LoraSummary, Platform
+from bot.outcomes import (
+    Address,
+    CommandContext,
+    History,
+    LoraListing,
+    LoraSummary,
+    Outcome,
+    Platform,
+)
 
 LOCAL_PERSON = "local"
+SHOW_WORK_EVERY_S = 1.5  # until a command that takes long is answered
 
 log = structlog.get_logger(__name__)
 
@@ -129,12 +138,30 @@ class DeskClient:
 
     async def _answer(self, conversation: Conversation, command: Command, context: CommandContext) -> None:
         try:
-            conversation.answer(await self._desk.handle(command, context))
+            outcome = await self._handle_visibly(conversation, command, context)
         except SugarbotError as error:
-            conversation.answer(error)
+            conversation.answer(error, context.event_id)
         except Exception:
             log.exception("web message failed", event_id=context.event_id)
-            conversation.answer(SugarbotError())
+            conversation.answer(SugarbotError(), context.event_id)
+        else:
+            conversation.answer(outcome, context.event_id)
+
+    async def _handle_visibly(
+        self, conversation: Conversation, command: Command, context: CommandContext
+    ) -> Outcome:
+        """Let the desk carry out a command; while that takes long, show how far it is."""
+        if not isinstance(command, LONG_COMMANDS):
+            return await self._desk.handle(command, context)
+        calling = asyncio.create_task(
+            self._desk.handle(command, context), name=f"web desk {context.event_id}"
+        )
+        try:
+            while not (await asyncio.wait({calling}, timeout=SHOW_WORK_EVERY_S))[0]:
+                conversation.show_work(context.event_id, self._desk.progress_of(context))
+            return await calling
+        finally:
+            calling.cancel()
 
 
 def _edited(command: Command, job_id: str) -> Command:

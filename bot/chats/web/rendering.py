@@ -19,6 +19,7 @@ from bot.chats.web.conversation import (
     JobMessage,
     NumberedEntry,
     UserMessage,
+    WorkMessage,
 )
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
@@ -38,6 +39,7 @@ from bot.messages import (
     format_status,
     history_heading,
     picture_of,
+    working_on_it,
 )
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import (
@@ -205,6 +207,8 @@ def _message(item: NumberedEntry, conversation: Conversation) -> MessageView:
             return _ended_job(entry, conversation) if entry.result else _running_job(entry, conversation)
         case BotMessage(outcome):
             return _answer(outcome, item.number, conversation)
+        case WorkMessage(progress=progress):
+            return MessageView("bot", working_on_it(conversation.locale, progress))
 
 
 def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Conversation) -> MessageView:

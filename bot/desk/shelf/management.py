@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -41,8 +42,10 @@ from bot.errors import (
     TrialNotDrawn,
 )
 from bot.outcomes import (
+    AddStage,
     CommandContext,
     LoraAdded,
+    LoraAdding,
     LoraChecked,
     LoraProblem,
     LoraRemoved,
@@ -148,7 +151,7 @@ class ShelfManagement:
         self._downloader = downloader
         self._incoming = incoming
         self._clock = clock
-        self._downloads: dict[tuple[str, str], str] = {}  # (platform, user id) → what they download
+        self._adding: dict[tuple[str, str], tuple[str, LoraAdding]] = {}  # (platform, user id) → event, stage
 
     async def prepare(self, command: ManagementCommand, context: CommandContext, may_use: Rule) -> Prepared:
         """Do what takes long. A refusal is a value, because ``finish`` records it."""
@@ -165,6 +168,11 @@ class ShelfManagement:
             case LoraAdded() | LoraChecked() | ShelfReloaded():
                 return replace(done, seconds=seconds, outcome=replace(done.outcome, seconds=seconds))
         return replace(done, seconds=seconds)
+
+    def progress_of(self, context: CommandContext) -> LoraAdding | None:
+        """Return how far the ``LoraAdd`` of this event is; None for another event."""
+        event_id, progress = self._adding.get((context.platform, context.user_id), ("", None))
+        return progress if event_id == context.event_id else None
 
     async def finish(
         self, command: ManagementCommand, context: CommandContext, prepared: Prepared, may_use: Rule
@@ -231,23 +239,30 @@ class ShelfManagement:
     async def _add(self, command: LoraAdd, context: CommandContext) -> Prepared:
         wanted = command.file or read_link(command.link)
         person = (context.platform, context.user_id)
-        if person in self._downloads:
-            raise DownloadRunning(name=self._downloads[person])
-        self._downloads[person] = command.file.name if command.file else command.link
+        if person in self._adding:
+            raise DownloadRunning(name=self._adding[person][1].name)
+        name = command.file.name if command.file else command.link
+
+        def report(stage: AddStage, received: int = 0, total: int = 0) -> None:
+            self._adding[person] = context.event_id, LoraAdding(name, stage, received, total)
+
+        report(AddStage.DOWNLOAD)
         try:
             await asyncio.to_thread(make_folder, self._incoming)
             folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._incoming))  # mode 700
             try:
-                download = await self._downloader.fetch(wanted, folder)
-                return await self._admit(download)
+                download = await self._downloader.fetch(wanted, folder, partial(report, AddStage.DOWNLOAD))
+                name = download.path.stem
+                return await self._admit(download, report)
             finally:
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         finally:
-            del self._downloads[person]
+            del self._adding[person]
 
-    async def _admit(self, download: Download) -> Prepared:
+    async def _admit(self, download: Download, report: Callable[[AddStage], None]) -> Prepared:
         """Check a downloaded file, move it into the folder and try it out; a refused file leaves no trace."""
         name = download.path.stem
+        report(AddStage.CHECK)
         try:
             await self._files.examine(download.path)
         except LoraRejected as error:
@@ -258,6 +273,7 @@ class ShelfManagement:
         path = self._files.folder / download.path.name
         if known is None:
             await asyncio.to_thread(_move, download.path, path)
+            report(AddStage.TRIAL)
             try:
                 await self._files.reload(path)
                 known = await self._admitted(name)

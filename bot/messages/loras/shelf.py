@@ -7,7 +7,9 @@ from bot.languages import is_chinese, title_of
 from bot.messages.catalogue import N_, join_facts, shorten, text
 from bot.messages.refusals import format_error
 from bot.outcomes import (
+    AddStage,
     LoraAdded,
+    LoraAdding,
     LoraChecked,
     LoraDetails,
     LoraFileOffered,
@@ -173,9 +175,20 @@ def _details(details: LoraDetails, locale: str) -> str:
     return "\n".join(lines)
 
 
-def working_on_it(locale: str) -> str:
+def working_on_it(locale: str, progress: LoraAdding | None = None) -> str:
     """Return what a chat shows until a command that takes long is answered."""
-    return text(N_("Working on it …"), locale)
+    if progress is None:
+        return text(N_("Working on it …"), locale)
+    facts = {"name": progress.name, "received": _mib(progress.bytes), "total": _mib(progress.total_bytes)}
+    match progress.stage:
+        case AddStage.DOWNLOAD if progress.total_bytes:
+            return text(N_("Reading {name}: {received} of {total} MiB …"), locale, **facts)
+        case AddStage.DOWNLOAD:
+            return text(N_("Reading {name}: {received} MiB …"), locale, **facts)
+        case AddStage.CHECK:
+            return text(N_("Checking the layers and numbers of {name} …"), locale, **facts)
+        case AddStage.TRIAL:
+            return text(N_("Drawing a trial picture with {name} …"), locale, **facts)
 
 
 def preview_name(lora: str, locale: str) -> str:

@@ -7,8 +7,10 @@ import pytest
 import structlog
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_.incoming import interactions
 from bot.commands.values import (
     Cancel,
+    Command,
     Draw,
     Face,
     Help,
@@ -23,12 +25,17 @@ from bot.commands.values import (
 )
 from bot.errors import HostsOnly, NoCreditsLeft, UnknownLora
 from bot.outcomes import (
+    AddStage,
+    CommandContext,
     CreditBalance,
     History,
     HistoryEntry,
     JobState,
+    LoraAdded,
+    LoraAdding,
     LoraListing,
     LoraSwitched,
+    Outcome,
     PictureFile,
     Platform,
 )
@@ -314,3 +321,31 @@ async def test_the_card_comes_with_its_chart(
     assert "NVIDIA A10" in await answered(discord, asked)
     [attachment] = discord.answer_to(asked)["attachments"]
     assert attachment["filename"] == "picture.png"
+
+
+async def test_a_long_add_shows_how_far_it_is_and_is_answered_also_after_a_crash(
+    discord: FakeDiscord, config: DiscordConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interactions, "SHOW_WORK_EVERY_S", 0.01)
+    monkeypatch.setattr(interactions, "DRAIN_TIMEOUT_S", 0.01)
+    desk, may_end = ScriptedDesk(lambda *_: LoraAdded("a", 1, "0" * 64, "", 0.1)), asyncio.Event()
+    desk.progress = LoraAdding("a", AddStage.DOWNLOAD, 2**20, 10 * 2**20)
+    handle = desk.handle
+
+    async def handle_slowly(command: Command, context: CommandContext) -> Outcome:
+        await may_end.wait()
+        return await handle(command, context)
+
+    monkeypatch.setattr(desk, "handle", handle_slowly)
+    async with opened(config, desk):
+        asked = await discord.slash("lora add", {"link": "hf:o/n/a.safetensors"})
+        assert "1 of 10 MiB" in await answered(discord, asked)
+    for task in asyncio.all_tasks():  # the process dies before the file is there
+        if task.get_name().startswith("discord desk"):
+            task.cancel()
+            await asyncio.wait([task])
+    assert not desk.settled
+    may_end.set()
+    async with opened(config, desk):
+        await until(lambda: "is on the shelf" in discord.answer_to(asked)["text"])
+        await until(lambda: desk.settled)

@@ -1,12 +1,14 @@
 """A LoRA file of a chat is read through getFile, in Telegram's bounds, and no error shows the token."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from bot.chats.telegram_.incoming import desk_calls
 from bot.commands.values import Command, LoraAdd
 from bot.errors import DownloadFailed, DownloadTooLarge
-from bot.outcomes import CommandContext, LoraAdded, Outcome
+from bot.outcomes import AddStage, CommandContext, LoraAdded, LoraAdding, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
@@ -70,3 +72,27 @@ async def test_a_file_that_telegram_does_not_give_is_refused_without_the_token(
     assert not read
     assert TOKEN not in text
     assert ("too large" in text) == (error is DownloadTooLarge), text
+
+
+async def test_a_long_add_shows_how_far_it_is_in_the_message_of_its_answer(
+    server: TelegramServer, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_calls, "SHOW_WORK_AFTER_S", 0.01)
+    monkeypatch.setattr(desk_calls, "SHOW_WORK_EVERY_S", 0.01)
+    desk, may_end = ScriptedDesk(lambda *_: LoraAdded("a", 1, "0" * 64, "", 0.1)), asyncio.Event()
+    handle = desk.handle
+
+    async def handle_slowly(command: Command, context: CommandContext) -> Outcome:
+        await may_end.wait()
+        return await handle(command, context)
+
+    desk.handle = handle_slowly  # type: ignore[method-assign]
+    async with serving(server, desk):
+        world.say("/lora add hf:o/n/a.safetensors", by=HOST)
+        await server.until(lambda: "Working on it" in "".join(world.texts(1)))
+        for received in (2**20, 2 * 2**20):
+            desk.progress = LoraAdding("a", AddStage.DOWNLOAD, received, 10 * 2**20)
+            await server.until(lambda: f"{received // 2**20} of 10 MiB" in "".join(world.texts(1)))  # noqa: B023
+        may_end.set()
+        await server.until(lambda: "is on the shelf" in "".join(world.texts(1)))
+        assert len(world.texts(1)) == 1

@@ -9,6 +9,7 @@
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -25,16 +26,22 @@ from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, local
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
-from bot.chats.discord_.outgoing.layout import CALL_TIMEOUT_S, text_view
+from bot.chats.discord_.outgoing.layout import (
+    CALL_TIMEOUT_S,
+    progress_view,
+    shows_progress,
+    text_view,
+)
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import Cancel, Command, Edit, Help
+from bot.commands.values import LONG_COMMANDS, Cancel, Command, Edit, Help
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAccepted, EditableText, Published, Receipt
+from bot.outcomes import CancelAccepted, EditableText, Outcome, Published, Receipt
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
+SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 DRAIN_TIMEOUT_S = 5.0
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
@@ -170,7 +177,7 @@ class InteractionHandler:
         address = parsing.address_of(interaction, is_private=address.is_private, message_id=message_id)
         locale = locale_of(interaction)
         try:
-            outcome = await self._desk.handle(command, context_of(interaction, address))
+            outcome = await self._handle_visibly(interaction, command, address)
         except PersonError as error:
             is_gone = not message_id
             await _replace_response(interaction, error, is_private=address.is_private, is_gone=is_gone)
@@ -181,6 +188,31 @@ class InteractionHandler:
             await self._delivery.show_outcome(outcome, address, locale, str(interaction.id))
         elif message_id:
             await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
+
+    async def _handle_visibly(
+        self, interaction: Interaction, command: Command, address: AnswerAddress
+    ) -> Outcome:
+        """Let the desk carry out a command; while that takes long, show how far it is, if the desk tells."""
+        context, shown = context_of(interaction, address), ""
+        if not isinstance(command, LONG_COMMANDS):
+            return await self._desk.handle(command, context)
+        calling = asyncio.create_task(
+            self._desk.handle(command, context), name=f"discord desk {interaction.id}"
+        )
+        try:
+            while not (await asyncio.wait({calling}, timeout=SHOW_WORK_EVERY_S))[0]:
+                progress = self._desk.progress_of(context)
+                text = messages.working_on_it(context.locale, progress)
+                if progress is None or text == shown:
+                    continue
+                with contextlib.suppress(*NETWORK_ERRORS):
+                    async with asyncio.timeout(CALL_TIMEOUT_S):
+                        view = progress_view(as_plain_text(text))
+                        await interaction.edit_original_response(view=view, allowed_mentions=NO_MENTIONS)
+                shown = text
+            return await calling
+        finally:
+            calling.cancel()
 
     async def _answer_cancel_press(
         self, interaction: Interaction, command: Cancel, address: AnswerAddress
@@ -233,7 +265,7 @@ async def _acknowledge(interaction: Interaction, *, is_private: bool) -> int | N
             message = await interaction.original_response()
     except discord.NotFound:  # deleted by the person, or by our public refusal, which may not have arrived
         return None if is_private else 0
-    return message.id if message.flags.loading else None
+    return message.id if message.flags.loading or shows_progress(message) else None
 
 
 async def _acknowledge_press(interaction: Interaction) -> bool:

@@ -21,6 +21,7 @@ from bot.commands.buttons import ButtonCommand, data_of
 from bot.outcomes import Control, ControlStyle
 
 UPLOAD_TIMEOUT_S = 100.0  # 24 MiB at 2 Mbit/s
+PROGRESS_MARK = "⏳ "  # no answer begins with it
 CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s if Discord has trouble
 ROW_BUTTONS = 5  # Discord accepts no more buttons in a row
 MAX_CHOICES = 25  # Discord accepts no more entries in a list
@@ -138,6 +139,16 @@ class OutgoingMessage:
 def text_view(text: str) -> ui.LayoutView:
     """A message of text alone, as components."""
     return OutgoingMessage(text).view()
+
+
+def progress_view(text: str) -> ui.LayoutView:
+    """A message that says how far a command is; ``shows_progress`` tells it from an answer."""
+    return text_view(f"{PROGRESS_MARK}{text}")
+
+
+def shows_progress(sent: discord.Message) -> bool:
+    """Whether a message says how far a command is, so that its answer is still to come."""
+    return any(text.startswith(PROGRESS_MARK) for text in _texts(sent.components))
 
 
 def _texts(components: Sequence[Any]) -> Iterable[str]:

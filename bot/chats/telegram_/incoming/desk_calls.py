@@ -19,6 +19,7 @@ from bot.outcomes import CommandContext, EditableText, Outcome, Platform, Undeli
 from engine.request import MAX_SEED
 
 SHOW_WORK_AFTER_S = 1.5  # a quicker answer needs no announcement
+SHOW_WORK_EVERY_S = 4.0  # at most 15 edits a minute, of the 20 that a group may have
 MAX_DESK_CALLS = 8  # updates that wait for the desk at the same time
 ACTION_TIMEOUT_S = 10.0
 
@@ -40,7 +41,7 @@ class DeskCalls:
     async def call_long(
         self, command: Command, context: CommandContext, address: ChatAddress
     ) -> tuple[Outcome | PersonError, ChatAddress]:
-        """Call the desk; if that takes long, show it in the message that the answer will replace.
+        """Call the desk; if that takes long, show how far it is in the message that the answer will replace.
 
         Returns:
             The outcome or refusal, and the address of its answer.
@@ -49,10 +50,14 @@ class DeskCalls:
             self._desk.handle(command, context), name=f"telegram desk {context.event_id}"
         )
         try:
-            done, _ = await asyncio.wait({calling}, timeout=SHOW_WORK_AFTER_S)
-            if not done:
-                with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
-                    address = await self._sender.show_text(address, messages.working_on_it(context.locale))
+            wait_s, shown = SHOW_WORK_AFTER_S, ""
+            while not (await asyncio.wait({calling}, timeout=wait_s))[0]:
+                progress = self._desk.progress_of(context)
+                wait_s, text = SHOW_WORK_EVERY_S, messages.working_on_it(context.locale, progress)
+                if text != shown:
+                    with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
+                        address = await self._sender.show_text(address, text)
+                    shown = text
             return await calling, address
         except PersonError as refusal:
             return refusal, address

@@ -71,6 +71,24 @@ async def test_a_file_arrives_whole_under_its_own_name_and_private(tmp_path: Pat
     assert site.asked == [("127.0.0.1", "/o/n/resolve/main/sub/My%20Face.safetensors", "Bearer hf_secret")]
 
 
+@pytest.mark.parametrize("has_length", [True, False])
+async def test_a_download_tells_how_much_has_arrived(tmp_path: Path, *, has_length: bool) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if has_length:
+            return web.Response(body=CONTENT)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(CONTENT)
+        return response
+
+    told: list[tuple[int, int]] = []
+    async with FakeSite(answer).open() as site:
+        made = Downloader(sites_at(site.port), limit_bytes=1_000_000, resolver=Loopback)
+        await made.fetch(LINK, tmp_path, lambda received, total: told.append((received, total)))
+    assert told[-1] == (len(CONTENT), len(CONTENT) if has_length else 0)
+    assert [received for received, _ in told] == sorted({received for received, _ in told})
+
+
 async def test_a_redirect_to_the_sites_own_files_is_followed_without_the_token(tmp_path: Path) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.host.startswith("files.test"):

@@ -8,8 +8,9 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, Help, LoraWish, Scope
 from bot.errors import NoCreditsLeft
-from bot.messages import LOCALES, format_error, format_outcome
+from bot.messages import LOCALES, format_error, format_outcome, working_on_it
 from bot.outcomes import (
+    AddStage,
     CancelAccepted,
     CreditBalance,
     FavouriteSet,
@@ -21,6 +22,7 @@ from bot.outcomes import (
     LinkConfirmation,
     Linked,
     LoraAdded,
+    LoraAdding,
     LoraListing,
     LoraProblem,
     LoraState,
@@ -197,6 +199,22 @@ def test_a_large_shelf_fits_into_a_message() -> None:
     )
     for locale in LOCALES:
         assert len(format_outcome(LoraListing(cards, ""), locale)) <= 2000
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_progress_names_the_file_and_how_much_of_it_has_arrived(locale: str) -> None:
+    half = LoraAdding("face", AddStage.DOWNLOAD, 5 * 2**19, 10 * 2**20)
+    texts = {
+        working_on_it(locale, each)
+        for each in (
+            None, half, replace(half, total_bytes=0), replace(half, stage=AddStage.CHECK),
+            replace(half, stage=AddStage.TRIAL),
+        )
+    }  # fmt: skip
+    assert len(texts) == 5
+    assert all("face" in text for text in texts - {working_on_it(locale)})
+    assert "2.5" in working_on_it(locale, half)
+    assert "10" in working_on_it(locale, half)
 
 
 def test_titles_and_reasons_are_cut_only_where_there_is_no_room() -> None:

@@ -1,17 +1,23 @@
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.chats.web.conversation import BotMessage, Conversation, UserMessage
+from bot.chats.web import desk_client
+from bot.chats.web.conversation import BotMessage, Conversation, UserMessage, WorkMessage
 from bot.chats.web.desk_client import DeskClient, DrawOptions, preferred_locale
 from bot.commands.values import Cancel, Command, Draw, LoraWish, Mine, PixelSize, Quota, Ratio
 from bot.errors import BadSize, EmptyPrompt, PersonError, SugarbotError
 from bot.outcomes import (
+    AddStage,
     CommandContext,
     CreditBalance,
     History,
     HistoryEntry,
     JobState,
+    LoraAdded,
+    LoraAdding,
     LoraListing,
     LoraSummary,
     Outcome,
@@ -189,3 +195,31 @@ async def test_a_changed_text_reaches_the_desk_with_the_job_it_came_from() -> No
     await desk_client.say(conversation, "/quota", DrawOptions(), edits=JOB)
     edited = Draw("a face", seed=7, count=1, edited_from=JOB)
     assert [command for command, _ in desk.handled] == [edited, Quota()]
+
+
+async def test_how_far_a_long_command_is_stands_where_its_answer_will_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(desk_client, "SHOW_WORK_EVERY_S", 0.01)
+    added, may_end = LoraAdded("a", 1, "0" * 64, "", 0.1), asyncio.Event()
+    client, desk = make_client(lambda *_: added)
+    desk.progress = LoraAdding("a", AddStage.DOWNLOAD, 1, 2)
+    handle = desk.handle
+
+    async def handle_slowly(command: Command, context: CommandContext) -> Outcome:
+        await may_end.wait()
+        return await handle(command, context)
+
+    monkeypatch.setattr(desk, "handle", handle_slowly)
+    conversation = Conversation("c", "en")
+    await client.say(conversation, "/lora add hf:o/n/a.safetensors", DrawOptions())
+    async with asyncio.timeout(5):
+        while len(conversation.entries) < 2:
+            await conversation.wait_for_change(conversation.version)
+        [work] = conversation.entries[1:]
+        assert isinstance(work, WorkMessage)
+        assert work.progress == desk.progress
+        may_end.set()
+        while not isinstance(conversation.entries[1], BotMessage):
+            await conversation.wait_for_change(conversation.version)
+    assert conversation.entries[1:] == (BotMessage(added),)

@@ -39,6 +39,7 @@ from bot.errors import (
 )
 from bot.monitoring.figures import REGISTRY
 from bot.outcomes import (
+    AddStage,
     LoraAdded,
     LoraChecked,
     LoraDetails,
@@ -386,6 +387,39 @@ async def test_everybody_sees_what_a_lora_does_and_a_host_its_file(harness: Desk
     assert len(harness.renderer.requests) == 3, "the second answer is from the disk"
     with pytest.raises(UnknownLora):
         await give(harness, LoraInfo("nobody"))
+
+
+async def test_an_add_tells_how_far_it_is(tmp_path: Path) -> None:
+    seen: list[tuple[AddStage, str]] = []
+    context = a_context("add", HOST)
+
+    async def read() -> bytes:
+        note("")
+        return lora_bytes()
+
+    def note(_: object) -> None:
+        progress = harness.desk.progress_of(context)
+        assert progress is not None
+        seen.append((progress.stage, progress.name))
+        assert harness.desk.progress_of(a_context("another", HOST)) is None
+
+    async with open_harness(tmp_path) as harness:
+        files = harness.desk.parts.files
+        assert isinstance(files, FakeFolder)
+        files.folder.mkdir(exist_ok=True)
+        examine, files.refuse = files.examine, note
+
+        async def examine_noted(path: Path) -> LoraFile:
+            note(path)
+            return await examine(path)
+
+        files.examine = examine_noted  # type: ignore[method-assign]
+        added = await harness.desk.handle(LoraAdd(file=SentFile("mine.safetensors", 5, read=read)), context)
+        assert isinstance(added, LoraAdded)
+        assert harness.desk.progress_of(context) is None
+    assert seen[0] == (AddStage.DOWNLOAD, "mine.safetensors")
+    assert seen[1] == (AddStage.CHECK, "mine")
+    assert seen[-1] == (AddStage.TRIAL, "mine")
 
 
 @pytest.mark.parametrize(
