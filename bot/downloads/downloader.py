@@ -38,7 +38,7 @@ MAX_PAGE_BYTES = 4 * 2**20  # a description of a model with a thousand versions 
 CHUNK_BYTES = 2**20
 CONNECT_S, SILENCE_S, PAGE_S = 15.0, 60.0, 60.0
 DOWNLOAD_S = 3_600.0  # 1 GiB at 0.3 MB/s
-Report = Callable[[int, int], None]
+ReportBytes = Callable[[int, int], None]
 """Takes the bytes received so far, and those of the whole file; 0 if that is not known."""
 _SHA256 = re.compile(r'(?:W/)?"?([0-9a-f]{64})"?')
 
@@ -81,7 +81,7 @@ class Downloader:
         self,
         wanted: RepositoryFile | CivitaiVersion | SentFile,
         folder: Path,
-        report: Report = lambda received, total: None,
+        report: ReportBytes = lambda received, total: None,
     ) -> Download:
         """Write the file into ``folder`` under its own name, mode 600, and compare its sha256 if known.
 
@@ -189,7 +189,7 @@ class Downloader:
         session: aiohttp.ClientSession,
         file: RemoteFile,
         folder: Path,
-        report: Report,
+        report: ReportBytes,
     ) -> Download:
         self._require_size(file.bytes)
         site = self._sites[file.site]
