@@ -28,6 +28,7 @@ from bot.errors import (
     DownloadNotAllowed,
     DownloadRedirected,
     DownloadTooLarge,
+    PictureTooLarge,
 )
 from engine.durable import FILE_MODE
 
@@ -101,15 +102,20 @@ class Downloader:
                 return await self._download(session, file, folder, report)
 
     async def read(self, sent: SentFile, limit_bytes: int) -> bytes:
-        """Return the content of a file that a person sent, in memory.
+        """Return the content of a picture that a person sent, in memory.
 
         Raises:
-            PersonError: One of ``bot.errors.downloads``; DownloadTooLarge above ``limit_bytes``.
+            PersonError: One of ``bot.errors.downloads``; PictureTooLarge above ``limit_bytes``.
         """
-        _require_size(sent.size, limit_bytes)
+
+        def require_size(size: int) -> None:
+            if size > limit_bytes:
+                raise PictureTooLarge(limit_bytes=limit_bytes)
+
+        require_size(sent.size)
         if sent.read is not None:
             content = await sent.read()
-            _require_size(len(content), limit_bytes)
+            require_size(len(content))
             return content
         site, received = self._sites[_site_of(sent)], bytearray()
         with _explained(site.name):
@@ -120,7 +126,7 @@ class Downloader:
             ):
                 async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                     received += chunk
-                    _require_size(len(received), limit_bytes)
+                    require_size(len(received))
         return bytes(received)
 
     @asynccontextmanager
@@ -236,7 +242,8 @@ class Downloader:
         return _Written(size, digest.hexdigest())
 
     def _require_size(self, size: int) -> None:
-        _require_size(size, self._limit_bytes)
+        if size > self._limit_bytes:
+            raise DownloadTooLarge(limit_bytes=self._limit_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +257,6 @@ def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:
     view = memoryview(chunk)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _require_size(size: int, limit_bytes: int) -> None:
-    if size > limit_bytes:
-        raise DownloadTooLarge(limit_bytes=limit_bytes)
 
 
 @contextmanager

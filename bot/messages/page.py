@@ -19,6 +19,8 @@ PAGE = {
     "message": N_("Message"),
     "placeholder": N_("Describe a face, or type / for a command"),
     "send": N_("Send"),
+    "picture": N_("Read picture"),
+    "read_settings": N_("Read the settings inside a picture file"),
     "options": N_("Picture options"),
     "lora": N_("LoRA"),
     "chat_default": N_("This chat's default"),

@@ -7,8 +7,6 @@ suite that they pass.
 import ast
 from pathlib import Path
 
-import pytest
-
 from tests.crash.rows import all_rows
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -1,11 +1,13 @@
 """The console chat: sends one message, waits for the answer, saves the pictures."""
 
 import asyncio
+import errno
+import os
 import secrets
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -16,8 +18,10 @@ from bot.chats.console.progress import ProgressDisplay
 from bot.chats.contract import Desk
 from bot.checks.folders import require_writable
 from bot.commands import grammar
+from bot.commands.values import ReadSettings, SentFile
 from bot.errors import OutFolderUnusable, PersonError
 from bot.messages import N_
+from bot.messages.details import system_error_text
 from bot.outcomes import (
     Address,
     CommandContext,
@@ -32,6 +36,7 @@ from bot.outcomes import (
     Status,
     Undeliverable,
 )
+from bot.uploads import MAX_PICTURE_BYTES
 from engine.formatting import printable
 from engine.host.report import CardReport
 
@@ -166,7 +171,13 @@ class ConsoleChat:
             del self._waiting[event_id]
 
     async def _answer(self, text: str, context: CommandContext) -> ConsoleAnswer:
-        outcome = await self._desk.handle(grammar.parse(text), context)
+        command = grammar.parse(text)
+        if isinstance(command, ReadSettings) and command.path:
+            try:
+                command = replace(command, file=await asyncio.to_thread(_local_file, Path(command.path)))
+            except OSError as error:
+                return self._refuse(f"{command.path}: {system_error_text(error, self._locale)}")
+        outcome = await self._desk.handle(command, context)
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, self._locale, times="local"))
             if isinstance(outcome, Originals | PickedPicture):
@@ -225,6 +236,22 @@ class ConsoleChat:
 def join_lines(text: str) -> str:
     """The same text on one line."""
     return " ".join(text.split())
+
+
+def _local_file(path: Path) -> SentFile:
+    """Return a file of this machine for the desk. Blocking.
+
+    Raises:
+        OSError: It cannot be read, or is no plain file.
+    """
+    if path.exists() and not path.is_file():  # a device or a pipe may have no end
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+
+    def read() -> bytes:
+        with path.open("rb") as file:
+            return file.read(MAX_PICTURE_BYTES + 1)
+
+    return SentFile(path.name, path.stat().st_size, read=lambda: asyncio.to_thread(read))
 
 
 def _save_answer(png: bytes, path: Path) -> Path:

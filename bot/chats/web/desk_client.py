@@ -13,7 +13,20 @@ import structlog
 from bot.chats.contract import Desk
 from bot.chats.web.conversation import Conversation
 from bot.commands import buttons, grammar
-from bot.commands.values import LONG_COMMANDS, Command, Compare, Draft, Draw, LoraList, LoraWish, Mine, Ratio
+from bot.commands.table import ENTRY_OF
+from bot.commands.values import (
+    LONG_COMMANDS,
+    Command,
+    Compare,
+    Draft,
+    Draw,
+    LoraList,
+    LoraWish,
+    Mine,
+    Ratio,
+    ReadSettings,
+    SentFile,
+)
 from bot.errors import SugarbotError
 from bot.messages import locale_of
 from bot.outcomes import (
@@ -94,6 +107,16 @@ class DeskClient:
     async def press(self, conversation: Conversation, data: str) -> None:
         """Handle a pressed button."""
         await self._handle(conversation, lambda: buttons.press_of(data))
+
+    async def read_settings(self, conversation: Conversation, content: bytes) -> None:
+        """Handle a picture file: answer with the settings in it."""
+
+        async def read() -> bytes:
+            return content
+
+        conversation.say(f"/{ENTRY_OF[ReadSettings].name}")
+        command = ReadSettings(SentFile("picture", len(content), read=read))
+        await self._handle(conversation, lambda: command)
 
     async def restore_history(self, conversation: Conversation) -> None:
         """Fill a conversation of an earlier run with the person's newest jobs."""

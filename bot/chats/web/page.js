@@ -144,6 +144,29 @@ byId("composer").addEventListener("submit", (event) => {
   send();
 });
 
+// A picture's file goes to the bot as it is: its settings are read, its pixels are not used.
+async function readSettings(file) {
+  if (!file) return;
+  atEnd = true;
+  try {
+    const answer = await fetch("/info", { method: "POST", headers: { "Content-Type": file.type }, body: file });
+    if (!answer.ok) throw new Error(await answer.text());
+    showNotice("");
+  } catch (error) {
+    showNotice(sentence(error));
+  }
+}
+
+byId("picture").addEventListener("change", ({ target }) => {
+  readSettings(target.files[0]);
+  target.value = "";
+});
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  readSettings(event.dataTransfer.files[0]);
+});
+
 input.addEventListener("keydown", (key) => {
   // Enter that completes a word of an input method does not send the message.
   if (key.key !== "Enter" || key.shiftKey || key.isComposing || key.keyCode === 229) return;

@@ -15,12 +15,17 @@ from starlette.requests import ClientDisconnect, Request
 from bot.chats.web.desk_client import DrawOptions
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
 from bot.messages import LOCALES
+from bot.uploads import MAX_PICTURE_BYTES
 from engine.shelf.names import MAX_NAME
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
 MAX_TEXT_CHARS = 4_000  # a prompt has at most 800, and its refusal names the real length
 MAX_PRESS_CHARS = 64
+PICTURE_TYPES = frozenset(
+    {"image/png", "image/webp", "image/jpeg"}
+)  # a form cannot send them from another site
+PICTURE_TIMEOUT_S = 60.0
 SHAPES = ("1:1", "2:3", "3:2", "9:16")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -91,13 +96,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     kind = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if kind != "application/json" or "content-encoding" in request.headers:
         raise HTTPException(415)
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await _read_limited(request)
-    except TimeoutError:
-        raise HTTPException(408) from None
-    except ClientDisconnect:
-        raise HTTPException(400) from None
+    body = await _read_limited(request, MAX_BODY_BYTES, BODY_TIMEOUT_S)
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -105,11 +104,33 @@ async def read_body(request: Request, model: type[Body]) -> Body:
         raise HTTPException(400 if is_broken else 422) from None
 
 
-async def _read_limited(request: Request) -> bytes:
-    """Read the whole body and count its bytes, because a chunked body has no Content-Length."""
+async def read_picture(request: Request) -> bytes:
+    """Read a picture file that is the body of a POST; what it holds is checked later.
+
+    Raises:
+        HTTPException: 415 no picture, 413 too large, 408 too slow, 400 broken off.
+    """
+    kind = request.headers.get("content-type", "").strip().lower()
+    if kind not in PICTURE_TYPES or "content-encoding" in request.headers:
+        raise HTTPException(415)
+    return await _read_limited(request, MAX_PICTURE_BYTES, PICTURE_TIMEOUT_S)
+
+
+async def _read_limited(request: Request, limit_bytes: int, timeout_s: float) -> bytes:
+    """Read the whole body and count its bytes, because a chunked body has no Content-Length.
+
+    Raises:
+        HTTPException: 413 too large, 408 too slow, 400 broken off.
+    """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(413)
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit_bytes:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise HTTPException(408) from None
+    except ClientDisconnect:
+        raise HTTPException(400) from None
     return bytes(body)

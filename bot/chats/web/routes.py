@@ -6,6 +6,7 @@
     GET  /pictures/{job_id}/{name}   a picture of the session's conversation
     GET  /charts/{name}              a picture that belongs to an answer in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
+    POST /info                       a picture file, whose settings are read; likewise
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
     GET  /metrics                    the figures for Prometheus
 
@@ -40,7 +41,7 @@ from bot.chats.web.event_stream import stream_events
 from bot.chats.web.middleware import is_link_from_elsewhere
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.rendering import lora_title, render_page, render_panel, render_redirect
-from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body
+from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body, read_picture
 from bot.chats.web.sessions import Session, Sessions, TooManyStreams, is_secret, new_secret
 from bot.errors import SugarbotError
 from bot.messages import format_error
@@ -55,6 +56,7 @@ STATIC = {
     "/strip.png": "image/png",
 }
 COOKIE_DAYS = 30
+MAX_UPLOADS = 2  # pictures in memory that are still arriving
 REFUSALS = {
     400: "malformed",
     403: "no_session",
@@ -87,6 +89,7 @@ class PageRoutes:
         self._desk_client = desk_client
         self._card = card
         self._cookie = cookie
+        self._uploads = asyncio.Semaphore(MAX_UPLOADS)
 
     def routes(self) -> list[Route]:
         """All routes."""
@@ -99,6 +102,7 @@ class PageRoutes:
             Route("/say", self._say, methods=["POST"]),
             Route("/press", self._press, methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
+            Route("/info", self._info, methods=["POST"]),
         ]
 
     async def _page(self, request: Request) -> Response:
@@ -160,6 +164,13 @@ class PageRoutes:
     async def _language(self, request: Request) -> Response:
         conversation = (await self._session(request, self._secret_of(request))).conversation
         conversation.locale = (await read_body(request, LanguageBody)).locale
+        return Response(status_code=204)
+
+    async def _info(self, request: Request) -> Response:
+        conversation = (await self._session(request, self._secret_of(request))).conversation
+        async with self._uploads:
+            content = await read_picture(request)
+        await self._desk_client.read_settings(conversation, content)
         return Response(status_code=204)
 
     async def _session(self, request: Request, secret: str | None) -> Session:

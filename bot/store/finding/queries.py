@@ -9,7 +9,7 @@ from bot.store.database import Database
 from bot.store.jobs import job_of_row
 from bot.store.rows import JobRow
 
-MOST_SEARCHED = 5_000  # of a person's jobs, or of the hits: the rest would hold the lock for too long
+MOST_SEARCHED = 5_000  # of a person's jobs, or of the hits: more would hold the lock for too long
 
 
 @dataclass(frozen=True, slots=True)

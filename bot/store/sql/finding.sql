@@ -23,8 +23,11 @@ SELECT was FROM earlier_person WHERE person = :person;
 
 -- name: newest
 -- One page of a person's jobs, newest first, of the newest ``most``; in a chat that others read only its open ones.
-SELECT * FROM (SELECT * FROM job WHERE person = :person AND deleted_ms IS NULL ORDER BY accepted_order DESC LIMIT :most)
-WHERE :only_open = 0 OR (private = 0 AND platform = :platform AND chat_id = :chat_id)
+SELECT * FROM job
+WHERE person = :person AND deleted_ms IS NULL
+  AND accepted_order > coalesce((SELECT accepted_order FROM job WHERE person = :person
+                                 ORDER BY accepted_order DESC LIMIT 1 OFFSET :most), 0)
+  AND (:only_open = 0 OR (private = 0 AND platform = :platform AND chat_id = :chat_id))
 ORDER BY accepted_order DESC LIMIT :limit OFFSET :offset;
 
 -- name: matching

@@ -141,6 +141,13 @@ def _bodies(secret: str) -> Iterator[MaliciousRequest]:
         }
         for name, raw in raws.items():
             yield MaliciousRequest(name, "POST", path, JSON, raw, (400, 422))
+    png = {"Content-Type": "image/png"}
+    for name, body in {"nothing": b"", "no PNG": b"<svg>", "half": b"\x89PNG\r\n\x1a\n\0"}.items():
+        yield MaliciousRequest(f"a picture: {name}", "POST", "/info", png, body, (204,))
+    for kind in ("application/json", "text/plain", "multipart/form-data; boundary=x", "image/svg+xml", ""):
+        yield MaliciousRequest(
+            "a picture of another type", "POST", "/info", {"Content-Type": kind}, b"x", (415,)
+        )
     for text in (
         "\u0000\u0001\u001b[31m",
         "\u202e\u2066",

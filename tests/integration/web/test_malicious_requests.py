@@ -33,6 +33,7 @@ ROUTES = {
     ("POST", "/say"),
     ("POST", "/press"),
     ("POST", "/language"),
+    ("POST", "/info"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

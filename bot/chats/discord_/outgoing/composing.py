@@ -11,7 +11,17 @@ from bot.chats.discord_.outgoing.attachments import (
 )
 from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.sender import as_plain_text
-from bot.outcomes import History, JobResult, Originals, Outcome, PickedPicture, controls_of
+from bot.outcomes import (
+    History,
+    JobResult,
+    Originals,
+    Outcome,
+    PickedPicture,
+    RecipeShown,
+    ReportListing,
+    SettingsRead,
+    controls_of,
+)
 
 QUOTE_CHARS = 900  # of a prompt above its pictures; the form and the recipe have the whole
 
@@ -36,7 +46,9 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
                     is_spoiler=entry.spoiler,
                 )
                 attachments += read.attachments
-            return OutgoingMessage(as_plain_text(text), tuple(attachments))
+            return OutgoingMessage(as_plain_text(text), tuple(attachments), controls_of(outcome), locale)
+        case RecipeShown() | SettingsRead() | ReportListing():
+            return OutgoingMessage(as_plain_text(text), controls=controls_of(outcome), locale=locale)
         case Originals(job_id=job_id, pictures=pictures, spoiler=spoiler):
             read = await read_attachments(
                 job_id, pictures, file_bytes, lambda _: "", is_spoiler=spoiler, is_original=True

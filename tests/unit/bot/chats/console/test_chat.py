@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from bot.chats.console import ConsoleAnswer, ConsoleChat
-from bot.commands.values import Command, Draw, Quota
+from bot.commands.values import Command, Draw, Quota, ReadSettings
 from bot.errors import BadSize, OutFolderUnusable
 from bot.outcomes import (
     CommandContext,
@@ -292,3 +292,21 @@ async def test_pictures_of_an_earlier_job_are_saved_below_the_answer(
         assert answer.paths[0].read_bytes().startswith(PNG)
         assert len(answer.paths) == 1
         assert str(answer.paths[0]) in setup.answers.getvalue()
+
+
+async def test_the_settings_of_a_local_picture_are_read_and_other_paths_are_refused(tmp_path: Path) -> None:
+    desk = ScriptedDesk(lambda *_: CreditBalance(1, 1, 1))
+    errors = io.StringIO()
+    chat = ConsoleChat(desk, answers=io.StringIO(), console=Console(file=errors, width=200))
+    (tmp_path / "a b.png").write_bytes(b"a picture")
+    assert (await chat.say(f"/info {tmp_path / 'a b.png'}")).exit_code == 0
+    ((command, _),) = desk.handled
+    assert isinstance(command, ReadSettings)
+    assert command.file is not None
+    assert command.file.read is not None
+    assert await command.file.read() == b"a picture"
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("nothing.png", "pipe", "."):
+        assert (await chat.say(f"/info {tmp_path / name}")).exit_code == 1
+    assert "no such file" in errors.getvalue()
+    assert len(desk.handled) == 1

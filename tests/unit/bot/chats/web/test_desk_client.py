@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bot.chats.web import desk_client
 from bot.chats.web.conversation import BotMessage, Conversation, UserMessage, WorkMessage
 from bot.chats.web.desk_client import DeskClient, DrawOptions, preferred_locale
-from bot.commands.values import Cancel, Command, Draw, LoraWish, Mine, PixelSize, Quota, Ratio
+from bot.commands.values import Cancel, Command, Draw, LoraWish, Mine, PixelSize, Quota, Ratio, ReadSettings
 from bot.errors import BadSize, EmptyPrompt, PersonError, SugarbotError
 from bot.outcomes import (
     AddStage,
@@ -223,3 +223,19 @@ async def test_how_far_a_long_command_is_stands_where_its_answer_will_be(
         while not isinstance(conversation.entries[1], BotMessage):
             await conversation.wait_for_change(conversation.version)
     assert conversation.entries[1:] == (BotMessage(added),)
+
+
+async def test_a_picture_s_file_is_read_by_the_desk() -> None:
+    client, desk = make_client()
+    conversation = Conversation("page", "en")
+
+    await client.read_settings(conversation, b"a picture")
+    while not desk.handled:  # noqa: ASYNC110 - the answer comes in a task of its own
+        await asyncio.sleep(0)
+
+    ((command, _),) = desk.handled
+    assert isinstance(command, ReadSettings)
+    assert command.file is not None
+    assert command.file.read is not None
+    assert (command.file.size, await command.file.read()) == (9, b"a picture")
+    assert conversation.entries[0] == UserMessage("/info")

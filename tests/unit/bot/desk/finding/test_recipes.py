@@ -1,0 +1,116 @@
+"""Recipe codes: the same pixels for whoever has the code, under the rules of whoever draws."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.commands.grammar import parse
+from bot.commands.values import Draw, DrawRecipe, LoraRevoke, LoraWish, ShowRecipe
+from bot.errors import NoCreditsLeft, NoPrivateChat, NotYours, RecipeLoraGone, UnknownRecipe
+from bot.outcomes import Address, Platform, Receipt, RecipeShown
+from bot.policy.rules import Rules
+from engine.shelf import Shelf
+from tests.fakes.desk_harness import HOST, SHELF, SUGAR, DeskHarness, a_context, in_group, open_harness
+
+ASKED = Draw(
+    prompt="a {red|blue} fox", loras=(LoraWish("sugar", 0.7), LoraWish("anime", 0.3)), seed=7, count=2
+)
+
+
+async def accept(harness: DeskHarness, command: Draw | DrawRecipe, event: str, user: str = "ann") -> Receipt:
+    receipt = await harness.desk.handle(command, a_context(event, user))
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
+async def test_a_code_draws_the_same_pixels_on_the_other_platform(harness: DeskHarness) -> None:
+    first = await accept(harness, ASKED, "1")
+    there = a_context("2", "ben", platform=Platform.WEB)
+    second = await harness.desk.handle(DrawRecipe(first.recipe.code), there)
+    assert isinstance(second, Receipt)
+    assert second.job_id != first.job_id
+    assert second.recipe == first.recipe
+    assert second.recipe.code not in ("", first.recipe.code)
+    assert second.price == first.price
+
+
+async def test_a_code_outlives_a_restart_and_finds_a_renamed_file(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        first = await accept(harness, ASKED, "1")
+    renamed = Shelf(files={"honey": replace(SUGAR, name="honey"), "anime": SHELF.files["anime"]})
+    async with open_harness(tmp_path, shelf=renamed) as harness:
+        second = await accept(harness, DrawRecipe(first.recipe.code), "2")
+    assert [lora.name for lora in second.recipe.loras] == ["honey", "anime"]
+    assert [lora.sha256 for lora in second.recipe.loras] == [lora.sha256 for lora in first.recipe.loras]
+    assert second.recipe.prompt == first.recipe.prompt
+
+
+async def test_a_file_that_is_gone_or_was_replaced_is_named(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        code = (await accept(harness, ASKED, "1")).recipe.code
+    for files in ({}, {"sugar": replace(SUGAR, sha256="c" * 64)}):
+        async with open_harness(
+            tmp_path, shelf=Shelf(files={**files, "anime": SHELF.files["anime"]})
+        ) as harness:
+            with pytest.raises(RecipeLoraGone) as caught:
+                await accept(harness, DrawRecipe(code), "2")
+            assert caught.value.facts == {"names": ("sugar",), "code": code}
+            shown = await harness.desk.handle(ShowRecipe(code), a_context("3", "ben"))
+            assert isinstance(shown, RecipeShown)
+            assert shown.gone == ("sugar",)
+
+
+async def test_consents_and_credits_of_whoever_draws_decide(tmp_path: Path) -> None:
+    rules = Rules(daily_credits=3, hosts=frozenset({f"console:{HOST}"}))
+    async with open_harness(tmp_path, rules=rules) as harness:
+        code = (await accept(harness, ASKED, "1")).recipe.code
+        with pytest.raises(NoCreditsLeft):
+            await accept(harness, DrawRecipe(code), "2")
+        await accept(harness, DrawRecipe(code), "3", "ben")
+        await harness.desk.handle(LoraRevoke("sugar", person="console:eve"), a_context("4", HOST))
+        with pytest.raises(RecipeLoraGone):
+            await accept(harness, DrawRecipe(code), "5", "eve")
+
+
+async def test_the_code_of_a_private_picture_shows_nothing_to_a_group(harness: DeskHarness) -> None:
+    code = (await accept(harness, replace(ASKED, private=True), "1")).recipe.code
+    with pytest.raises(NoPrivateChat):
+        await harness.desk.handle(DrawRecipe(code), in_group("2", "ben"))
+    own = Address(Platform.CONSOLE, "ben alone")
+    receipt = await harness.desk.handle(DrawRecipe(code), in_group("3", "ben", private_address=own))
+    assert isinstance(receipt, Receipt)
+    job = await harness.job(receipt.job_id)
+    assert (job.private, job.chat_id) == (True, "ben alone")
+
+
+async def test_a_recipe_is_shown_by_code_to_everybody_and_by_job_to_its_person(harness: DeskHarness) -> None:
+    job = await accept(harness, ASKED, "1")
+    shown = await harness.desk.handle(ShowRecipe(job.recipe.code), a_context("2", "ben", chat_id="elsewhere"))
+    assert isinstance(shown, RecipeShown)
+    assert (shown.code, shown.gone) == (job.recipe.code, ())
+    again = parse(shown.text)
+    assert isinstance(again, Draw)
+    assert (again.prompt, again.seed, again.count) == (ASKED.prompt, 7, 2)
+    assert again.loras == ASKED.loras
+    for command in (ShowRecipe(), ShowRecipe(job_id=job.job_id)):
+        assert await harness.desk.handle(command, a_context("3")) == shown
+    with pytest.raises(NotYours):
+        await harness.desk.handle(ShowRecipe(job_id=job.job_id), a_context("4", "ben", chat_id="elsewhere"))
+    with pytest.raises(UnknownRecipe):
+        await harness.desk.handle(ShowRecipe("K3F97QXM2AWV"), a_context("5"))
+    with pytest.raises(UnknownRecipe):
+        await accept(harness, DrawRecipe("K3F97QXM2AWV"), "6")
+
+
+async def test_a_job_from_before_there_were_codes_gets_one_when_it_is_shown(harness: DeskHarness) -> None:
+    job = await accept(harness, ASKED, "1")
+    await harness.store._run("UPDATE job SET code = ''")
+    with pytest.raises(UnknownRecipe):
+        await harness.desk.handle(ShowRecipe(job.recipe.code), a_context("2"))
+    shown = [await harness.desk.handle(ShowRecipe(job_id=job.job_id), a_context(event)) for event in "34"]
+    assert shown[0] == shown[1]
+    assert isinstance(shown[0], RecipeShown)
+    assert (await harness.job(job.job_id)).recipe.code == shown[0].code
+    second = await accept(harness, DrawRecipe(shown[0].code), "5")
+    assert second.recipe == job.recipe
