@@ -22,6 +22,7 @@ from bot.messages.guide import button_label, greeting, help_text, list_label
 from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation, message_stays
 from bot.messages.iterating.forms import form_text, you_wrote
 from bot.messages.jobs import (
+    ai_mark,
     answer_expires,
     answered_in_direct_message,
     answered_in_private_chat,
@@ -32,6 +33,9 @@ from bot.messages.jobs import (
     format_bar,
     format_caption,
     format_status,
+    messages_left,
+    nothing_to_post,
+    picture_deleted,
     pictures_coming,
     pictures_not_allowed,
     pictures_too_large,
@@ -46,6 +50,7 @@ __all__ = [
     "LOCALES",
     "N_",
     "Times",
+    "ai_mark",
     "alt_text",
     "answer_expires",
     "answered_in_direct_message",
@@ -72,7 +77,10 @@ __all__ = [
     "list_label",
     "locale_of",
     "message_stays",
+    "messages_left",
+    "nothing_to_post",
     "owner_report_buttons",
+    "picture_deleted",
     "picture_of",
     "pictures_coming",
     "pictures_not_allowed",

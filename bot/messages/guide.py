@@ -40,6 +40,7 @@ BUTTON_LABELS = {
     "edit": N_("Edit"),
     "original": N_("Original file"),
     "copy": N_("Copy"),
+    "copy_recipe": N_("Copy recipe"),
     "publish": N_("Publish"),
     "delete": N_("Delete"),
     "report": N_("Report"),

@@ -164,6 +164,30 @@ def answered_in_direct_message(locale: str) -> str:
     return text(N_("I'm not allowed to write in the channel where you asked, so I'm answering here."), locale)
 
 
+def ai_mark(locale: str) -> str:
+    """Return the caption of a picture that its person posts in another chat."""
+    return text(AI_MARK, locale)
+
+
+def nothing_to_post(locale: str, *, is_search: bool) -> str:
+    """Return the label of the button that opens the bot's chat when no own picture can be posted."""
+    sentence = N_("Draw your first picture")
+    if is_search:
+        sentence = N_("None of your pictures here fits; open our chat")
+    return text(sentence, locale)
+
+
+def picture_deleted(locale: str) -> str:
+    """Return what an old message shows instead of a deleted picture."""
+    return text(N_("Deleted."), locale)
+
+
+def messages_left(count: int, locale: str) -> str:
+    """Return how many messages of a deleted job a chat still shows."""
+    sentence = N_("{count} of its messages can't be changed any more; please delete them by hand.")
+    return text(sentence, locale, count=count)
+
+
 def answered_in_private_chat(locale: str) -> str:
     """Return what a group reads about a private request."""
     return text(N_("I'm answering in our private chat."), locale)

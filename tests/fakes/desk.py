@@ -11,6 +11,7 @@ from bot.outcomes import (
     LoraAdding,
     LoraSummary,
     Outcome,
+    OwnPicture,
     PictureFile,
     PictureMessage,
     Platform,
@@ -35,6 +36,7 @@ class ScriptedDesk:
     migrations: list[tuple[str, str]] = field(default_factory=list)
     kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
     messages: dict[tuple[str, str], PictureMessage] = field(default_factory=dict)
+    own: tuple[OwnPicture, ...] = ()
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Repeat the answer to a known event; only commands that make a job are scripted again."""
@@ -82,6 +84,11 @@ class ScriptedDesk:
 
     async def forget_messages(self, platform: Platform, job_id: str) -> None:
         self.messages = {key: each for key, each in self.messages.items() if each.job_id != job_id}
+
+    async def find_own(
+        self, search: str, context: CommandContext, form: str, page: int = 1
+    ) -> tuple[OwnPicture, ...]:
+        return self.own if page == 1 else ()
 
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         self.addresses[job_id] = address

@@ -12,7 +12,9 @@ from PIL import Image
 from bot.chats.contract import Desk
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
 from bot.chats.telegram_.address import ChatAddress
+from bot.commands.buttons import data_of
 from bot.commands.values import Cancel, Command, Draw, Help, Quota, Reroll
+from bot.messages import button_label
 from bot.outcomes import (
     Address,
     CancelAccepted,
@@ -25,20 +27,20 @@ from bot.outcomes import (
     Receipt,
     Recipe,
     Status,
+    controls_of,
 )
 from engine.request import FailReason
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 
-PICTURE_BUTTONS = (
-    ("Reroll", "v2:reroll:j1"),
-    ("Same seed", "v2:repeat:j1"),
-    ("Edit", "v2:edit:j1"),
-    ("Original file", "v2:original:j1"),
-    ("★ Favourite", "v2:star:j1"),
-)
-"""Under the pictures of the job j1, without those that name one of several."""
-
 RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
+
+
+def buttons_of(answer: Receipt | JobResult, locale: str = "en") -> tuple[tuple[str, str], ...]:
+    """The labels and data of the buttons of an answer, as the chat must show them."""
+    return tuple(
+        (button_label(each.label, locale, number=each.number), data_of(each.command))
+        for each in controls_of(answer)
+    )
 
 
 @dataclass

@@ -17,6 +17,7 @@ from telegram.request import HTTPXRequest
 
 from bot.chats.contract import Desk
 from bot.chats.telegram_.incoming.handler import UpdateHandler
+from bot.chats.telegram_.incoming.inline import InlineQueries
 from bot.chats.telegram_.incoming.poller import UpdatePoller
 from bot.chats.telegram_.menus import declare_menus
 from bot.chats.telegram_.outgoing.delivery import TelegramDelivery
@@ -83,7 +84,10 @@ class TelegramChat:
         reactions = RequestReactions(self._bot, self._rate_limiter)
         self._handler = UpdateHandler(self._bot, sender, desk, registry, reactions)
         self._delivery = TelegramDelivery(sender, desk, self._rate_limiter, self._editor, registry)
-        self._poller = UpdatePoller(polling, self._bot.base_url, desk, self._handler.handle)
+        self._inline = InlineQueries(self._bot, desk)
+        self._poller = UpdatePoller(
+            polling, self._bot.base_url, desk, self._handler.handle, self._inline.start
+        )
 
     async def open(self) -> None:
         """Check the token, remove any webhook and declare the commands; Telegram keeps waiting updates.
@@ -113,6 +117,7 @@ class TelegramChat:
     async def close(self) -> None:
         """Let running handlers end and close all connections; give up on one that does not close."""
         self._handler.close()
+        self._inline.close()
         await self._poller.drain(DRAIN_S)
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):

@@ -216,3 +216,12 @@ async def test_a_button_of_another_version_is_explained(
     await server.until(lambda: desk.settled)
     assert not desk.handled
     assert "/help" in world.alerts[query_id]
+
+
+@pytest.mark.usefixtures("chat")
+async def test_dangerous_buttons_are_red_and_rows_stay_rows(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    sent = await placeholder(server, world, desk)
+    assert sent.styles == (("Cancel", "danger"),)
+    assert sent.rows == (("Cancel",),)

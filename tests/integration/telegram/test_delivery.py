@@ -16,7 +16,7 @@ from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.desk_harness import until
 from tests.fakes.figures import figure
-from tests.fakes.telegram_app import PICTURE_BUTTONS, Script, make_result, make_status, png, serving
+from tests.fakes.telegram_app import Script, buttons_of, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 
@@ -34,13 +34,13 @@ def placeholder(world: World) -> None:
 async def test_two_pictures_come_as_an_album_and_a_message_with_the_buttons(
     chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
-    await chat.deliver(make_result(HERE, tmp_path, png("peru"), png("navy")))
+    result = make_result(HERE, tmp_path, png("peru"), png("navy"))
+    await chat.deliver(result)
     control, *album = world.in_chat(11)
     assert [sent.file for sent in album] == [png("peru"), png("navy")]
     assert {sent.album for sent in album} != {""}
     assert {sent.reply_to for sent in album} == {1}
-    picks = tuple((f"Picture {number}", f"v2:pick:j1:{number - 1}") for number in (1, 2))
-    assert control.buttons == picks + PICTURE_BUTTONS
+    assert control.buttons == buttons_of(result)
     assert control.rows[0] == ("Picture 1", "Picture 2")
     assert "64 × 64" in control.text
     stored = ChatAddress.parse(desk.addresses["j1"])

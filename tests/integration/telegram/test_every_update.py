@@ -135,6 +135,9 @@ def messages(script: Script) -> None:
             script.says(UpdateKind.EDITED_ELSEWHERE, f"a fox {NAME}", in_group=True, edited=True, **how)
             lora = FILE | {"file_name": "sugar.safetensors"}
             script.says(UpdateKind.LORA_FILE, "", in_group=False, content={"document": lora}, **how)
+            png = FILE | {"file_name": "a.png"}
+            script.says(UpdateKind.PICTURE_FILE, "", in_group=False, content={"document": png}, **how)
+            script.says(UpdateKind.PICTURE_FILE, "/info", in_group=True, content={"document": png}, **how)
             script.says(UpdateKind.NO_TEXT, "/sugar a fox", in_group=True, content={"photo": PHOTO}, **how)
             script.says(UpdateKind.GROUP_TALK, "a fox", in_group=True, content={"photo": PHOTO}, **how)
         how = {"role": "member", "language": language}
@@ -173,6 +176,9 @@ def odd_updates(script: Script) -> None:
     script.cases.append(Case(UpdateKind.UNKNOWN, "a kind of next year", 0, 0))
     for language in LANGUAGES:
         for role in ("member", "host", "stranger"):
+            person, _ = script.person(role, language)
+            query_id = script.world.ask_inline("fox", by=person)
+            script.cases.append(Case(UpdateKind.INLINE, f"inline by {role} {language}", 0, 0, query_id))
             person, group = script.person(role, language)
             script.world.add_to(group, by=person)
             script.cases.append(Case(UpdateKind.ADDED, f"added by {role} {language}", group.id, None))
@@ -226,7 +232,10 @@ def answers(case: Case, world: World, known: set[tuple[int, int]]) -> int:
     ]
     singles = [sent for sent in shown if not sent.album]
     is_marked = (case.chat_id, case.reply_to) in world.reactions  # the picture follows
-    return (len(singles) or is_marked) + (case.press in world.alerts) + (case.press in world.toasts)
+    is_inline = case.press in world.inline_answers
+    return (
+        (len(singles) or is_marked) + is_inline + (case.press in world.alerts) + (case.press in world.toasts)
+    )
 
 
 async def settled(server: TelegramServer, harness: DeskHarness, count: Callable[[], int]) -> None:

@@ -1,5 +1,6 @@
 """/link as people type it in Telegram: a code from elsewhere, typed twice; never a code in a group."""
 
+import asyncio
 from pathlib import Path
 
 from bot.commands.reading import format_link_code, link_code_of
@@ -35,6 +36,9 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
         receipt = await ask_on_discord(harness, "1", Draw(prompt="a fox of Discord"))
         issued = await ask_on_discord(harness, "2", Link())
         assert isinstance(receipt, Receipt)
+        async with asyncio.timeout(10.0):
+            while (job := await harness.store.jobs.find(receipt.job_id)) is None or job.state != "done":
+                await asyncio.sleep(0.01)
         assert isinstance(issued, LinkCode)
         assert "name of 900" in await answer_to(
             server, world, f"/link {format_link_code(issued.code).lower()}"

@@ -12,7 +12,7 @@ from bot.commands.values import Cancel, Command, Draw, Quota
 from bot.errors import NoCreditsLeft
 from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_app import PICTURE_BUTTONS, make_result, make_status, png, serving
+from tests.fakes.telegram_app import buttons_of, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import GENERAL, Group, Person, Sent, World
 
@@ -48,11 +48,12 @@ async def test_a_prompt_becomes_a_placeholder_that_becomes_the_picture(
     await server.until(lambda: "3" in only(world).text)
     await server.until(lambda: world.actions == [(11, "upload_photo")])
 
-    await chat.deliver(make_result(address, tmp_path, png()))
+    result = make_result(address, tmp_path, png())
+    await chat.deliver(result)
     shown = only(world)
     assert (shown.message_id, shown.kind, shown.file) == (placeholder.message_id, "photo", png())
     assert "64 × 64" in shown.text
-    assert shown.buttons == PICTURE_BUTTONS
+    assert shown.buttons == buttons_of(result)
 
 
 async def test_a_chinese_speaker_is_answered_in_chinese(

@@ -8,6 +8,7 @@
 * ``text_replies``    the reply to a message
 * ``press_replies``   the reply to a press of a button
 * ``press_answer``    the alert or the end of the spinner of a press
+* ``inline``          the answers to inline queries
 * ``outcomes``        the desk's outcome → the messages that show it
 * ``desk_calls``      calls of the desk: few at once, long ones announced, private chats looked up
 """

@@ -85,7 +85,7 @@ class DeskCalls:
             return None
         if shown.index is not None and draw.seed is not None:  # one picture of a batch
             draw = replace(draw, seed=(draw.seed + shown.index) % (MAX_SEED + 1), count=1)
-        return draw
+        return replace(draw, edited_from=shown.job_id)
 
     async def refusal_of_chat(self, context: CommandContext) -> PersonError | None:
         """Ask the desk whether it serves this chat; if not, the person learns only that."""

@@ -6,7 +6,7 @@ compares it with the update kinds and message fields in Telegram's own schema.
 
 from enum import StrEnum
 
-from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
+from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file, is_picture_file
 
 
 class UpdateKind(StrEnum):
@@ -18,10 +18,12 @@ class UpdateKind(StrEnum):
     FORWARDED = "a forwarded text, or a text written with the help of another bot"
     NO_TEXT = "a message without text, or with a caption only, where text would be answered"
     LORA_FILE = "a .safetensors file, where text would be answered"
+    PICTURE_FILE = "a picture file with /info, in private also without words; /info as a reply to one"
     EDITED = "an edited text in a private chat"
     ANONYMOUS = "a message to the bot in the name of a group or channel (anonymous administrator)"
     ADDED = "the bot is added to a group"
     PRESS = "a press of a button"
+    INLINE = "words after the bot's name in any chat (inline mode)"
     REFUSED_PRESS = "a refused press, also on a button of another person or another version"
     GROUP_TALK = "a message in a group that is not addressed to the bot"
     OTHER_BOT = "a command with another bot's name"
@@ -32,7 +34,7 @@ class UpdateKind(StrEnum):
     MIGRATED = "a group becomes a supergroup"
     MEMBERSHIP = "the bot is blocked, unblocked or removed, or is added to a channel; members change"
     CHANNEL = "a post in a channel"
-    NOT_ENABLED = "inline queries, guest and business messages, reactions, polls, payments, boosts, requests"
+    NOT_ENABLED = "chosen inline results, guest and business messages, reactions, polls, payments, boosts"
     UNKNOWN = "an update kind that this version does not know, an update that cannot be read"
 
 
@@ -47,6 +49,7 @@ RULES: dict[UpdateKind, EventRule] = {
     UpdateKind.FORWARDED: EventRule("like a text that the person typed"),
     UpdateKind.NO_TEXT: EventRule("the bot accepts only text; it draws and charges nothing"),
     UpdateKind.LORA_FILE: EventRule("a host is offered to add it, others learn how hosts do"),
+    UpdateKind.PICTURE_FILE: EventRule("the settings inside it, to draw with; it is never a start picture"),
     UpdateKind.EDITED: EventRule("the bot does not follow edits; it asks for a new message"),
     UpdateKind.ANONYMOUS: EventRule(
         "the bot cannot charge anyone; it explains how to write under one's own name"
@@ -56,6 +59,9 @@ RULES: dict[UpdateKind, EventRule] = {
     ),
     UpdateKind.PRESS: EventRule("the bot edits the message of the job, or sends a new one"),
     UpdateKind.REFUSED_PRESS: EventRule("an alert that only the presser sees; no message in the group"),
+    UpdateKind.INLINE: EventRule(
+        "the person's own pictures that fit, without private ones; the newest query only, never stored"
+    ),
     UpdateKind.GROUP_TALK: ignored("people talk to each other"),
     UpdateKind.OTHER_BOT: ignored("the other bot answers"),
     UpdateKind.ALBUM_ITEM: ignored("the answer to the first item covers all items"),
@@ -79,6 +85,7 @@ UPDATES: dict[str, UpdateKind] = {
     "message": UpdateKind.TEXT,
     "edited_message": UpdateKind.EDITED,
     "callback_query": UpdateKind.PRESS,
+    "inline_query": UpdateKind.INLINE,
     "my_chat_member": UpdateKind.ADDED,
     "channel_post": UpdateKind.CHANNEL,
     "edited_channel_post": UpdateKind.CHANNEL,
@@ -86,7 +93,7 @@ UPDATES: dict[str, UpdateKind] = {
 } | dict.fromkeys(
     (
         "business_connection", "business_message", "edited_business_message", "deleted_business_messages",
-        "guest_message", "message_reaction", "message_reaction_count", "inline_query", "chosen_inline_result",
+        "guest_message", "message_reaction", "message_reaction_count", "chosen_inline_result",
         "shipping_query", "pre_checkout_query", "purchased_paid_media", "poll", "poll_answer",
         "chat_join_request", "chat_boost", "removed_chat_boost", "managed_bot",
     ),
@@ -95,8 +102,11 @@ UPDATES: dict[str, UpdateKind] = {
 """Every field of ``Update``. Depending on their contents, ``message``, ``edited_message`` and
 ``my_chat_member`` can be another kind; the rules above name these."""
 
-REQUESTED = ("message", "edited_message", "callback_query", "my_chat_member")
+REQUESTED = ("message", "edited_message", "callback_query", "my_chat_member", "inline_query")
 """The update kinds that the bot requests; Telegram sends no others."""
+
+UNSTORED = frozenset({"inline_query"})
+"""Of these, the kinds that only read and come again by themselves, so that they may be lost."""
 
 CONTENTS: dict[str, UpdateKind] = {
     "text": UpdateKind.TEXT,
@@ -129,7 +139,7 @@ CONTENTS: dict[str, UpdateKind] = {
         UpdateKind.SERVICE,
     ),
 }  # fmt: skip
-"""Every field of ``Message`` that holds content; a document can be a ``LORA_FILE``."""
+"""Every field of ``Message`` that holds content; a document can be a ``LORA_FILE`` or ``PICTURE_FILE``."""
 
 
 def content_kind_of(message: RawEvent) -> UpdateKind:
@@ -137,6 +147,8 @@ def content_kind_of(message: RawEvent) -> UpdateKind:
     document = message.get("document")
     if isinstance(document, dict) and is_lora_file(document.get("file_name")):
         return UpdateKind.LORA_FILE
+    if isinstance(document, dict) and is_picture_file(document.get("file_name")):
+        return UpdateKind.PICTURE_FILE
     return next((kind for name, kind in CONTENTS.items() if name in message), UpdateKind.NO_TEXT)
 
 

@@ -4,6 +4,7 @@ import contextlib
 import time
 from dataclasses import replace
 
+from telegram import InlineKeyboardMarkup
 from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 
@@ -12,6 +13,7 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.desk_calls import DeskCalls
 from bot.chats.telegram_.incoming.updates import ButtonPress
+from bot.chats.telegram_.outgoing.deletion import JobMessageDeletion
 from bot.chats.telegram_.outgoing.keyboards import copy_keyboard, keyboard_of
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.reactions import RequestReactions, needs_no_message
@@ -24,12 +26,16 @@ from bot.commands.values import Command
 from bot.errors import PersonError
 from bot.outcomes import (
     CommandContext,
+    Deleted,
     EditableText,
     History,
     Originals,
     Outcome,
     PickedPicture,
     Receipt,
+    RecipeShown,
+    ReportListing,
+    SettingsRead,
     Undeliverable,
     controls_of,
 )
@@ -52,19 +58,23 @@ class OutcomeReplies:
         self._calls = calls
         self._registry = registry
         self._pictures = PictureResender(sender, desk)
+        self._deletion = JobMessageDeletion(sender, desk)
 
     def show(
-        self, outcome: Outcome, command: Command, context: CommandContext, address: ChatAddress
+        self,
+        outcome: Outcome,
+        command: Command,
+        context: CommandContext,
+        address: ChatAddress,
+        *,
+        turned: bool = False,
     ) -> Reply:
-        """Make the messages for an outcome of this command."""
+        """Make the messages for an outcome of this command; ``turned``: by a button under its list."""
         match outcome:
             case Receipt():
                 return self._show_receipt(outcome, command, context, address)
             case History() as history:
-                return Reply(
-                    lambda: self._pictures.send_history(history, address, context.locale),
-                    lambda: self._pictures.send_newest(history, address),
-                )
+                return self._show_history(history, address, context.locale, turned=turned)
             case Originals() as originals:
                 return Reply(lambda: self._pictures.send_originals(originals, address))
             case PickedPicture() as picked:
@@ -78,19 +88,49 @@ class OutcomeReplies:
                 lambda: self._send_text(address, sentences),
                 lambda: self._pictures.send_answer_picture(png, address),
             )
-        return self.show_text(address, sentences)
+        keyboard = None
+        if isinstance(outcome, RecipeShown | SettingsRead | ReportListing):
+            keyboard = keyboard_of(controls_of(outcome), context.locale, _code_of(outcome))
+        reply = self.show_text(address, sentences, keyboard)
+        self.add_consequences(reply, outcome, address, context.locale)
+        return reply
+
+    def add_consequences(self, reply: Reply, outcome: Outcome, address: ChatAddress, locale: str) -> None:
+        """Let a reply also change the messages that an outcome concerns."""
+        if isinstance(outcome, Deleted):
+            job_id = outcome.job_id
+            reply.add(lambda: self._delete_messages(job_id, address, locale))
+
+    async def _delete_messages(self, job_id: str, address: ChatAddress, locale: str) -> None:
+        left = await self._deletion.delete(job_id, locale)
+        if left:
+            await self._send_text(address, messages.messages_left(left, locale))
 
     async def point_to_private_chat(self, address: ChatAddress, locale: str) -> None:
         """Let the group see that a private request is being answered, by a reaction or one line."""
         if not await self._reactions.mark_seen(address):
             await self._send_text(address, messages.answered_in_private_chat(locale))
 
-    def show_text(self, address: ChatAddress, text: str | FormattedText) -> Reply:
-        """Make a reply of one text."""
-        return Reply(lambda: self._send_text(address, text))
+    def show_text(
+        self, address: ChatAddress, text: str | FormattedText, keyboard: InlineKeyboardMarkup | None = None
+    ) -> Reply:
+        """Make a reply of one text, perhaps with buttons."""
+        return Reply(lambda: self._send_text(address, text, keyboard))
 
-    async def _send_text(self, address: ChatAddress, text: str | FormattedText) -> None:
-        await self._sender.show_text(address, text)
+    async def _send_text(
+        self, address: ChatAddress, text: str | FormattedText, keyboard: InlineKeyboardMarkup | None = None
+    ) -> None:
+        await self._sender.show_text(address, text, keyboard)
+
+    def _show_history(self, history: History, address: ChatAddress, locale: str, *, turned: bool) -> Reply:
+        """Show a page of jobs and its pictures; a turned page replaces the list, in a group that alone."""
+        listed = address
+        if turned and address.reply_to is not None:
+            listed = replace(address, message_id=address.reply_to)
+        reply = Reply(lambda: self._pictures.send_history(history, listed, locale))
+        if not (turned and address.is_group):
+            reply.add(lambda: self._pictures.send_newest(history, address))
+        return reply
 
     async def _send_editable(self, editable: EditableText, address: ChatAddress, locale: str) -> None:
         """Send the text of a job to be copied; a reply to it changes that job."""
@@ -147,3 +187,7 @@ class OutcomeReplies:
 def _text_of(outcome: Outcome, locale: str) -> FormattedText:
     """The sentences of an outcome; times count down, or are in the reader's time zone."""
     return with_ticking_times(messages.format_outcome(outcome, locale, times="discord", now_s=time.time()))
+
+
+def _code_of(outcome: RecipeShown | SettingsRead | ReportListing) -> str:
+    return "" if isinstance(outcome, ReportListing) else outcome.code

@@ -12,7 +12,7 @@ from telegram import CallbackQuery, ChatMember, ChatMemberUpdated, Message, Mess
 from telegram.constants import ChatType
 
 from bot import messages
-from bot.chats.event_table import RawEvent, is_lora_file
+from bot.chats.event_table import RawEvent, is_lora_file, is_picture_file
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.event_kinds import REQUESTED, UPDATES, UpdateKind, content_kind_of
 from bot.chats.telegram_.incoming.updates import (
@@ -20,13 +20,14 @@ from bot.chats.telegram_.incoming.updates import (
     ButtonPress,
     GroupMigrated,
     IgnoredUpdate,
-    LoraDocument,
     ParsedUpdate,
     RejectedMessage,
+    SentDocument,
     TextMessage,
 )
 from bot.commands.grammar import parse
-from bot.commands.values import LoraAdd
+from bot.commands.table import ENTRY_OF
+from bot.commands.values import LoraAdd, ReadSettings
 from bot.errors import AnonymousSender, EditedMessage, LoraFileSent, PersonError, TextOnly, UnknownCommand
 from bot.outcomes import CommandContext, Platform
 
@@ -146,28 +147,32 @@ def _parse_message(message: Message, raw: RawEvent, me: User, event_id: str) -> 
     elif kind is UpdateKind.TEXT:
         replied = message.reply_to_message
         replied_to = replied.message_id if replied is not None and _is_reply_to(message, me) else None
-        return TextMessage(text, context, address, _lora_document(replied), replied_to)
-    elif document := _lora_document(message):
-        if _is_addition(text):
+        return TextMessage(text, context, address, _document(replied), replied_to)
+    elif document := _document(message):
+        if not text and not address.is_group and kind is UpdateKind.PICTURE_FILE:
+            text = f"/{ENTRY_OF[ReadSettings].telegram_name}"
+        if _takes(text, LoraAdd if kind is UpdateKind.LORA_FILE else ReadSettings):
             return TextMessage(text, context, address, document)
-        album = message.media_group_id or ""
-        return RejectedMessage(LoraFileSent(), context, address, album, document.name)
+        error = LoraFileSent() if kind is UpdateKind.LORA_FILE else TextOnly()
+        file_name = document.name if kind is UpdateKind.LORA_FILE else ""
+        return RejectedMessage(error, context, address, message.media_group_id or "", file_name)
     else:
         error = TextOnly()
     return RejectedMessage(error, context, address, message.media_group_id or "")
 
 
-def _lora_document(message: Message | None) -> LoraDocument | None:
+def _document(message: Message | None) -> SentDocument | None:
+    """Return the file of a message if a command can be about it."""
     document = message.document if message is not None else None
-    if document is None or not is_lora_file(document.file_name):
+    if document is None or not (is_lora_file(document.file_name) or is_picture_file(document.file_name)):
         return None
-    return LoraDocument(document.file_id, document.file_name or "", document.file_size or 0)
+    return SentDocument(document.file_id, document.file_name or "", document.file_size or 0)
 
 
-def _is_addition(text: str) -> bool:
-    """Whether the text of a LoRA file is ``/lora add``."""
+def _takes(text: str, command_type: type[LoraAdd | ReadSettings]) -> bool:
+    """Whether the text of a file is the command that takes it."""
     try:
-        return isinstance(parse(text), LoraAdd)
+        return isinstance(parse(text), command_type)
     except PersonError:
         return False
 

@@ -20,7 +20,7 @@ from telegram.request import BaseRequest
 
 from bot.chats.contract import Desk
 from bot.chats.event_table import RawEvent
-from bot.chats.telegram_.incoming.event_kinds import REQUESTED
+from bot.chats.telegram_.incoming.event_kinds import REQUESTED, UNSTORED
 from bot.chats.telegram_.incoming.parsing import chat_key_of, event_id_of
 from bot.chats.telegram_.rate_limiter import retry_after_s
 from bot.monitoring.figures import note_flood_wait
@@ -36,15 +36,26 @@ log = structlog.get_logger(__name__)
 HandleUpdate = Callable[[str, str], Coroutine[None, None, None]]
 """Answers and finishes one stored update (id, JSON). The next start repeats an unfinished update."""
 
+StartUnstored = Callable[[RawEvent], None]
+"""Starts to answer an update of ``UNSTORED``; a crash loses it."""
+
 
 class UpdatePoller:
     """Polls, stores and dispatches updates: in order within a chat, and several chats at once."""
 
-    def __init__(self, request: BaseRequest, api_url: str, desk: Desk, handle: HandleUpdate) -> None:
+    def __init__(
+        self,
+        request: BaseRequest,
+        api_url: str,
+        desk: Desk,
+        handle: HandleUpdate,
+        start_unstored: StartUnstored,
+    ) -> None:
         self._request = request
         self._api_url = api_url
         self._desk = desk
         self._handle = handle
+        self._start_unstored = start_unstored
         self._dispatched: set[str] = set()  # event ids
         self._queues: dict[str, deque[tuple[str, str]]] = {}  # by chat
         self._handling: set[asyncio.Task[None]] = set()
@@ -56,7 +67,11 @@ class UpdatePoller:
             offset: int | None = None
             while True:
                 batch = await self._fetch_batch(offset)
-                stored = [(event_id_of(raw), json.dumps(raw)) for raw in batch]
+                for raw in batch:
+                    if not UNSTORED.isdisjoint(raw):
+                        self._start_unstored(raw)
+                kept = [raw for raw in batch if UNSTORED.isdisjoint(raw)]
+                stored = [(event_id_of(raw), json.dumps(raw)) for raw in kept]
                 if stored:
                     await self._desk.store_events(Platform.TELEGRAM, stored)
                     await self._dispatch(tasks)

@@ -57,9 +57,16 @@ class PressAnswer:
 
     async def refuse(self, text: str) -> None:
         """Show the presser why nothing was done; raises the same errors as ``Reply.send``."""
+        await self._show(text, as_alert=True)
+
+    async def confirm(self, text: str) -> None:
+        """Show the presser for a moment what was done; raises the same errors as ``Reply.send``."""
+        await self._show(text, as_alert=False)
+
+    async def _show(self, text: str, *, as_alert: bool) -> None:
         if self._is_open:
             try:
-                await self._answer(truncate(text, MAX_ALERT_UNITS), show_alert=True)
+                await self._answer(truncate(text, MAX_ALERT_UNITS), show_alert=as_alert)
             except BadRequest:
                 self._is_open = False  # the press is too old
             else:

@@ -12,7 +12,10 @@ from bot.chats.telegram_.outgoing.sender import Sender
 from bot.commands.buttons import press_of
 from bot.commands.values import Cancel, Command
 from bot.errors import AlreadyEnded, PersonError
-from bot.outcomes import CancelAccepted, Receipt
+from bot.outcomes import CancelAccepted, Deleted, FavouriteSet, Published, Receipt, Reported
+
+CONFIRMATIONS = (Published, Deleted, Reported, FavouriteSet)
+"""Outcomes that only the presser needs to read, for a moment."""
 
 
 class PressReplies:
@@ -45,9 +48,14 @@ class PressReplies:
             await answer.stop_spinner(messages.format_outcome(outcome, locale) if outcome.was_running else "")
             cancelled_id = outcome.job_id
             return Reply(lambda: self._outcomes.disable_duplicate(cancelled_id, press))
+        if isinstance(outcome, CONFIRMATIONS):
+            confirmation = messages.format_outcome(outcome, locale)
+            reply = Reply(lambda: answer.confirm(confirmation))
+            self._outcomes.add_consequences(reply, outcome, press.address, locale)
+            return reply
         is_quiet = isinstance(outcome, Receipt) and press.address.is_group
         await answer.stop_spinner(messages.format_outcome(outcome, locale) if is_quiet else "")
-        return self._outcomes.show(outcome, command, press.context, press.address)
+        return self._outcomes.show(outcome, command, press.context, press.address, turned=True)
 
     def apologise(self, press: ButtonPress, error: Exception) -> Reply:
         """Make the alert for an internal error."""

@@ -12,7 +12,7 @@ from bot.chats.telegram_.incoming.desk_calls import DeskCalls
 from bot.chats.telegram_.incoming.event_kinds import UpdateKind
 from bot.chats.telegram_.incoming.outcomes import OutcomeReplies
 from bot.chats.telegram_.incoming.parsing import bot_link
-from bot.chats.telegram_.incoming.updates import BotAdded, LoraDocument, RejectedMessage, TextMessage
+from bot.chats.telegram_.incoming.updates import BotAdded, RejectedMessage, SentDocument, TextMessage
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.sender import Sender
@@ -106,7 +106,7 @@ class TextReplies:
         error = await self._calls.refusal_of_chat(update.context) or update.error
         return messages.format_error(error, locale)
 
-    def _sent_file(self, document: LoraDocument | None) -> SentFile | None:
+    def _sent_file(self, document: SentDocument | None) -> SentFile | None:
         if document is None:
             return None
         read = partial(self._sender.read_document, document.file_id)

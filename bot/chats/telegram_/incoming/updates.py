@@ -9,8 +9,8 @@ from bot.outcomes import CommandContext
 
 
 @dataclass(frozen=True, slots=True)
-class LoraDocument:
-    """A LoRA file in a chat. ``size`` is in bytes, 0 if Telegram does not say."""
+class SentDocument:
+    """A LoRA or a picture file in a chat. ``size`` is in bytes, 0 if Telegram does not say."""
 
     file_id: str
     name: str
@@ -22,14 +22,14 @@ class TextMessage:
     """A text for the bot, without the bot's own name.
 
     Attributes:
-        document: The LoRA file that it came with, or that it replies to.
+        document: The LoRA or picture file that it came with, or that it replies to.
         replied_to: Id of the bot's message that it replies to.
     """
 
     text: str
     context: CommandContext
     address: ChatAddress
-    document: LoraDocument | None = None
+    document: SentDocument | None = None
     replied_to: int | None = None
 
 

@@ -2,6 +2,7 @@
 
 * ``delivery``              results of jobs
 * ``resending``             pictures that people ask for again
+* ``deletion``              messages of a job that its person deleted
 * ``placeholders``          progress in placeholder messages
 * ``placeholder_registry``  the placeholders that are being sent
 * ``sender``                texts, pictures and albums: edit or send, topics, migrated groups

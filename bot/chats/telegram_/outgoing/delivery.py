@@ -90,7 +90,8 @@ class TelegramDelivery:
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)
         prompt = result.recipe.typed if result.pictures else ""
-        keyboard = keyboard_of(controls_of(result), result.locale)
+        code = result.recipe.code if result.pictures else ""
+        keyboard = keyboard_of(controls_of(result), result.locale, code)
         uploads = [await asyncio.to_thread(read_upload, each) for each in _pictures_of(result)]
         if (
             result.state is JobState.CANCELLED

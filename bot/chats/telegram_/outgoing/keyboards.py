@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import groupby
+from unicodedata import east_asian_width
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import InlineKeyboardButtonLimit, KeyboardButtonStyle
@@ -9,9 +10,11 @@ from telegram.constants import InlineKeyboardButtonLimit, KeyboardButtonStyle
 from bot import messages
 from bot.chats.telegram_.outgoing.texts import units_of
 from bot.commands.buttons import data_of
+from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import Original
-from bot.outcomes import Control, ControlStyle, HistoryEntry, OwnerReport
+from bot.outcomes import Control, ControlStyle, History, HistoryEntry, OwnerReport, controls_of
 
+MAX_ROW_COLUMNS = 40  # of all labels of a row on a small phone, in Latin characters
 LABEL_CHARS = 32  # of a prompt; phones cut off longer labels
 MAX_COPIED_UNITS = int(InlineKeyboardButtonLimit.MAX_COPY_TEXT)
 _STYLES = {
@@ -21,13 +24,38 @@ _STYLES = {
 }
 
 
-def keyboard_of(controls: Sequence[Control], locale: str) -> InlineKeyboardMarkup | None:
-    """Make the buttons of an answer, in its rows; None without any."""
+def keyboard_of(controls: Sequence[Control], locale: str, code: str = "") -> InlineKeyboardMarkup | None:
+    """Make the buttons of an answer, in its rows; None without any.
+
+    A phone gives all buttons of a row the same width, so a row that is too wide becomes several.
+
+    Args:
+        controls: What the buttons do.
+        locale: The reader's.
+        code: A recipe code without dashes that one more button copies; empty for no such button.
+    """
     rows = [
-        [_button(each, locale) for each in row]
+        part
         for _, row in groupby(controls, key=lambda control: control.row)
+        for part in _fitting([_button(each, locale) for each in row])
     ]
+    if code:
+        label = messages.button_label("copy_recipe", locale)
+        rows.append([InlineKeyboardButton(label, copy_text=CopyTextButton(format_recipe_code(code)))])
     return InlineKeyboardMarkup(rows) if rows else None
+
+
+def _fitting(row: list[InlineKeyboardButton]) -> list[list[InlineKeyboardButton]]:
+    """Halve a row until all of its labels can be read."""
+    if len(row) == 1 or len(row) * max(_columns(button.text) for button in row) <= MAX_ROW_COLUMNS:
+        return [row]
+    middle = (len(row) + 1) // 2
+    return _fitting(row[:middle]) + _fitting(row[middle:])
+
+
+def _columns(label: str) -> int:
+    """Return the width of a label; a Chinese character is twice as wide as a Latin one."""
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in label)
 
 
 def _button(control: Control, locale: str) -> InlineKeyboardButton:
@@ -44,8 +72,10 @@ def copy_keyboard(copied: str, locale: str) -> InlineKeyboardMarkup | None:
     )
 
 
-def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKeyboardMarkup | None:
-    """Make one button per job that sends its pictures as files; None without jobs."""
+def history_keyboard(
+    history: History, entries: Sequence[HistoryEntry], locale: str
+) -> InlineKeyboardMarkup | None:
+    """Make one button for each of these jobs that sends its pictures as files, and those that turn pages."""
     label = messages.button_label("original", locale)
     buttons = [
         InlineKeyboardButton(
@@ -54,7 +84,9 @@ def originals_keyboard(entries: Sequence[HistoryEntry], locale: str) -> InlineKe
         )
         for entry in entries
     ]
-    return InlineKeyboardMarkup.from_column(buttons) if buttons else None
+    pages = [] if not history.entries else _fitting([_button(each, locale) for each in controls_of(history)])
+    rows = [[button] for button in buttons] + pages
+    return InlineKeyboardMarkup(rows) if rows else None
 
 
 def owner_report_keyboard(report: OwnerReport) -> InlineKeyboardMarkup:

@@ -10,7 +10,7 @@ from telegram.error import BadRequest
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
-from bot.chats.telegram_.outgoing.keyboards import keyboard_of, originals_keyboard
+from bot.chats.telegram_.outgoing.keyboards import history_keyboard, keyboard_of
 from bot.chats.telegram_.outgoing.sender import MAX_ALBUM_SIZE, Sender
 from bot.chats.telegram_.outgoing.texts import NO_TEXT, FormattedText, with_quote
 from bot.chats.telegram_.outgoing.uploads import (
@@ -39,7 +39,7 @@ class PictureResender:
         """Send the list of jobs, with a button for the files of each."""
         job_ids = {each.job_id for each in await asyncio.to_thread(_existing_pictures, history)}
         entries = [entry for entry in history.entries if entry.job_id in job_ids]
-        keyboard = originals_keyboard(entries[:MAX_ORIGINAL_BUTTONS], locale)
+        keyboard = history_keyboard(history, entries[:MAX_ORIGINAL_BUTTONS], locale)
         await self._sender.show_text(address, messages.format_outcome(history, locale), keyboard)
 
     async def send_newest(self, history: History, address: ChatAddress) -> None:
@@ -64,7 +64,7 @@ class PictureResender:
             address,
             PHOTO,
             with_quote(caption, picked.recipe.typed, MessageLimit.CAPTION_LENGTH),
-            keyboard_of(controls_of(picked), locale),
+            keyboard_of(controls_of(picked), locale, picked.recipe.code),
         )
 
     async def _send(
