@@ -112,14 +112,15 @@ async def test_what_fails_leaves_the_next_query_alone(
         await asyncio.Event().wait()
         return ()
 
-    monkeypatch.setattr(inline, "ANSWER_TIMEOUT_S", 0.05)
     world.push({"inline_query": {"id": 1}})
+    monkeypatch.setattr(inline, "ANSWER_TIMEOUT_S", 0.05)
     for broken in (fail, hang):
         desk.find_own = broken  # type: ignore[method-assign]
         world.ask_inline("fox")
         await server.until(lambda: not world.waiting({}))
         await asyncio.sleep(0.1)
     assert not world.inline_answers
+    monkeypatch.undo()
     late = world.ask_inline("fox")
     world.late_presses.add(late)
     desk.find_own = refuse  # type: ignore[method-assign]
