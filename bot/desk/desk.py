@@ -7,7 +7,7 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -294,13 +294,13 @@ class Desk:
             indexing = group.create_task(parts.index.run(), name="desk adds words to the search")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
             deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
-            self._loops = (drawing, delivering, publishing)
+            self._loops = (drawing, delivering, publishing, deleting)
             await asyncio.wait({drawing})
             parts.delivery.close()
-            await asyncio.wait({delivering})
+            parts.deletion.close()
+            await asyncio.wait({delivering, deleting})
             publishing.cancel()
             reporting.cancel()
-            deleting.cancel()
             indexing.cancel()
 
     async def drain(self, timeout_s: float) -> None:
@@ -311,8 +311,11 @@ class Desk:
         self.is_closing = True
         self.parts.acceptance.close()
         self.parts.drawing.close()
-        if not self._loops:
+        if not self._loops:  # a stop right after the start
             self.parts.delivery.close()
+            with suppress(CannotSave, OSError, TimeoutError):  # the next start deletes them
+                async with asyncio.timeout(timeout_s):
+                    await self.parts.deletion.delete_files()
             return
         _, late = await asyncio.wait(self._loops, timeout=timeout_s)
         for loop in late:

@@ -4,12 +4,13 @@ A job's files go first and the rows that name them afterwards, so every file is 
 """
 
 import asyncio
+import contextlib
 from itertools import groupby
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import delete_pictures, retry_while_full
+from bot.desk.files import delete_pictures
 from bot.errors import CannotSave
 from bot.store import Store
 
@@ -31,11 +32,19 @@ class PictureDeletion:
     def __init__(self, store: Store, pictures_dir: Path) -> None:
         self._store = store
         self._pictures_dir = pictures_dir
+        self._is_closing = False
         self.changed = asyncio.Event()
 
+    def close(self) -> None:
+        """Delete what is left, once, and then let ``run`` return."""
+        self._is_closing = True
+        self.changed.set()
+
     async def run(self) -> None:
-        """Delete until cancelled."""
-        while True:
+        """Delete until closed."""
+        is_over = False
+        while not is_over:
+            is_over = self._is_closing
             self.changed.clear()
             wait_s: float | None = None
             try:
@@ -46,19 +55,18 @@ class PictureDeletion:
             except Exception:  # supervision: a failed deletion must not end the bot
                 log.exception("pictures not deleted")
                 wait_s = AGAIN_S
-            try:
-                async with asyncio.timeout(wait_s):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0 if is_over else wait_s):
                     await self.changed.wait()
-            except TimeoutError:
-                continue
 
     async def delete_files(self) -> None:
         """Delete the files of every deleted job, and forget them.
 
         Raises:
             OSError: The system refuses.
+            CannotSave: The database cannot be written now.
         """
-        rows = await retry_while_full(self._store.ended.pictures_to_delete)
+        rows = await self._store.ended.pictures_to_delete()
         for job_id, found in groupby(rows, key=lambda row: row.job):
             pictures = tuple(found)
             await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)

@@ -117,10 +117,13 @@ async def test_nothing_runs_after_a_drain_cancelled_late_work(tmp_path: Path) ->
             await harness.accept("1")
             await until(lambda: bool(harness.renderer.running))
             await harness.desk.drain(0.01)
-            assert [loop.done() for loop in harness.desk._loops] == [True] * 3
+            assert [loop.done() for loop in harness.desk._loops] == [True] * 4
             await asyncio.gather(run, return_exceptions=True)
     [cut_off] = [log["cut_off"] for log in logs if log["event"] == "desk stopped"]
-    assert set(cut_off) == {"desk draws", "desk delivers", "desk publishes"}
+    assert set(cut_off) == {
+        *("desk draws", "desk delivers", "desk publishes"),
+        "desk deletes pictures",
+    }
 
 
 async def test_a_platform_s_name_for_a_picture_that_cannot_be_kept_is_no_failure(

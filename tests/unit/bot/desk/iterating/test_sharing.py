@@ -1,5 +1,6 @@
 """Private pictures that their person publishes, jobs that are deleted, and reports to the hosts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bot.commands.values import (
     Publish,
     Report,
 )
+from bot.desk.files import delete_pictures
 from bot.errors import (
     AlreadyPublic,
     ChatNotAllowed,
@@ -39,6 +41,7 @@ from bot.outcomes import (
     ReportListing,
 )
 from bot.policy.rules import MAX_REPORTS_A_DAY, Rules
+from bot.store.rows import PictureRow
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 
@@ -202,3 +205,24 @@ async def test_hosts_read_what_people_report_and_nobody_reports_without_end(tmp_
         assert result.job_id not in {job.job_id for job in listing.jobs}
         with pytest.raises(NotYours):
             await harness.desk.handle(Original(others[0]), alone("8", "8"))
+
+
+async def test_files_are_deleted_before_the_bot_stops_and_tried_again_if_the_system_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = await drawn(tmp_path, in_group("1"))
+    file = result.pictures[0].path
+    refusals = [PermissionError("a test")]
+
+    def delete(pictures: Sequence[PictureRow], folder: Path) -> None:
+        if refusals:
+            raise refusals.pop()
+        delete_pictures(pictures, folder)
+
+    monkeypatch.setattr("bot.desk.iterating.deletion.delete_pictures", delete)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        async with harness.running():
+            await harness.desk.handle(Delete(result.job_id), in_group("2"))
+            await until(lambda: not refusals)
+            assert file.exists()
+        assert not file.exists(), "the stop deletes what is left"
