@@ -1,10 +1,10 @@
 """Judges pictures that begin with an earlier one: ``python -m engine.demo.judge.starts``.
 
-The built-in model draws faces, then each again from itself: with another seed at its own size at every
-strength (vary), at twice its sides with the same seed (larger), and at its own size from a draft of half of
-it (final). A line has the strength, the share of the asked traits that the probe still sees, SSIM with the
-start (the larger picture shrunk to it), and the mean difference of a value. ``--sheet`` writes the pictures.
-The constants in ``engine.request`` are chosen by these lines and by looking.
+The built-in model draws faces, then each again from itself at every strength: with another seed (vary), with
+its own seed (final, of a draft of the same size: the model draws nothing smaller), and with its own seed at
+twice its sides (larger). A line has the strength, the share of the asked traits that the probe still sees,
+SSIM with the start (the larger picture shrunk to it), and the mean difference of a value. ``--sheet`` writes
+the pictures. The constants in ``engine.request`` are chosen by these lines and by looking.
 """
 
 import statistics
@@ -28,7 +28,7 @@ from engine.demo.networks import NATIVE
 from engine.demo.probe import Probe, load_probe
 from engine.request import StartPicture
 
-STRENGTHS = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9)
+STRENGTHS = (0.04, 0.06, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 OTHER_SEED = 1_000_000  # added to a picture's seed for its variation
 SHOWN = 4  # faces of the sheet
 
@@ -47,21 +47,14 @@ def judge_starts(count: int, strengths: Sequence[float], device: str = "cpu") ->
     """Draw ``count`` faces in every way at every strength, and print a line for each."""
     drawer, probe, asked = Drawer(device, Plan()), load_probe(), make_evaluation_set(count)
     prompts = [caption.text for caption in asked.captions]
-    larger, draft = (2 * NATIVE[0], 2 * NATIVE[1]), (NATIVE[0] // 2, NATIVE[1] // 2)
-    ways: tuple[tuple[str, tuple[int, int], tuple[int, int], int], ...] = (
-        ("vary", NATIVE, NATIVE, OTHER_SEED),
-        ("larger", NATIVE, larger, 0),
-        ("final", draft, NATIVE, 0),
-    )
+    larger = 2 * NATIVE[0], 2 * NATIVE[1]
+    starts = [drawer.draw_file(prompt, seed) for seed, prompt in enumerate(prompts)]
+    typer.echo(f"start            {_line(probe, asked, [opened(png) for png in starts])}")
     found = []
-    for way, from_size, to_size, seed_change in ways:
-        starts = [drawer.draw_file(prompt, seed, size=from_size) for seed, prompt in enumerate(prompts)]
-        typer.echo(f"{way:7} start    {_line(probe, asked, [opened(png) for png in starts])}")
+    for way, size, seed_change in (("vary", NATIVE, OTHER_SEED), ("final", NATIVE, 0), ("larger", larger, 0)):
         for strength in strengths:
             results = [
-                drawer.draw_file(
-                    prompt, seed + seed_change, size=to_size, start=StartPicture(start, strength)
-                )
+                drawer.draw_file(prompt, seed + seed_change, size=size, start=StartPicture(start, strength))
                 for seed, (prompt, start) in enumerate(zip(prompts, starts, strict=True))
             ]
             found.append(
@@ -69,7 +62,8 @@ def judge_starts(count: int, strengths: Sequence[float], device: str = "cpu") ->
                     way, strength, [opened(png) for png in starts], [opened(png) for png in results]
                 )
             )
-            typer.echo(f"{way:7} {strength:<8g} {_line(probe, asked, found[-1].results, found[-1].starts)}")
+            line = _line(probe, asked, found[-1].results, found[-1].starts)
+            typer.echo(f"{way:7} {strength:<8g} {line}")
     drawer.close()
     return found
 
@@ -112,7 +106,7 @@ def main(
     count: Annotated[int, typer.Option(help="Faces.")] = 40,
     strengths: Annotated[list[float] | None, typer.Option("--strength", help="Left out: many.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    sheet: Annotated[Path | None, typer.Option(help="Folder for vary.png, larger.png and final.png.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="Folder for vary.png, final.png, larger.png.")] = None,
 ) -> None:
     """Print what becomes of pictures that begin with an earlier one."""
     found = judge_starts(count, strengths or STRENGTHS, device)

@@ -57,13 +57,11 @@ def test_a_picture_with_a_start_keeps_its_face_and_twice_the_size_its_structure(
     found = judge_starts(1, [strength])
     assert [(each.way, each.results[0].shape) for each in found] == [
         ("vary", (192, 128, 3)),
-        ("larger", (384, 256, 3)),
         ("final", (192, 128, 3)),
+        ("larger", (384, 256, 3)),
     ]
-    larger = found[1]
+    larger = found[2]
     assert ssim(shrunk(larger.results[0], larger.starts[0]), larger.starts[0]) >= 0.9
     assert draw_sheet(found, "larger").size == (512, 384)
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in lines] == [
-        [way, at] for way in ("vary", "larger", "final") for at in ("start", f"{strength:g}")
-    ]
+    lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "traits" in line]
+    assert lines == ["start", "vary", "final", "larger"]

@@ -1,12 +1,13 @@
 """Host, worker and the real pipeline together, on the CPU with the built-in model."""
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from engine.request import (
     LoraChoice,
     Progress,
     RenderRequest,
+    StartPicture,
     Stopped,
 )
 from engine.scheduler import Scheduler, Waiting
@@ -101,6 +103,34 @@ async def test_a_picture_is_drawn_with_its_lora_and_is_the_same_after_the_worker
     await host.render(make_request(model, choice, attempt=4, count=2), again.append)
     assert pixels(again) == pixels(with_lora)
     assert pixels(plain)[0] != pixels(with_lora)[0]
+
+
+async def test_a_picture_that_begins_with_an_earlier_one_is_the_same_in_another_worker(
+    host: Host, model: ModelInfo
+) -> None:
+    first: list[Event] = []
+    await host.render(make_request(model), first.append)
+    (png,) = (event.picture.png for event in first if isinstance(event, Drawn))
+    width, height = model.larger_sizes(128, 128)[1]
+    start = StartPicture(png, 0.2)
+    request = replace(make_request(model), width_px=width, height_px=height, start=start)
+    larger: list[Event] = []
+    outcome = await host.render(request, larger.append)
+    assert isinstance(outcome, Finished)
+    assert outcome.timings.start_s > 0
+    steps = [(event.step, event.steps) for event in larger if isinstance(event, Progress)]
+    assert steps == [(0, 2), (1, 2), (2, 2)]
+    assert host.info is not None
+    os.kill(host.info.pid, signal.SIGKILL)
+    again: list[Event] = []
+    while not pixels(again):  # the first try may find the killed worker
+        with contextlib.suppress(WorkerLost):
+            await host.render(request, again.append)
+    assert pixels(again) == pixels(larger)
+    damaged = replace(request, start=StartPicture(png[:100], 0.2))
+    outcome = await host.render(damaged, lambda event: None)
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.detail[:13]) == (FailReason.WORKER_ERROR, "StartDamaged:")
 
 
 async def test_a_lora_whose_content_changed_fails_the_job_and_costs_no_worker(

@@ -114,13 +114,16 @@ def test_any_prompt_survives_the_wire(prompt: str, seed: int, weight: float) -> 
     assert wire.decode(data[8 : 8 + header_bytes], b"") == request
 
 
-def request_with(start: object) -> dict[str, object]:
-    """A request's header, with any start."""
-    body = {
-        "job_id": "j", "attempt": 1, "prompt": "a", "width_px": 512, "height_px": 512, "seed": 7, "count": 1,
-        "loras": [], "steps": 8, "start": start,
-    }  # fmt: skip
-    return {"kind": "RenderRequest", "body": body}
+def request_with(start: object) -> dict[str, dict[str, object]]:
+    """A request's header as ours, but with this start."""
+    data = wire.encode(REQUEST)
+    header = json.loads(data[8 : 8 + struct.unpack("!II", data[:8])[0]])
+    return {**header, "body": {**header["body"], "start": start}}
+
+
+def test_a_start_is_read_only_as_it_is_written() -> None:
+    good = json.dumps(request_with({"png": "", "strength": 0.5})).encode()
+    assert wire.decode(good, b"png") == replace(REQUEST, start=StartPicture(b"png", 0.5))
 
 
 GOOD = {"kind": "Progress", "body": {"job_id": "j", "attempt": 1, "index": 0, "step": 1, "steps": 8}}
