@@ -71,9 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> list[WayTimes]:
         model = find_model(config)
         size = _size_of(model, options.size)
         loras = RandomLoras(linear_shapes(model.folder), config.lora_dir, torch.device("cpu"), torch.bfloat16)
-        lora = loras.choice(0)
         pipeline = Pipeline.load(config)
-        workload = StartedWorkload(pipeline, lora, options.rounds)
+        workload = StartedWorkload(pipeline, loras, options.rounds)
         times = workload.measure(ways_of(size, model))
         pipeline.close()
     info = pipeline.info

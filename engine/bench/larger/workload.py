@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from engine.bench.measurement import warm_up_rounds
+from engine.bench.rows.random_loras import RandomLoras
 from engine.bench.rows.workload import PictureSize, format_size
 from engine.checkpoint.model import ModelInfo
 from engine.finish.encoder import encode
@@ -22,7 +23,6 @@ from engine.request import (
     Failed,
     FailReason,
     Finished,
-    LoraChoice,
     RenderRequest,
     StartPicture,
     Timings,
@@ -81,12 +81,12 @@ class StartedWorkload:
 
     Args:
         pipeline: Loaded.
-        lora: Of every picture.
+        loras: The first is that of every picture.
         rounds: Measured pictures of each way.
     """
 
-    def __init__(self, pipeline: Pipeline, lora: LoraChoice, rounds: int) -> None:
-        self._pipeline, self._lora, self._rounds = pipeline, lora, rounds
+    def __init__(self, pipeline: Pipeline, loras: RandomLoras, rounds: int) -> None:
+        self._pipeline, self._loras, self._rounds = pipeline, loras, rounds
         self._count = 0
         device = torch.device(pipeline.info.device)
         self._unmeasured = warm_up_rounds(device)
@@ -130,7 +130,7 @@ class StartedWorkload:
         self._count += 1
         return RenderRequest(
             f"bench-{self._count}", 1, f"a face, number {self._count}", *way.size, self._count,
-            loras=(self._lora,), start=start,
+            loras=(self._loras.choice(0),), lora_files=self._loras.sources(0), start=start,
         )  # fmt: skip
 
     def _draw(self, way: Way) -> tuple[float, Finished | None]:

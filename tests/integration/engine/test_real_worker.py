@@ -130,7 +130,7 @@ async def test_a_picture_that_begins_with_an_earlier_one_is_the_same_in_another_
     damaged = replace(request, start=StartPicture(png[:100], 0.2))
     outcome = await host.render(damaged, lambda event: None)
     assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.detail[:13]) == (FailReason.WORKER_ERROR, "StartDamaged:")
+    assert (outcome.reason, outcome.detail[:13]) == (FailReason.START_MISSING, "StartDamaged:")
 
 
 async def test_a_lora_whose_content_changed_fails_the_job_and_costs_no_worker(
