@@ -19,7 +19,7 @@ from bot.messages.answers import format_outcome, picture_of
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.finding.history import format_history_entry, history_heading
 from bot.messages.guide import button_label, greeting, help_text, list_label
-from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation, message_stays
+from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
 from bot.messages.iterating.forms import form_text, you_wrote
 from bot.messages.jobs import (
     ai_mark,
@@ -76,7 +76,6 @@ __all__ = [
     "history_heading",
     "list_label",
     "locale_of",
-    "message_stays",
     "messages_left",
     "nothing_to_post",
     "owner_report_buttons",

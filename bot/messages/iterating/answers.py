@@ -50,15 +50,6 @@ def edit_by_reply_invitation(locale: str) -> str:
     return text(sentence, locale)
 
 
-def message_stays(locale: str) -> str:
-    """Return what to say where Telegram does not let the bot delete its message."""
-    sentence = N_(
-        "Telegram lets me delete only messages of the last 48 hours. Please delete this one yourself; the "
-        "files are gone here."
-    )
-    return text(sentence, locale)
-
-
 def _picked(picked: PickedPicture, locale: str) -> str:
     facts = {"number": picked.picture.index + 1, "job_id": picked.job_id}
     return join_facts(

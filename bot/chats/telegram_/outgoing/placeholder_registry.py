@@ -49,11 +49,13 @@ class PlaceholderRegistry:
         """Wait for a placeholder that is being sent.
 
         Returns:
-            The address with the placeholder, or ``address`` unchanged if none is known here.
+            The address with the placeholder, or ``address`` unchanged if none is known here. Private
+            pictures that are published have their placeholder in another chat.
         """
         if address.message_id is not None or job_id not in self._addresses:
             return address
-        return await asyncio.shield(self._addresses[job_id]) or address
+        found = await asyncio.shield(self._addresses[job_id])
+        return found if found is not None and found.chat_id == address.chat_id else address
 
     def record_typed_cancel(self, job_id: str, chat_id: int) -> None:
         """Remember that the answer to a typed ``/cancel`` in this chat already names the job."""

@@ -39,3 +39,10 @@ async def test_a_placeholder_that_failed_is_no_longer_being_sent() -> None:
         assert registry.is_being_sent("j")
     assert not registry.is_being_sent("j")
     assert await registry.wait_for_placeholder("j", UNSENT) == UNSENT
+
+
+async def test_published_pictures_do_not_go_to_their_private_placeholder() -> None:
+    registry = PlaceholderRegistry()
+    await send_placeholder(registry, "j")
+    group = ChatAddress(-100, reply_to=7)
+    assert await registry.wait_for_placeholder("j", group) == group
