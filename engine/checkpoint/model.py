@@ -120,7 +120,7 @@ class ModelInfo:
 
     def allows_with_start(self, width_px: int, height_px: int) -> bool:
         """Return whether this size can be drawn from an earlier picture, which has the composition."""
-        return self._fits(width_px, height_px, self._largest_side_px, self._largest_area_px)
+        return self._fits(width_px, height_px, *self._largest)
 
     def larger_sizes(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
         """Return the sizes to which a picture can be enlarged, largest first; none if it is the largest.
@@ -128,24 +128,19 @@ class ModelInfo:
         They have the picture's shape as nearly as the grid allows, and at most ``LARGER_SIDES`` times its
         sides and the model's.
         """
+        shape, own_area, multiple = width_px / height_px, width_px * height_px, self.multiple_px
+        max_side_px, max_area_px = self._largest
+        widths = range(width_px, min(max_side_px, LARGER_SIDES * max(width_px, height_px)) + 1, multiple)
+        sizes = [(width, round(width / shape / multiple) * multiple) for width in widths]
+        allowed = [size for size in sizes if self.allows_with_start(*size)]
+
         found: dict[tuple[int, int], None] = {}
         for factor in LARGER_FACTORS:
-            size = self._enlarged(width_px, height_px, factor)
-            if size[0] * size[1] >= LEAST_GROWTH * width_px * height_px:
-                found[size] = None
+            area = min(factor**2 * own_area, max_area_px)
+            fitting = [each for each in allowed if LEAST_GROWTH * own_area <= each[0] * each[1] <= area]
+            if fitting:
+                found[min(fitting, key=lambda size: (_distance(size, shape, area), size))] = None
         return tuple(found)
-
-    def _enlarged(self, width_px: int, height_px: int, factor: float) -> tuple[int, int]:
-        """Return the allowed size nearest to ``factor`` times this one, at most that large."""
-        area = min(factor**2 * width_px * height_px, self._largest_area_px)
-        shape = width_px / height_px
-        most = min(self._largest_side_px, LARGER_SIDES * max(width_px, height_px))
-        sizes = {
-            (width, round(width / shape / self.multiple_px) * self.multiple_px)
-            for width in range(width_px, most + 1, self.multiple_px)
-        }
-        allowed = [size for size in sizes if size[0] * size[1] <= area and self.allows_with_start(*size)]
-        return min(allowed, key=lambda size: (_distance(size, shape, area), size), default=(0, 0))
 
     def _fits(self, width_px: int, height_px: int, max_side_px: int, max_area_px: int) -> bool:
         sides_fit = all(
@@ -155,12 +150,10 @@ class ModelInfo:
         return sides_fit and width_px * height_px <= max_area_px
 
     @property
-    def _largest_side_px(self) -> int:
-        return min(LARGER_SIDES * self.max_side_px, MAX_SIDE_PX)
-
-    @property
-    def _largest_area_px(self) -> int:
-        return max(self.max_area_px, min(LARGER_SIDES**2 * self.max_area_px, MAX_LARGER_AREA_PX))
+    def _largest(self) -> tuple[int, int]:
+        """The longest side and the largest area of a picture with a start."""
+        area = max(self.max_area_px, min(LARGER_SIDES**2 * self.max_area_px, MAX_LARGER_AREA_PX))
+        return min(LARGER_SIDES * self.max_side_px, MAX_SIDE_PX), area
 
     def nearest(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
         """Return up to three allowed sizes, nearest first: this one corrected, this shape, the native one."""

@@ -26,7 +26,7 @@ class StepWatch:
         """Return the longest silence about a job that is being drawn; a larger picture has longer steps."""
         if not self._steps:
             return self._most_s
-        usual_s = max(self._steps) * _step_s(request)
+        usual_s = max(self._steps) * value_at(STEP_S, request.width_px * request.height_px)
         return min(self._most_s, max(LEAST_S, USUAL_STEPS * usual_s))
 
     def note(self, request: RenderRequest, event: Event, now_s: float) -> None:
@@ -45,9 +45,4 @@ class StepWatch:
             event.job_id, event.attempt, event.index, event.step
         )  # fmt: skip
         if is_next and earlier.step > 0:
-            self._steps.append((now_s - then_s) / _step_s(request))
-
-
-def _step_s(request: RenderRequest) -> float:
-    """Return the seconds of a step of this size on some card: sizes are compared by it."""
-    return value_at(STEP_S, request.width_px * request.height_px)
+            self._steps.append((now_s - then_s) / value_at(STEP_S, request.width_px * request.height_px))
