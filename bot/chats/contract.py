@@ -104,6 +104,9 @@ class Desk(Protocol):
     def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
         """The names of the person's presets that contain the text; this reads only memory."""
 
+    def locale_of(self, context: CommandContext) -> str:
+        """The person's own language, else that of the chat, else that of the platform; reads only memory."""
+
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; this reads only memory."""
 

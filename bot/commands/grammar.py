@@ -32,6 +32,7 @@ from bot.commands.values import (
     Compare,
     Draft,
     Draw,
+    EditProfile,
     EditSettings,
     Help,
     Link,
@@ -163,7 +164,7 @@ def _parse_worded_command(word: str, rest: str) -> Command | None:
         return None
     if entry.command_type is Cancel and not _JOB_ID.fullmatch(rest):
         return None  # “取消 …” with more than a job id is prose
-    if entry.command_type is EditSettings and rest[:1] not in "-－—–" and not is_reset(rest):
+    if entry.command_type in (EditSettings, EditProfile) and rest[:1] not in "-－—–" and not is_reset(rest):
         return None  # “设置 …” of something else is prose
     if entry.command_type is Link and not is_link_code(rest):
         return None  # “关联 …” with more than a code is prose

@@ -13,11 +13,11 @@ from random import Random
 import structlog
 
 from bot.commands.values import Compare, Draft, Draw, DrawRecipe
+from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.finding.drawing import RecipeDrawings
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState, DrawingCommand, JobContinuation
-from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
@@ -75,7 +75,7 @@ class JobAcceptance:
         recipes: Recipes,
         sheets: Sheets,
         requests: DrawRequests,
-        consents: ConsentLedger,
+        profiles: ChatProfiles,
         habits: LoraHabits,
         continuation: JobContinuation,
         drawings: RecipeDrawings,
@@ -89,7 +89,7 @@ class JobAcceptance:
         self._recipes = recipes
         self._sheets = sheets
         self._requests = requests
-        self._consents = consents
+        self._profiles = profiles
         self._habits = habits
         self._continuation = continuation
         self._drawings = drawings
@@ -195,12 +195,13 @@ class JobAcceptance:
             lineage = None
         else:
             earlier, changes = await self._continuation.find(command, context, disk)
-            may_use = partial(self._consents.may_use, context)
+            may_use = self._profiles.rule(context)
             is_sheet = earlier.recipe.sheet is not None and changes.lineage.index is None
             writer: Recipes | Sheets = self._sheets if is_sheet else self._recipes
             recipe, notes = writer.rewrite(earlier, changes, may_use)
             asked = AskedPictures(recipe, notes, earlier.private, earlier.spoiler)
             lineage = changes.lineage
+        self._profiles.require(asked.recipe, context)
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if asked.private and context.is_group else context.address
         if address is None:

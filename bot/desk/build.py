@@ -9,6 +9,7 @@ from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.asking.preferences import Preferences
+from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import DrawRequests
 from bot.desk.cancellation import JobCancellation
@@ -168,12 +169,13 @@ def build_desk(inputs: DeskInputs) -> Desk:
     editing = JobEditing(access=access, shelf=shelf)
     preferences = Preferences(store=store, editing=editing, clock=clock)
     sheets = Sheets(recipes, inputs.model)
+    profiles = ChatProfiles(store=store, shelf=shelf, defaults=defaults, consents=consents, clock=clock)
     requests = DrawRequests(
         store=store,
         recipes=recipes,
         sheets=sheets,
         defaults=defaults,
-        consents=consents,
+        profiles=profiles,
         preferences=preferences,
         clock=clock,
     )
@@ -188,7 +190,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents)
     acceptance = _build_acceptance(
-        inputs, ledger, recipes, sheets, requests, consents, habits, continuation, drawings, queue
+        inputs, ledger, recipes, sheets, requests, profiles, habits, continuation, drawings, queue
     )
     index = SearchIndex(store)
     delivery = OutboxDelivery(
@@ -218,6 +220,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         consents=consents,
         habits=habits,
         preferences=preferences,
+        profiles=profiles,
         reports=OwnerReports(store=store, shelf=shelf, clock=clock),
         tiers=tiers,
         queue=queue,
@@ -317,7 +320,7 @@ def _build_acceptance(
     recipes: Recipes,
     sheets: Sheets,
     requests: DrawRequests,
-    consents: ConsentLedger,
+    profiles: ChatProfiles,
     habits: LoraHabits,
     continuation: JobContinuation,
     drawings: RecipeDrawings,
@@ -329,7 +332,7 @@ def _build_acceptance(
         recipes=recipes,
         sheets=sheets,
         requests=requests,
-        consents=consents,
+        profiles=profiles,
         habits=habits,
         continuation=continuation,
         drawings=drawings,

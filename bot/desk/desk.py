@@ -72,6 +72,7 @@ class Desk:
         Raises:
             PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
+        context = replace(context, locale=self.locale_of(context))
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
             return await self._execute(command, context)
@@ -167,6 +168,7 @@ class Desk:
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.messages.forget_chat(platform, old_chat_id)
                 await self.parts.consents.move_chat(platform, old_chat_id, new_chat_id)
+                await self.parts.profiles.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.outbox.make_due(platform, new_chat_id)
                 self._store.after_commit(self.parts.result_ready[platform].set)
 
@@ -230,7 +232,7 @@ class Desk:
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""
         preferred = self.parts.habits.preferred(context)
-        return self.parts.shelf.suggest(typed, context.locale, self._may_use(context), preferred)
+        return self.parts.shelf.suggest(typed, context.locale, self.parts.profiles.rule(context), preferred)
 
     def find_lora_for_all(self) -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
         """Return a LoRA that everybody may use, and its files; nothing if there is none."""
@@ -255,6 +257,11 @@ class Desk:
         except PersonError:  # no such preset: ``handle`` refuses it
             return False
         return bool(command.private)
+
+    def locale_of(self, context: CommandContext) -> str:
+        """The person's own language, else that of the chat, else that of the platform; from memory."""
+        own, chat = self.parts.preferences.settings_of(context), self.parts.profiles.of(context)
+        return own.language or chat.language or context.locale
 
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""
@@ -285,6 +292,7 @@ class Desk:
         await retry_while_full(parts.consents.load)
         await retry_while_full(parts.habits.load)
         await retry_while_full(parts.preferences.load)
+        await retry_while_full(parts.profiles.load)
         parts.progress.announce_positions(await parts.drawing.recover())
         await retry_while_full(parts.defaults.load)
         async with asyncio.TaskGroup() as group:

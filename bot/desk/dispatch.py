@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from bot.commands.values import (
@@ -17,6 +16,7 @@ from bot.commands.values import (
     DrawRecipe,
     Edit,
     EditPresets,
+    EditProfile,
     EditSettings,
     Enlarge,
     Favourite,
@@ -49,6 +49,7 @@ from bot.commands.values import (
 )
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.asking.preferences import Preferences
+from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
@@ -127,6 +128,7 @@ class DeskParts:
     consents: ConsentLedger
     habits: LoraHabits
     preferences: Preferences
+    profiles: ChatProfiles
     reports: OwnerReports
     tiers: TierMembership
     queue: JobQueue
@@ -161,7 +163,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
     """Return the action of each command that is neither in ``DRAWS`` nor in ``MANAGEMENT``."""
 
     def may_use(context: CommandContext) -> Rule:
-        return partial(parts.consents.may_use, context)
+        return parts.profiles.rule(context)
 
     async def reload_people() -> None:
         """Read again what is remembered by person: identities were linked or unlinked."""
@@ -202,6 +204,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
     return {
         EditSettings: parts.preferences.edit_settings,
         EditPresets: parts.preferences.edit_presets,
+        EditProfile: parts.profiles.edit,
         Cancel: parts.cancellation.cancel,
         Mine: parts.finding.list_jobs,
         Favourite: parts.finding.set_favourite,

@@ -82,9 +82,11 @@ from bot.errors.not_allowed import (
     AnonymousSender,
     ChatNotAllowed,
     HostsOnly,
+    LoraNotHere,
     NoPrivateChat,
     NotInPublic,
     NotYours,
+    SizeOverLimit,
 )
 from bot.errors.not_possible import (
     AlreadyAsked,
@@ -217,6 +219,7 @@ __all__ = [
     "LoraBuiltIn",
     "LoraFileSent",
     "LoraNameTaken",
+    "LoraNotHere",
     "LoraRefused",
     "LoraWithdrawn",
     "MissingValue",
@@ -265,6 +268,7 @@ __all__ = [
     "ShapeNotAllowed",
     "ShelfNotWritable",
     "SizeNotAllowed",
+    "SizeOverLimit",
     "StackTooStrong",
     "StartGone",
     "StepsDiffer",

@@ -15,6 +15,14 @@ class NotYours(NotAllowed):
     """Facts: ``job_id``."""
 
 
+class LoraNotHere(NotAllowed):
+    """The LoRA may not be used in this chat. Facts: ``name``."""
+
+
+class SizeOverLimit(NotAllowed):
+    """Pictures of this chat are smaller. Facts: ``width_px``, ``height_px``; ``limit``, (width, height)."""
+
+
 class NotInPublic(NotAllowed):
     """Others can read this chat. Facts: ``command``."""
 

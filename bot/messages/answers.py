@@ -42,6 +42,7 @@ from bot.outcomes import (
     PresetDeleted,
     PresetList,
     PresetSaved,
+    ProfileShown,
     Published,
     Receipt,
     Recipe,
@@ -70,7 +71,7 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
     match outcome:
         case Receipt():
             return _receipt(outcome, locale, now_s)
-        case SettingsShown() | PresetList() | PresetSaved() | PresetDeleted():
+        case SettingsShown() | PresetList() | PresetSaved() | PresetDeleted() | ProfileShown():
             return format_asking(outcome, locale)
         case DryRun():
             return _dry_run(outcome, locale, now_s)

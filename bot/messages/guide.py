@@ -64,7 +64,7 @@ _ALSO: dict[type[Command], str] = {
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
 }
-SWITCHES_ABOUT = N_("Only for you; hidden; a face at random; only the price; once more")
+SWITCHES_ABOUT = N_("Private; hidden; a random face; only the price; once more")
 FACE_ABOUT = N_("The face, feature by feature")
 
 

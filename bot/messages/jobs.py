@@ -31,6 +31,7 @@ from bot.outcomes import (
     Receipt,
     Recipe,
     SizeChanged,
+    SizeLimited,
     Status,
     UnknownWords,
 )
@@ -291,7 +292,7 @@ def _unusual_end(job_result: JobResult, locale: str) -> str:
 def format_note(note: Note, locale: str) -> str:
     """Return one note, in a sentence or two."""
     match note:
-        case FromDefaults() | DefaultSkipped() | Advice():
+        case FromDefaults() | DefaultSkipped() | Advice() | SizeLimited():
             return format_asking_note(note, locale)
         case SizeChanged():
             sentence = N_(

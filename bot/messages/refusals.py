@@ -96,6 +96,11 @@ SENTENCES: dict[type[Exception], str] = {
         "I'm not enabled in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
     ),
     errors.NotYours: N_("Job {job_id} belongs to someone else. /mine shows yours."),
+    errors.LoraNotHere: N_("{name} may not be used in this chat. /loras shows those that may."),
+    errors.SizeOverLimit: N_(
+        "Pictures of this chat are at most as large as {limit}, but this one would be {width_px} × "
+        "{height_px}. Draw it in another chat, or ask a host."
+    ),
     errors.NotInPublic: N_("Other people can read this chat. Please send me /{command} in a private chat."),
     errors.AnonymousSender: N_(
         "You are posting as this group or a channel, so I can't tell whose credits to use. Post under "

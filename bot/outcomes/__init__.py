@@ -16,13 +16,16 @@
 
 from bot.outcomes.asking import (
     Advice,
+    AskingNote,
     DefaultSkipped,
     FromDefaults,
     PresetDeleted,
     PresetList,
     PresetSaved,
+    ProfileShown,
     SavedPreset,
     SettingsShown,
+    SizeLimited,
 )
 from bot.outcomes.controls import MOST_IN_ROW, AnswerWithControls, Control, ControlStyle, controls_of
 from bot.outcomes.finding import (
@@ -118,6 +121,7 @@ __all__ = [
     "Address",
     "Advice",
     "AnswerWithControls",
+    "AskingNote",
     "Axis",
     "CancelAccepted",
     "ChatOutput",
@@ -174,6 +178,7 @@ __all__ = [
     "PresetDeleted",
     "PresetList",
     "PresetSaved",
+    "ProfileShown",
     "Published",
     "QueueStatus",
     "Receipt",
@@ -192,6 +197,7 @@ __all__ = [
     "SheetCell",
     "ShelfReloaded",
     "SizeChanged",
+    "SizeLimited",
     "StackNote",
     "Start",
     "Status",

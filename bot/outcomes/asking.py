@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.commands.prompts.advice import AdviceKind
-from bot.commands.values import Draw, PersonSettings
+from bot.commands.values import ChatProfile, Draw, PersonSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +65,24 @@ class PresetDeleted:
     """The options of this name are deleted."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileShown:
+    """What may be drawn in this chat, and the default LoRA here; empty for none."""
+
+    profile: ChatProfile
+    default_lora: str
+    is_changed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimited:
+    """The picture is smaller than asked for, because of the largest size of this chat."""
+
+    width_px: int
+    height_px: int
+
+
+AskingNote = FromDefaults | DefaultSkipped | Advice | SizeLimited
+"""What a person should know about a request because of settings, of the chat, or of its words."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from bot.commands.prompts.alternatives import draw_alternatives, escape, has_alternatives
-from bot.outcomes.asking import Advice, DefaultSkipped, FromDefaults
+from bot.outcomes.asking import AskingNote
 from bot.outcomes.lineage import Lineage, Start
 from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address, Platform
@@ -112,16 +112,7 @@ class UnknownWords:
     is_all: bool
 
 
-Note = (
-    FromDefaults
-    | DefaultSkipped
-    | Advice
-    | SizeChanged
-    | NothingSmaller
-    | UnknownFeature
-    | UnknownWords
-    | StackNote
-)
+Note = AskingNote | SizeChanged | NothingSmaller | UnknownFeature | UnknownWords | StackNote
 """What a person should know about a request that the desk accepts."""
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bot.commands.values import Help
-from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, SettingsShown
+from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, ProfileShown, SettingsShown
 from bot.outcomes.finding import FavouriteSet, History, RecipeShown, SettingsRead
 from bot.outcomes.iterating import (
     Deleted,
@@ -44,6 +44,7 @@ Outcome = (
     | PresetList
     | PresetSaved
     | PresetDeleted
+    | ProfileShown
     | CancelAccepted
     | CreditBalance
     | History

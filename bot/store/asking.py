@@ -1,5 +1,6 @@
-"""What people always want, their presets, and what they were told; person_setting, preset, advice_given."""
+"""What people always want, what they were told, and what may be drawn in a chat; queries of asking.sql."""
 
+import json
 from dataclasses import asdict, dataclass, field
 from functools import partial
 
@@ -65,3 +66,57 @@ class AskingStore:
         await self._query("delete_presets", merged=merged)
         await self._query("move_advice", merged=merged, kept=kept)
         await self._query("delete_advice", merged=merged)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatProfileRow:
+    """What may be drawn in a chat; no size means any."""
+
+    platform: str
+    chat_id: str
+    loras: tuple[str, ...]
+    width_px: int | None
+    height_px: int | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatProfileChange:
+    """One row: who changed the profile of a chat, and when; ``before`` and ``after`` are JSON."""
+
+    at_ms: int
+    platform: str
+    user_id: str
+    chat_id: str
+    before: str
+    after: str
+
+
+class ChatProfileStore:
+    """Reads and writes them; call what changes something in the transaction of its event."""
+
+    def __init__(self, database: Database) -> None:
+        self._query = partial(database.query, "asking.sql")
+
+    async def all(self) -> tuple[ChatProfileRow, ...]:
+        """Return the profiles of all chats that have one."""
+        rows = [dict(row) for row in await self._query("chat_profiles")]
+        return tuple(ChatProfileRow(**row | {"loras": tuple(json.loads(row["loras"]))}) for row in rows)
+
+    async def save(self, row: ChatProfileRow) -> None:
+        """Store the profile of a chat; it replaces an earlier one."""
+        loras = json.dumps(list(row.loras), ensure_ascii=False)
+        await self._query("save_chat_profile", **asdict(row) | {"loras": loras})
+
+    async def record(self, change: ChatProfileChange) -> None:
+        """Record one change; rows are never changed or deleted."""
+        await self._query("add_chat_profile_change", **asdict(change))
+
+    async def newest_changes(self, limit: int) -> tuple[ChatProfileChange, ...]:
+        """Return the newest changes, newest first."""
+        rows = await self._query("chat_profile_changes", limit=limit)
+        return tuple(ChatProfileChange(**dict(row)) for row in rows)
+
+    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
+        """Move the profile of a chat to its new id, unless that has one."""
+        await self._query("move_chat_profile", platform=platform, earlier=earlier, now=now)

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiosqlite
 
 from bot.errors import CannotSave
-from bot.store.asking import AskingStore
+from bot.store.asking import AskingStore, ChatProfileStore
 from bot.store.consent import Consents, OwnerReportQueue
 from bot.store.continuing import EndedJobs
 from bot.store.database import Database, operator_error, run_to_completion
@@ -41,6 +41,7 @@ class Store(Database):
         messages: The messages that show pictures.
         defaults: Default LoRAs.
         asking: What people always want, and their presets.
+        profiles: What hosts decided for their chats.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
@@ -61,6 +62,7 @@ class Store(Database):
         self.messages = PictureMessages(self)
         self.defaults = DefaultLoras(self)
         self.asking = AskingStore(self)
+        self.profiles = ChatProfileStore(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)

@@ -28,6 +28,7 @@ class ScriptedDesk:
     loras: tuple[LoraSummary, ...] = ()
     presets: tuple[str, ...] = ()
     progress: LoraAdding | None = None
+    languages: dict[str, str] = field(default_factory=dict)
     handled: list[tuple[Command, CommandContext]] = field(default_factory=list)
     addresses: dict[str, Address] = field(default_factory=dict)
     inbox: dict[tuple[Platform, str], str] = field(default_factory=dict)
@@ -101,6 +102,9 @@ class ScriptedDesk:
 
     def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
         return tuple(name for name in self.presets if typed in name)
+
+    def locale_of(self, context: CommandContext) -> str:
+        return self.languages.get(context.user_id, context.locale)
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         return isinstance(command, Draw) and bool(command.private)

@@ -1,17 +1,19 @@
-"""What the texts and menus of ``/settings`` and ``/preset`` ask for; errors as in ``grammar``."""
+"""What texts and menus of ``/settings``, ``/preset`` and ``/profile`` ask for; errors as in ``grammar``."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
-from bot.commands.flags import scan
+from bot.commands.flags import Scan, scan
 from bot.commands.makers.drawing import chosen_of, read_options, read_switch
-from bot.commands.reading import MAX_WORD_CHARS, OptionValue, language_of, preset_name_of
-from bot.commands.table import SUGAR_OPTIONS
-from bot.commands.table.asking import PRESET_OPTIONS, SETTINGS_OPTIONS
+from bot.commands.reading import MAX_WORD_CHARS, OptionValue, language_of, preset_name_of, size_of, words_of
+from bot.commands.table import SUGAR_OPTIONS, Option
+from bot.commands.table.asking import PRESET_OPTIONS, PROFILE_OPTIONS, SETTINGS_OPTIONS
 from bot.commands.text import clean, normalize
-from bot.commands.values import SETTINGS, Command, EditPresets, EditSettings
-from bot.errors import BadSetting
+from bot.commands.values import PROFILE, SETTINGS, Command, EditPresets, EditProfile, EditSettings, Ratio
+from bot.errors import BadSetting, BadSize
 from bot.languages import typed_forms
 
 _RESET_WORDS = frozenset(form for word in ("reset", "重置", "恢复默认") for form in typed_forms(word))
@@ -21,12 +23,16 @@ _SAVED = tuple(
     option for option in SUGAR_OPTIONS if option.name not in _NOT_IN_A_PRESET and not option.typed_only
 )
 _PRESET_FLAGS = (*_SAVED, *(option for option in PRESET_OPTIONS if option.name in ("job", "delete")))
-_SETTING_OF = {
-    normalize(word): option.name
-    for option in SETTINGS_OPTIONS
-    if option.name in SETTINGS
-    for word in option.spellings
-}
+
+
+def _by_word(options: Sequence[Option], names: Sequence[str]) -> dict[str, str]:
+    """Return the name of each option in ``names``, in this order, by each of its spellings."""
+    found = {option.name: option.spellings for option in options}
+    return {normalize(word): name for name in names for word in found[name]}
+
+
+_SETTING_OF = _by_word(SETTINGS_OPTIONS, SETTINGS)
+_PROFILE_OF = _by_word(PROFILE_OPTIONS, PROFILE)
 
 
 def settings_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> EditSettings:
@@ -37,15 +43,11 @@ def settings_of(typed: str = "", options: Mapping[str, OptionValue] = MappingPro
     """
     found, chosen = scan(clean(typed), SETTINGS_OPTIONS), chosen_of(options)
     values = {flag.option.name: flag.value for flag in found.flags} | chosen
-    words = found.prompt.replace(",", " ").replace("，", " ").split()
-    if words and normalize(words[0]) not in _RESET_WORDS:
-        raise BadSetting(text=found.prompt)
-    names = [*words[1:], *chosen.get("reset", "").replace(",", " ").split()]
     return EditSettings(
         options=replace(read_options(found, chosen), prompt=""),
         language=language_of(values["language"]) if "language" in values else None,
         advice=read_switch("advice", values),
-        reset=_reset_of(names) if words or names else (),
+        reset=_reset_of(found, chosen, _SETTING_OF),
     )
 
 
@@ -54,15 +56,46 @@ def is_reset(typed: str) -> bool:
     return normalize(typed.split()[0]) in _RESET_WORDS
 
 
-def _reset_of(names: list[str]) -> tuple[str, ...]:
-    """Return the settings with these names; all of them without a name."""
+def _reset_of(found: Scan, chosen: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what a text or a menu resets: names among the values of ``known``, all of them without a name.
+
+    Raises:
+        BadSetting: The text asks for something else, or for an unknown name.
+    """
+    words = found.prompt.replace(",", " ").replace("，", " ").split()
+    if words and normalize(words[0]) not in _RESET_WORDS:
+        raise BadSetting(text=found.prompt)
+    names = [*words[1:], *chosen.get("reset", "").replace(",", " ").split()]
+    if not words and not names:
+        return ()
+    every = tuple(dict.fromkeys(known.values()))
     wanted = [normalize(name) for name in names if normalize(name) not in _RESET_WORDS]
     if not wanted or any(name in _ALL_WORDS for name in wanted):
-        return SETTINGS
-    unknown = [name for name in wanted if name not in _SETTING_OF]
+        return every
+    unknown = [name for name in wanted if name not in known]
     if unknown:
         raise BadSetting(text=unknown[0])
-    return tuple(name for name in SETTINGS if name in {_SETTING_OF[name] for name in wanted})
+    return tuple(name for name in every if name in {known[name] for name in wanted})
+
+
+def profile_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> EditProfile:
+    """Return the ``/profile`` of a text, or of the options of a menu.
+
+    Raises:
+        NotUnderstood: A value is invalid, BadSize also for a shape without pixels; BadSetting.
+    """
+    found, chosen = scan(clean(typed), PROFILE_OPTIONS), chosen_of(options)
+    values = {flag.option.name: flag.value for flag in found.flags} | chosen
+    limit = size_of(values["limit"]) if "limit" in values else None
+    if isinstance(limit, Ratio):
+        raise BadSize(text=values["limit"])
+    loras = tuple(name for part in re.split("[,，、]", values.get("loras", "")) if (name := words_of(part)))
+    return EditProfile(
+        loras=loras or None,
+        limit=limit,
+        language=language_of(values["language"]) if "language" in values else None,
+        reset=_reset_of(found, chosen, _PROFILE_OF),
+    )
 
 
 def preset_of(
@@ -92,4 +125,14 @@ def preset_of(
 ASKING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     EditSettings: settings_of,
     EditPresets: preset_of,
+    EditProfile: profile_of,
 }
+
+ASKING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
+    EditSettings: lambda options: settings_of(options=options),
+    EditPresets: lambda options: preset_of(
+        **{"typed" if name == "options" else name: value for name, value in options.items()}
+    ),
+    EditProfile: lambda options: profile_of(options=options),
+}
+"""The same for the options of a menu."""

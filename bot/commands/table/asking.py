@@ -1,9 +1,9 @@
-"""The commands about a person's own settings and presets."""
+"""The commands about a person's settings and presets, and about what may be drawn in a chat."""
 
 from bot.commands.reading import LANGUAGES
 from bot.commands.table.drawing import SUGAR_OPTIONS
-from bot.commands.table.entry import OFF, CommandEntry, Option, OptionChoice, OptionKind
-from bot.commands.values import EditPresets, EditSettings
+from bot.commands.table.entry import OFF, CommandEntry, Option, OptionChoice, OptionKind, Right
+from bot.commands.values import EditPresets, EditProfile, EditSettings
 
 _OF_A_PICTURE = {option.name: option for option in SUGAR_OPTIONS}
 
@@ -57,12 +57,52 @@ PRESET_OPTIONS = (
     Option("delete", "删除", OptionKind.SWITCH, "Delete it"),
 )
 
+PROFILE_OPTIONS = (
+    Option(
+        "loras",
+        "可用lora",
+        OptionKind.TEXT,
+        "The only LoRAs that may be used here, with commas between them",
+        example="sugar, anime",
+        takes_rest=True,
+    ),
+    Option(
+        "limit",
+        "上限",
+        OptionKind.TEXT,
+        "Pictures here are at most as large as this, like 1024x1024",
+        example="1024x1024",
+    ),
+    Option(
+        "language",
+        "语言",
+        OptionKind.TEXT,
+        "The language of my answers here, for people without their own",
+        example="english",
+        named=tuple(OptionChoice(*language) for language in LANGUAGES),
+    ),
+    Option(
+        "reset",
+        "重置",
+        OptionKind.TEXT,
+        "What returns to the usual, or all",
+        example="limit",
+        positional=True,
+        named=(
+            OptionChoice("all", "all", "全部"),
+            OptionChoice("loras", "loras", "可用lora"),
+            OptionChoice("limit", "limit", "上限"),
+            OptionChoice("language", "language", "语言"),
+        ),
+    ),
+)
+
 ASKING_COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "settings",
         "设置",
         ("设置", "我的设置"),
-        "Show or change what holds for all your pictures",
+        "Show or change what holds for your pictures",
         "/settings --size portrait",
         EditSettings,
         SETTINGS_OPTIONS,
@@ -75,5 +115,15 @@ ASKING_COMMANDS: tuple[CommandEntry, ...] = (
         "/preset cosy --size 2:3 soft light",
         EditPresets,
         PRESET_OPTIONS,
+    ),
+    CommandEntry(
+        "profile",
+        "聊天设置",
+        ("聊天设置", "本群设置"),
+        "Show or change what may be drawn in this chat",
+        "/profile --limit 1024x1024",
+        EditProfile,
+        PROFILE_OPTIONS,
+        right=Right.HOST,
     ),
 )

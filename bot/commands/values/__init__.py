@@ -10,7 +10,15 @@
 * ``sheets``     several small pictures to choose from
 """
 
-from bot.commands.values.asking import SETTINGS, EditPresets, EditSettings, PersonSettings
+from bot.commands.values.asking import (
+    PROFILE,
+    SETTINGS,
+    ChatProfile,
+    EditPresets,
+    EditProfile,
+    EditSettings,
+    PersonSettings,
+)
 from bot.commands.values.drawing import (
     MAX_COUNT,
     MAX_TOTAL_WEIGHT,
@@ -58,7 +66,7 @@ IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
 )
 FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings
-PersonCommand = EditSettings | EditPresets | Quota | Link | Unlink
+PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink
 
 SheetCommand = Compare | Draft | Adopt
 
@@ -76,9 +84,11 @@ __all__ = [
     "MAX_COUNT",
     "MAX_TOTAL_WEIGHT",
     "MAX_WEIGHT",
+    "PROFILE",
     "SETTINGS",
     "Adopt",
     "Cancel",
+    "ChatProfile",
     "Command",
     "Compare",
     "Delete",
@@ -87,6 +97,7 @@ __all__ = [
     "DrawRecipe",
     "Edit",
     "EditPresets",
+    "EditProfile",
     "EditSettings",
     "Enlarge",
     "Face",

@@ -1,8 +1,8 @@
-"""What a person wants of every picture, and named sets of options."""
+"""What a person wants of every picture, named sets of options, and what may be drawn in a chat."""
 
 from dataclasses import dataclass, field
 
-from bot.commands.values.drawing import Draw
+from bot.commands.values.drawing import Draw, PixelSize
 
 SETTINGS = ("lora", "size", "count", "private", "spoiler", "language", "advice")
 """The names of the settings, as their options are called."""
@@ -54,3 +54,37 @@ class EditPresets:
     options: Draw = field(default=Draw(), repr=False)
     job_id: str = ""
     delete: bool = False
+
+
+PROFILE = ("loras", "limit", "language")
+"""The names of what a chat's profile says, as its options are called."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatProfile:
+    """What may be drawn in a chat.
+
+    Attributes:
+        loras: The only ones; empty for all that people may use.
+        limit: Pictures have at most as many pixels as one of this size; None for any.
+        language: A locale; empty for each person's own.
+    """
+
+    loras: tuple[str, ...] = ()
+    limit: PixelSize | None = None
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EditProfile:
+    """Change what may be drawn in this chat and show it; without a change, show it; hosts only.
+
+    Attributes:
+        loras, limit, language: As in ``ChatProfile``; None to keep it.
+        reset: Names of ``PROFILE`` that return to the usual before the changes.
+    """
+
+    loras: tuple[str, ...] | None = None
+    limit: PixelSize | None = None
+    language: str | None = None
+    reset: tuple[str, ...] = ()

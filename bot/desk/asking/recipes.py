@@ -168,6 +168,20 @@ class Recipes:
         if longest.tokens > longest.limit:
             raise PromptTooLong(tokens=longest.tokens, limit=longest.limit, excess=longest.excess_chars)
 
+    def within(self, size: Size | None, limit: PixelSize) -> PixelSize | None:
+        """Return the largest size of this shape within the limit; None if the size is within it.
+
+        Raises:
+            SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
+        """
+        (width_px, height_px), _ = self._fit(size, has_start=False)
+        most_px, step = limit.width_px * limit.height_px, self._model.multiple_px
+        if width_px * height_px <= most_px:
+            return None
+        scale = math.sqrt(most_px / (width_px * height_px))
+        sides = (int(side * scale) // step * step for side in (width_px, height_px))
+        return PixelSize(*(max(side, self._model.min_side_px) for side in sides))
+
     def find_missing(self, wishes: Sequence[LoraWish], may_use: Rule) -> str:
         """Return the first LoRA of these that this person cannot use now; empty if there is none."""
         named = (wish for wish in wishes if wish.name and normalize(wish.name) != NO_LORA)

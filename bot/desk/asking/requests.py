@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
-from functools import partial
 from hashlib import sha256
 
 from bot.commands.prompts.advice import AdviceKind, advice_for
@@ -11,8 +10,8 @@ from bot.commands.render import render
 from bot.commands.text import is_east_asian
 from bot.commands.values import Compare, Draft, Draw, LoraWish
 from bot.desk.asking.preferences import Preferences
+from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
-from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import Rule
 from bot.desk.sheets.writing import Sheets
@@ -26,6 +25,7 @@ from bot.outcomes import (
     Note,
     Platform,
     Recipe,
+    SizeLimited,
 )
 from bot.store import Store
 
@@ -57,7 +57,7 @@ class DrawRequests:
         recipes: Recipes,
         sheets: Sheets,
         defaults: LoraDefaults,
-        consents: ConsentLedger,
+        profiles: ChatProfiles,
         preferences: Preferences,
         clock: Callable[[], int],
     ) -> None:
@@ -65,7 +65,7 @@ class DrawRequests:
         self._recipes = recipes
         self._sheets = sheets
         self._defaults = defaults
-        self._consents = consents
+        self._profiles = profiles
         self._preferences = preferences
         self._clock = clock
 
@@ -80,12 +80,16 @@ class DrawRequests:
         request = _request_of(command, context)
         if request and not command.dry:
             await self._require_new(request, person)
-        may_use = partial(self._consents.may_use, context)
+        may_use = self._profiles.rule(context)
         asked = command if isinstance(command, Draw) else command.draw
         draw, own = self._with_preferences(asked, context, may_use)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
         draw = _with_face(draw, context.locale)
+        limit = self._profiles.of(context).limit
+        if limit is not None and (smaller := self._recipes.within(draw.size, limit)) is not None:
+            draw = replace(draw, size=smaller)
+            own = (*own, SizeLimited(smaller.width_px, smaller.height_px))
         if isinstance(command, Draw):
             recipe, notes = self._recipes.write(draw, default, may_use)
         else:

@@ -11,16 +11,17 @@ from bot.languages import in_script, is_chinese
 from bot.messages.catalogue import N_, format_fact, join_facts, shorten, text
 from bot.outcomes import (
     Advice,
+    AskingNote,
     DefaultSkipped,
     FromDefaults,
     PresetDeleted,
     PresetList,
     PresetSaved,
+    ProfileShown,
     SavedPreset,
     SettingsShown,
+    SizeLimited,
 )
-
-AskingNote = FromDefaults | DefaultSkipped | Advice
 
 ADVICE: dict[AdviceKind, str] = {
     AdviceKind.NEGATIVE: N_(
@@ -41,9 +42,14 @@ PRESET_CHARS = 80  # of one preset in a list of twenty
 _COMMAND = "/sugar"
 
 
-def format_asking(outcome: SettingsShown | PresetList | PresetSaved | PresetDeleted, locale: str) -> str:
-    """Return the answer to ``/settings`` or ``/preset``."""
+AskingOutcome = SettingsShown | PresetList | PresetSaved | PresetDeleted | ProfileShown
+
+
+def format_asking(outcome: AskingOutcome, locale: str) -> str:
+    """Return the answer to ``/settings``, ``/preset`` or ``/profile``."""
     match outcome:
+        case ProfileShown():
+            return _profile(outcome, locale)
         case SettingsShown():
             return _settings(outcome, locale)
         case PresetList(presets=()):
@@ -82,6 +88,9 @@ def format_asking_note(note: AskingNote, locale: str) -> str:
         case DefaultSkipped(lora=lora):
             sentence = N_("Your own default LoRA {lora} can't be used here, so this is drawn without it.")
             return text(sentence, locale, lora=lora)
+        case SizeLimited(width_px=width_px, height_px=height_px):
+            sentence = N_("Pictures of this chat are limited, so this one will be {size}.")
+            return text(sentence, locale, size=(width_px, height_px))
         case Advice(kind=kind):
             return text(N_("Tip: {tip}"), locale, tip=text(ADVICE[kind], locale))
     assert_never(note)
@@ -108,6 +117,24 @@ def _settings(shown: SettingsShown, locale: str) -> str:
     last = N_(
         "They hold for every request that does not say otherwise, in all your linked chats. Change one like "
         "this: /settings --size portrait. “/settings reset” returns to the usual."
+    )
+    return "\n".join([text(first, locale), join_facts(facts), text(last, locale)])
+
+
+def _profile(shown: ProfileShown, locale: str) -> str:
+    profile = shown.profile
+    first = N_("Saved. In this chat:") if shown.is_changed else N_("In this chat:")
+    limit = profile.limit
+    values = {
+        N_("default LoRA: {value}"): shown.default_lora or text(N_("none"), locale),
+        N_("allowed LoRAs: {value}"): profile.loras or text(N_("all"), locale),
+        N_("largest size: {value}"): (limit.width_px, limit.height_px) if limit else text(N_("any"), locale),
+        N_("language: {value}"): _language(profile.language, locale),
+    }
+    facts = [text(sentence, locale, value=value) for sentence, value in values.items()]
+    last = N_(
+        "This holds for requests, buttons and recipe codes alike. /lora switch sets the default LoRA; "
+        "“/profile reset” returns the rest to the usual."
     )
     return "\n".join([text(first, locale), join_facts(facts), text(last, locale)])
 

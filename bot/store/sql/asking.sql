@@ -51,3 +51,27 @@ UPDATE OR IGNORE advice_given SET person = :kept WHERE person = :merged;
 -- name: delete_advice
 -- The other person was told the same.
 DELETE FROM advice_given WHERE person = :merged;
+
+-- name: chat_profiles
+-- What hosts decided for their chats.
+SELECT platform, chat_id, loras, width_px, height_px, language FROM chat_profile;
+
+-- name: save_chat_profile
+-- A host changed what may be drawn in a chat.
+INSERT INTO chat_profile (platform, chat_id, loras, width_px, height_px, language)
+VALUES (:platform, :chat_id, :loras, :width_px, :height_px, :language)
+ON CONFLICT (platform, chat_id) DO UPDATE SET loras = excluded.loras, width_px = excluded.width_px,
+                                              height_px = excluded.height_px, language = excluded.language;
+
+-- name: add_chat_profile_change
+-- Who changed it.
+INSERT INTO chat_profile_change (at_ms, platform, user_id, chat_id, before, after)
+VALUES (:at_ms, :platform, :user_id, :chat_id, :before, :after);
+
+-- name: chat_profile_changes
+-- The newest changes, newest first.
+SELECT at_ms, platform, user_id, chat_id, before, after FROM chat_profile_change ORDER BY id DESC LIMIT :limit;
+
+-- name: move_chat_profile
+-- The chat has a new id; what was decided under the new one wins.
+UPDATE OR IGNORE chat_profile SET chat_id = :now WHERE platform = :platform AND chat_id = :earlier;

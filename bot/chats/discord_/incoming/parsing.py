@@ -19,7 +19,7 @@ from bot.chats.event_table import RawEvent, is_lora_file, is_picture_file
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
-from bot.commands.makers.asking import preset_of, settings_of
+from bot.commands.makers.asking import ASKING_MENUS
 from bot.commands.makers.sheets import compare_of
 from bot.commands.prompts.face import SUGGESTED
 from bot.commands.prompts.face import suggestions as face_suggestions
@@ -34,7 +34,6 @@ from bot.commands.values import (
     DrawRecipe,
     Edit,
     EditPresets,
-    EditSettings,
     Enlarge,
     Favourite,
     Link,
@@ -74,11 +73,8 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
             return drawing
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
-    if entry.command_type is EditSettings:
-        return settings_of(options=options)
-    if entry.command_type is EditPresets:
-        preset_options = dict(options)
-        return preset_of(preset_options.pop("options", ""), **preset_options)
+    if make := ASKING_MENUS.get(entry.command_type):
+        return make(options)
     if entry.command_type is Compare:
         compare_options = dict(options)
         return compare_of(compare_options.pop("prompt", ""), **compare_options)

@@ -28,6 +28,7 @@ from bot.commands.values import (
     DrawRecipe,
     Edit,
     EditPresets,
+    EditProfile,
     EditSettings,
     Enlarge,
     Favourite,
@@ -77,7 +78,8 @@ def menu_words(entry: CommandEntry) -> set[str]:
 
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
-        Draw(), EditSettings(), EditPresets(), Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
+        Draw(), EditSettings(), EditPresets(), EditProfile(),
+        Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
@@ -93,7 +95,7 @@ def test_every_command_value_has_one_row() -> None:
 def test_what_changes_the_shelf_and_the_card_are_for_hosts() -> None:
     for_hosts = [entry.name for entry in COMMANDS if entry.right is Right.HOST]
     shelf = ["lora switch", "lora add", "lora remove", "lora check", "lora reload"]
-    assert for_hosts == ["reports", *shelf, "gpu"]
+    assert for_hosts == ["profile", "reports", *shelf, "gpu"]
 
 
 def test_no_two_commands_share_a_spelling() -> None:
@@ -155,7 +157,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
     assert positional == {
         ("sugar", "prompt"), ("compare", "prompt"), ("draft", "prompt"),
         *(("adopt", name) for name in ("job", "picture")),
-        ("settings", "reset"), ("preset", "name"),
+        ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("cancel", "job"), ("link", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),

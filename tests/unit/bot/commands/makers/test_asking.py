@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.grammar import parse
-from bot.commands.makers.asking import preset_of, settings_of
+from bot.commands.makers.asking import ASKING_MENUS, preset_of, settings_of
 from bot.commands.values import (
     SETTINGS,
     Command,
     Draw,
     EditPresets,
+    EditProfile,
     EditSettings,
     Face,
     LoraWish,
@@ -91,6 +92,15 @@ def test_a_menu_gives_the_same_commands() -> None:
     )
     assert preset_of(name="cosy", delete=True) == EditPresets("cosy", delete=True)
     assert preset_of() == EditPresets()
+    menu = {"name": "cosy", "options": "--size 2:3 soft light", "job": "#k3f9"}
+    assert ASKING_MENUS[EditPresets](menu) == EditPresets(
+        "cosy", Draw("soft light", size=Ratio(2, 3)), "k3f9"
+    )
+    assert ASKING_MENUS[EditPresets]({}) == EditPresets()
+    assert ASKING_MENUS[EditSettings]({"count": 2}) == EditSettings(Draw(count=2))
+    profile = {"loras": "sugar, anime", "limit": "512x512", "language": "auto"}
+    wanted_profile = EditProfile(("sugar", "anime"), PixelSize(512, 512), "")
+    assert ASKING_MENUS[EditProfile](profile) == wanted_profile
 
 
 @given(st.sampled_from(["/settings ", "/preset ", "/预设 "]), st.text(max_size=60))

@@ -1,0 +1,166 @@
+"""What may be drawn in a chat: its LoRAs, its largest size, its language; hosts decide. One rule for all.
+
+``ChatProfiles.require`` is asked once for every new job, whatever asked for it. ``rule`` applies the same to
+lists, suggestions and defaults.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+
+import structlog
+
+from bot.commands.text import normalize
+from bot.commands.values import ChatProfile, EditProfile, LoraWish, PixelSize
+from bot.desk.loras.consent import ConsentLedger
+from bot.desk.loras.defaults import LoraDefaults
+from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.errors import LoraNotHere, SizeOverLimit
+from bot.outcomes import CommandContext, ProfileShown, Recipe
+from bot.store import Store
+from bot.store.asking import ChatProfileChange, ChatProfileRow
+from engine.shelf import LoraFile
+
+log = structlog.get_logger("bot.desk")
+
+
+class ChatProfiles:
+    """The profiles of all chats; answered from memory.
+
+    Args:
+        clock: UTC milliseconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        shelf: LoraShelf,
+        defaults: LoraDefaults,
+        consents: ConsentLedger,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._defaults = defaults
+        self._consents = consents
+        self._clock = clock
+        self._profiles: dict[tuple[str, str], ChatProfile] = {}
+
+    async def load(self) -> None:
+        """Read everything; call it at the start, and when a chat has moved."""
+        async with self._store.atomic():
+            rows = await self._store.profiles.all()
+            profiles = {(row.platform, row.chat_id): _profile_of(row) for row in rows}
+
+            def apply() -> None:
+                self._profiles = profiles
+
+            self._store.after_commit(apply)
+
+    def of(self, context: CommandContext) -> ChatProfile:
+        """Return what may be drawn in this chat."""
+        return self._profiles.get(_key(context), ChatProfile())
+
+    def rule(self, context: CommandContext) -> Rule:
+        """Return which LoRAs this person may use in this chat: its own, and the helpers of those."""
+        return self._rule_of(self.of(context), partial(self._consents.may_use, context))
+
+    def require(self, recipe: Recipe, context: CommandContext) -> None:
+        """Return when these pictures may be drawn in this chat.
+
+        Raises:
+            NotAllowed: LoraNotHere, SizeOverLimit.
+        """
+        allowed = self._with_helpers(self.of(context))
+        for lora in recipe.loras:
+            if allowed and normalize(lora.name) not in allowed:
+                raise LoraNotHere(name=lora.name)
+        limit = self.of(context).limit
+        if limit is not None and recipe.width_px * recipe.height_px > limit.width_px * limit.height_px:
+            size = {"width_px": recipe.width_px, "height_px": recipe.height_px}
+            raise SizeOverLimit(**size, limit=(limit.width_px, limit.height_px))
+
+    async def edit(self, command: EditProfile, context: CommandContext) -> ProfileShown:
+        """Change and show the profile of this chat, and record the change.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA for this person; nothing is changed.
+        """
+        consent = partial(self._consents.may_use, context)
+        before = self.of(context)
+        usual = ChatProfile()
+        changed = replace(before, **{name: getattr(usual, name) for name in command.reset})
+        if command.loras is not None:
+            changed = replace(changed, loras=tuple(self._name_of(name, consent) for name in command.loras))
+        if command.limit is not None:
+            changed = replace(changed, limit=command.limit)
+        if command.language is not None:
+            changed = replace(changed, language=command.language)
+        if changed != before:
+            await self._save(before, changed, context)
+        found = await self._defaults.find(context, self._rule_of(changed, consent))
+        default = found.name if isinstance(found, LoraWish) else ""
+        return ProfileShown(changed, default, is_changed=changed != before)
+
+    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
+        """Move the profile of a chat to its new id, in the transaction of the caller."""
+        await self._store.profiles.move_chat(platform, earlier, now)
+        await self.load()
+
+    async def _save(self, before: ChatProfile, after: ChatProfile, context: CommandContext) -> None:
+        platform, chat_id = _key(context)
+        limit = after.limit
+        row = ChatProfileRow(
+            platform,
+            chat_id,
+            after.loras,
+            limit.width_px if limit else None,
+            limit.height_px if limit else None,
+            after.language,
+        )
+        await self._store.profiles.save(row)
+        change = ChatProfileChange(
+            self._clock(), platform, context.user_id, chat_id, _text_of(before), _text_of(after)
+        )
+        await self._store.profiles.record(change)
+
+        def keep() -> None:
+            self._profiles[platform, chat_id] = after
+
+        self._store.after_commit(keep)
+        log.info("chat profile changed", platform=platform, chat_id=chat_id)
+
+    def _name_of(self, typed: str, consent: Rule) -> str:
+        found = self._shelf.find_wish(LoraWish(typed), consent)
+        if found is None:
+            raise self._shelf.unknown(typed, consent)
+        return found[0].name
+
+    def _rule_of(self, profile: ChatProfile, consent: Rule) -> Rule:
+        allowed = self._with_helpers(profile)
+
+        def may_use(file: LoraFile) -> bool:
+            return (not allowed or normalize(file.name) in allowed) and consent(file)
+
+        return may_use
+
+    def _with_helpers(self, profile: ChatProfile) -> frozenset[str]:
+        """Return the names, as compared, of a profile's LoRAs and of their helpers; empty for all."""
+        names = {normalize(name) for name in profile.loras}
+        files = [file for name in profile.loras if (file := self._shelf.find(name)) is not None]
+        return frozenset(names | {normalize(each.name) for file in files for each in file.sidecar.helpers})
+
+
+def _key(context: CommandContext) -> tuple[str, str]:
+    return str(context.address.platform), context.address.chat_id
+
+
+def _profile_of(row: ChatProfileRow) -> ChatProfile:
+    size = None if row.width_px is None or row.height_px is None else PixelSize(row.width_px, row.height_px)
+    return ChatProfile(row.loras, size, row.language)
+
+
+def _text_of(profile: ChatProfile) -> str:
+    return json.dumps(asdict(profile), ensure_ascii=False)
