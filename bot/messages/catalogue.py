@@ -14,9 +14,9 @@ from babel.messages.pofile import read_po
 from bot.languages import in_script, is_chinese
 from engine.request import TimeEstimate
 
-Times = Literal["utc", "local", "discord"] | tzinfo
-"""How a point in time is written: in UTC; in this machine's time zone; as Discord's markup, which the
-reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
+Times = Literal["utc", "local", "discord", "telegram"] | tzinfo
+"""How a point in time is written: in UTC; in this machine's time zone; as markup of Discord
+or Telegram, which the reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
 
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90
@@ -119,6 +119,8 @@ def format_time(unix_s: float, times: Times = "utc") -> str:
     """Return a point in time, in the same form for all languages: ``2026-11-29 14:05 UTC+0``."""
     if times == "discord":
         return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
+    if times == "telegram":  # an older client shows the date alone, and could not count down to it
+        return f"<t:{int(unix_s)}:f>"
     moment = datetime.fromtimestamp(unix_s, tz=UTC)
     if times != "utc":
         moment = moment.astimezone(None if times == "local" else times)

@@ -43,7 +43,6 @@ AI_MARK = N_("AI-generated")
 
 NEXT_WHILE_LOADING = N_("You are next; I'll start as soon as the model is loaded.")
 MAX_CHOICES_CHARS = 300  # of a caption, which Telegram limits to 1,024
-PROMPT_IN_CAPTION_CHARS = 400  # of the 1,024 that Telegram shows under a picture
 LEAST_WAIT_S = 1.0  # a shorter wait is not mentioned
 BAR_CELLS = 10
 DRAWN_CELL, MISSING_CELL = "▰", "▱"  # of different shape: the bar needs no colour
@@ -217,7 +216,10 @@ def pictures_too_large(job_id: str, count: int, locale: str) -> str:
 
 
 def format_caption(job_result: JobResult, locale: str) -> str:
-    """Return the caption of an ended job: what was drawn or why not, the credits, and the AI mark."""
+    """Return the caption of an ended job: what was drawn or why not, the credits, and the AI mark.
+
+    A chat quotes the prompt beside it, in the way of its platform.
+    """
     drawn = ""
     if job_result.pictures:
         seeds = ", ".join(str(picture.seed) for picture in job_result.pictures)
@@ -230,14 +232,13 @@ def format_caption(job_result: JobResult, locale: str) -> str:
                 text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
             ]
         )
-    prompt = shorten(job_result.recipe.typed, PROMPT_IN_CAPTION_CHARS) if job_result.pictures else ""
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
     adopt = format_adopt(job_result.job_id, job_result.recipe, locale) if job_result.cells else ""
     facts = join_facts([drawn, left, mark])
-    parts = (_unusual_end(job_result, locale), prompt, facts, adopt, choices, unknown)
+    parts = (_unusual_end(job_result, locale), facts, adopt, choices, unknown)
     return "\n".join(part for part in parts if part)
 
 

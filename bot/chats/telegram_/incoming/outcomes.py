@@ -186,7 +186,7 @@ class OutcomeReplies:
 
 def _text_of(outcome: Outcome, locale: str) -> FormattedText:
     """The sentences of an outcome; times count down, or are in the reader's time zone."""
-    return with_ticking_times(messages.format_outcome(outcome, locale, times="discord", now_s=time.time()))
+    return with_ticking_times(messages.format_outcome(outcome, locale, times="telegram", now_s=time.time()))
 
 
 def _code_of(outcome: RecipeShown | SettingsRead | ReportListing) -> str:

@@ -46,17 +46,17 @@ WAITS = Status("k3", HERE, "en", count=1, position=0)
 
 def test_the_caption_of_a_picture_says_all_that_made_it() -> None:
     assert format_caption(DONE, "en") == (
-        "a face\nsugar 0.8 · 512 × 768 · seed 7, 8 · recipe K3F9-7QXM-2AWV · 6.4 s"
+        "sugar 0.8 · 512 × 768 · seed 7, 8 · recipe K3F9-7QXM-2AWV · 6.4 s"
         " · credits left: 11 · AI-generated"
     )
     assert format_caption(DONE, "zh-CN") == (
-        "a face\nsugar 0.8 · 512 × 768 · 种子 7, 8 · 配方码 K3F9-7QXM-2AWV · 6.4 秒 · 剩余额度 11 · AI 生成"
+        "sugar 0.8 · 512 × 768 · 种子 7, 8 · 配方码 K3F9-7QXM-2AWV · 6.4 秒 · 剩余额度 11 · AI 生成"
     )
 
 
 def test_a_picture_without_a_lora_says_so() -> None:
     assert format_caption(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith(
-        "a face\nno LoRA · "
+        "no LoRA · "
     )
 
 
@@ -73,10 +73,10 @@ NOTES = (UnknownFeature("green hair", ("black",)), UnknownWords(("hat", "sea"), 
 
 def test_a_caption_names_what_the_model_did_not_know() -> None:
     captioned = replace(DONE, notes=NOTES)
-    assert format_caption(captioned, "en").splitlines()[2:] == [
+    assert format_caption(captioned, "en").splitlines()[1:] == [
         "Not known to the built-in model: green hair, hat, sea."
     ]
-    assert format_caption(captioned, "zh-CN").splitlines()[2:] == ["内置模型不认识：green hair、hat、sea。"]
+    assert format_caption(captioned, "zh-CN").splitlines()[1:] == ["内置模型不认识：green hair、hat、sea。"]
     assert "Not known" not in format_caption(replace(captioned, state=JobState.FAILED, pictures=()), "en")
     assert "Not known" not in format_caption(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
 
@@ -97,7 +97,7 @@ def test_a_failed_job_says_why_and_what_came_back() -> None:
 def test_a_cancelled_job_says_what_was_drawn_before() -> None:
     message = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
     assert message.startswith(
-        "Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\na face\nsugar 0.8 · "
+        "Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · "
     )
 
 
@@ -105,7 +105,7 @@ def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
     caption = format_caption(replace(DONE, pictures=PICTURES[:1], missing=1), "en")
     assert caption.startswith(
         "1 of 2 pictures are no longer on the host's disk. "
-        "Draw them again with the same prompt and seed.\na face\nsugar"
+        "Draw them again with the same prompt and seed.\nsugar"
     )
     none_left = format_caption(replace(DONE, pictures=(), missing=2), "zh-CN")
     assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
