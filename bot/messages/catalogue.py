@@ -15,8 +15,8 @@ from bot.languages import in_script, is_chinese
 from engine.request import TimeEstimate
 
 Times = Literal["utc", "local", "discord", "telegram"] | tzinfo
-"""How a point in time is written: in UTC; in this machine's time zone; as markup of Discord or Telegram, which
-the reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
+"""How a point in time is written: in UTC; in this machine's time zone; as markup of Discord or Telegram,
+which the reader's client shows in its own time zone; or in the reader's time zone if the chat knows it."""
 
 PLATFORM_NAMES = {"discord": "Discord", "telegram": "Telegram", "web": "Web", "console": "Console"}
 MINUTES_FROM_S = 90

@@ -1,7 +1,7 @@
 """The complaints of users of other bots, and the tests that hold our answer to each.
 
-A row names tests, or rows of the crash table in ``tests/README.md``. This module checks that they exist, and the
-suite that they pass.
+A row names tests, or rows of the crash table in ``tests/README.md``. This module checks that they exist,
+and the suite that they pass.
 """
 
 import ast
