@@ -16,11 +16,14 @@ from bot.commands.values import (
     Cancel,
     Command,
     Delete,
+    Draw,
     DrawRecipe,
     Edit,
     Enlarge,
     Favourite,
     LoraRevoke,
+    LoraSwitch,
+    LoraWish,
     Mine,
     Original,
     Pick,
@@ -28,6 +31,7 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    Scope,
     Vary,
 )
 from bot.errors import OldButton
@@ -51,11 +55,16 @@ ButtonCommand = (
     | Delete
     | Report
     | LoraRevoke
+    | LoraSwitch
+    | Draw
     | Favourite
     | DrawRecipe
     | Mine
 )
 """The commands that buttons give; a LoRA is named by ``#`` and the start of its file's sha256."""
+
+EXAMPLE_PROMPT = "a girl, 一个女孩, portrait"
+"""What a button draws with a LoRA; the person may edit it then."""
 
 _NO_SEARCH = "-"
 _V1 = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
@@ -79,6 +88,8 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "delete": (Delete, {}),
     "report": (Report, {}),
     "revoke": (LoraRevoke, {}),
+    "default": (LoraSwitch, {"scope": Scope.CHAT}),
+    "example": (Draw, {"prompt": EXAMPLE_PROMPT}),
     "star": (Favourite, {"on": True}),
     "unstar": (Favourite, {"on": False}),
     "draw": (DrawRecipe, {}),
@@ -112,8 +123,12 @@ def data_of(command: ButtonCommand) -> str:
 
 def _about(command: ButtonCommand) -> str:
     match command:
-        case LoraRevoke(lora=lora):
+        case (
+            LoraRevoke(lora=lora) | LoraSwitch(lora=LoraWish(name=lora)) | Draw(loras=(LoraWish(name=lora),))
+        ):
             return lora.removeprefix("#")[:HASH_CHARS]
+        case Draw():
+            raise ValueError("a button draws an example with one LoRA alone")
         case DrawRecipe(code=code):
             return code
         case Mine(search=search):
@@ -141,7 +156,14 @@ def press_of(data: str) -> Command:
     if (needs_index and index is None) or (index is not None and not _has_index(kind)) or kind is Mine:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     values = {} if index is None else {"index": int(index)}
-    command: Command = kind(f"#{about}" if kind is LoraRevoke else about, **values, **fixed)
+    command: Command
+    match action:
+        case "example":
+            command = Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{about}"),))
+        case "default":
+            command = LoraSwitch(LoraWish(f"#{about}"))
+        case _:
+            command = kind(f"#{about}" if kind is LoraRevoke else about, **values, **fixed)
     return command
 
 

@@ -47,6 +47,8 @@ BUTTON_LABELS = {
     "star": N_("★ Favourite"),
     "unstar": N_("★ Remove"),
     "draw": N_("Draw this"),
+    "example": N_("Draw with it"),
+    "default": N_("Make default"),
     "previous": N_("‹ Newer"),
     "next": N_("Older ›"),
     "favourites": N_("★ Favourites"),

@@ -3,16 +3,19 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from bot.commands.buttons import ButtonCommand
+from bot.commands.buttons import EXAMPLE_PROMPT, ButtonCommand
 from bot.commands.values import (
     MAX_CELLS,
     Adopt,
     Cancel,
     Delete,
+    Draw,
     DrawRecipe,
     Edit,
     Enlarge,
     Favourite,
+    LoraSwitch,
+    LoraWish,
     Mine,
     Original,
     Pick,
@@ -25,6 +28,7 @@ from bot.commands.values import (
 from bot.outcomes.finding import History, HistoryEntry, RecipeShown, SettingsRead
 from bot.outcomes.iterating import PickedPicture, ReportListing
 from bot.outcomes.jobs import JobResult, Offers, Receipt, Recipe, Status
+from bot.outcomes.loras import LoraDetails
 from bot.outcomes.sheets import Sheet
 
 MAX_PAGE = 999  # what a button holds
@@ -66,6 +70,7 @@ AnswerWithControls = (
     | History
     | RecipeShown
     | SettingsRead
+    | LoraDetails
 )
 """What has controls."""
 
@@ -91,6 +96,8 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             return () if gone else (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
         case SettingsRead(code=code):
             return (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
+        case LoraDetails():
+            return _of_lora(answer)
         case ReportListing(jobs=jobs):
             return _in_rows(
                 *([Control("original", Original(job.job_id)), _delete(job.job_id)] for job in jobs)
@@ -110,6 +117,16 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             picks = [Control("pick", Pick(job_id, index), number=index + 1) for index in indexes]
             varied = [Control("vary-one", Vary(job_id, index), number=index + 1) for index in indexes]
             return _in_rows(picks, varied, *_of_job(job_id, offers, None))
+
+
+def _of_lora(details: LoraDetails) -> tuple[Control, ...]:
+    """An example with the LoRA; for hosts, who also see its file, the default of the chat."""
+    if not details.lora.sha256:  # an answer of an earlier version
+        return ()
+    lora = LoraWish(f"#{details.lora.sha256}")
+    example = Control("example", Draw(EXAMPLE_PROMPT, loras=(lora,)), style=ControlStyle.PRIMARY)
+    is_offered = details.facts is not None and not details.is_default
+    return (example, Control("default", LoraSwitch(lora))) if is_offered else (example,)
 
 
 def _pages(history: History) -> tuple[Control, ...]:

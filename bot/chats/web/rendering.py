@@ -52,9 +52,7 @@ from bot.outcomes import (
     Outcome,
     PickedPicture,
     Recipe,
-    RecipeShown,
     ReportListing,
-    SettingsRead,
     controls_of,
 )
 from bot.pictures.sheet import size_of_sheet
@@ -236,9 +234,7 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
     if png:
         with Image.open(io.BytesIO(png)) as picture:
             pictures = (PictureView(f"/charts/{number}.png", *picture.size, shows),)
-    controls = (
-        _controls(outcome, conversation) if isinstance(outcome, History | RecipeShown | SettingsRead) else ()
-    )
+    controls = _controls(outcome, conversation) if isinstance(outcome, AnswerWithControls) else ()
     return MessageView(
         "bot", format_outcome(outcome, conversation.locale), pictures=pictures, controls=controls
     )

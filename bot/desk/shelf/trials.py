@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from PIL import Image
 
+from bot.commands.buttons import EXAMPLE_PROMPT
 from bot.desk.drawing import Renderer
 from engine.checkpoint.model import ModelInfo
 from engine.errors import (
@@ -29,7 +30,7 @@ from engine.request import (
 )
 from engine.shelf import LoraFile
 
-PROMPT = "a girl, 一个女孩, portrait"
+PROMPT = EXAMPLE_PROMPT
 SEED = 20_260_101
 TRIAL_S = 300.0  # a cold worker loads its model first
 MAX_SIDE_PX = 512  # enough to recognise a face; a quarter of the work of 1,024

@@ -47,6 +47,7 @@ from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
 from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import JOB_ID, RECIPE, answered, opened, refusing
+from tests.unit.bot.chats.making import LORA
 
 REFUSED = NoCreditsLeft(price=2, credits=1, renews_at_s=1_795_000_000)
 
@@ -349,3 +350,11 @@ async def test_a_long_add_shows_how_far_it_is_and_is_answered_also_after_a_crash
     async with opened(config, desk):
         await until(lambda: "is on the shelf" in discord.answer_to(asked)["text"])
         await until(lambda: desk.settled)
+
+
+async def test_what_is_known_of_a_lora_has_its_controls(discord: FakeDiscord, config: DiscordConfig) -> None:
+    async with opened(config, ScriptedDesk(lambda *_: LORA)):
+        asked = await discord.slash("lorainfo", {"name": "sugar"})
+        await answered(discord, asked)
+    found = [button["custom_id"] for button in discord.buttons(asked.message_id)]
+    assert found == [f"v2:{action}:{'a' * 40}" for action in ("example", "default")]

@@ -15,6 +15,7 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.unit.bot.chats.making import LORA
 
 
 async def placeholder(server: TelegramServer, world: World, desk: ScriptedDesk, text: str = "a fox") -> Sent:
@@ -225,3 +226,13 @@ async def test_dangerous_buttons_are_red_and_rows_stay_rows(
     sent = await placeholder(server, world, desk)
     assert sent.styles == (("Cancel", "danger"),)
     assert sent.rows == (("Cancel",),)
+
+
+async def test_what_is_known_of_a_lora_has_its_controls(server: TelegramServer, world: World) -> None:
+    async with serving(server, ScriptedDesk(lambda *_: LORA)):
+        world.say("/lorainfo sugar")
+        await server.until(lambda: world.in_chat(11))
+    [sent] = world.in_chat(11)
+    assert [data for _, data in sent.buttons] == [
+        f"v2:{action}:{'a' * 40}" for action in ("example", "default")
+    ]

@@ -1,18 +1,21 @@
 """The controls under each kind of answer: which there are, in rows that every platform can show."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bot.commands.buttons import data_of
+from bot.commands.buttons import EXAMPLE_PROMPT, HASH_CHARS, data_of, press_of
+from bot.commands.values import Draw, LoraSwitch, LoraWish
 from bot.messages import LOCALES, button_label
 from bot.outcomes import (
     MOST_IN_ROW,
     ControlStyle,
     HistoryEntry,
     JobState,
+    LoraFileFacts,
     Offers,
     PickedPicture,
     PictureFile,
@@ -20,7 +23,7 @@ from bot.outcomes import (
     ReportListing,
     controls_of,
 )
-from tests.unit.bot.chats.making import JOB, make_receipt, make_recipe, make_result, make_status
+from tests.unit.bot.chats.making import JOB, LORA, make_receipt, make_recipe, make_result, make_status
 
 ONE, FOUR = ((Path("0.png"),), tuple(Path(f"{index}.png") for index in range(4)))
 ALL = Offers(enlarge=True, publish=True, report=True)
@@ -49,6 +52,9 @@ WHOLE = ["reroll", "repeat", "edit", "original"]
             [["vary", "vary-strong", "larger"], WHOLE, ["star", "delete"]],
         ),
         (HistoryEntry(JOB, JobState.DONE, make_recipe()), [["reroll", "original", "star"]]),
+        (LORA, [["example", "default"]]),
+        (replace(LORA, facts=None), [["example"]]),  # not a host
+        (replace(LORA, is_default=True), [["example"]]),
         (
             ReportListing(tuple(ReportedJob(f"j{n}", "", "", "", 0, 1) for n in range(2))),
             2 * [["original", "delete"]],
@@ -82,3 +88,11 @@ def test_what_cannot_be_undone_looks_dangerous() -> None:
     assert styles["delete"] is ControlStyle.DANGER
     assert styles["publish"] is ControlStyle.PRIMARY
     assert controls_of(make_receipt())[0].style is ControlStyle.DANGER
+
+
+def test_the_controls_of_a_lora_name_its_content_and_work_without_its_name() -> None:
+    commands = [
+        press_of(data_of(each.command)) for each in controls_of(replace(LORA, facts=LoraFileFacts(1, 8, "")))
+    ]
+    lora = LoraWish("#" + "a" * HASH_CHARS)
+    assert commands == [Draw(EXAMPLE_PROMPT, loras=(lora,)), LoraSwitch(lora)]

@@ -12,14 +12,12 @@ from bot.chats.discord_.outgoing.attachments import (
 from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.sender import as_plain_text
 from bot.outcomes import (
+    AnswerWithControls,
     History,
     JobResult,
     Originals,
     Outcome,
     PickedPicture,
-    RecipeShown,
-    ReportListing,
-    SettingsRead,
     controls_of,
 )
 
@@ -47,8 +45,6 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
                 )
                 attachments += read.attachments
             return OutgoingMessage(as_plain_text(text), tuple(attachments), controls_of(outcome), locale)
-        case RecipeShown() | SettingsRead() | ReportListing():
-            return OutgoingMessage(as_plain_text(text), controls=controls_of(outcome), locale=locale)
         case Originals(job_id=job_id, pictures=pictures, spoiler=spoiler):
             read = await read_attachments(
                 job_id, pictures, file_bytes, lambda _: "", is_spoiler=spoiler, is_original=True
@@ -69,7 +65,8 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
             )
     png, shows = messages.picture_of(outcome, locale)
     charts = (PictureAttachment("picture.png", shows, png),) if png else ()
-    return OutgoingMessage(as_plain_text(text), charts)
+    controls = controls_of(outcome) if isinstance(outcome, AnswerWithControls) else ()
+    return OutgoingMessage(as_plain_text(text), charts, controls, locale)
 
 
 async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:

@@ -25,6 +25,7 @@ from bot.chats.telegram_.outgoing.uploads import whole_job
 from bot.commands.values import Command
 from bot.errors import PersonError
 from bot.outcomes import (
+    AnswerWithControls,
     CommandContext,
     Deleted,
     EditableText,
@@ -34,7 +35,6 @@ from bot.outcomes import (
     PickedPicture,
     Receipt,
     RecipeShown,
-    ReportListing,
     SettingsRead,
     Undeliverable,
     controls_of,
@@ -82,15 +82,15 @@ class OutcomeReplies:
             case EditableText() as editable:
                 return Reply(lambda: self._send_editable(editable, address, context.locale))
         sentences = _text_of(outcome, context.locale)
+        keyboard = None
+        if isinstance(outcome, AnswerWithControls):
+            keyboard = keyboard_of(controls_of(outcome), context.locale, _code_of(outcome))
         png, _ = messages.picture_of(outcome, context.locale)
         if png:
             return Reply(
-                lambda: self._send_text(address, sentences),
+                lambda: self._send_text(address, sentences, keyboard),
                 lambda: self._pictures.send_answer_picture(png, address),
             )
-        keyboard = None
-        if isinstance(outcome, RecipeShown | SettingsRead | ReportListing):
-            keyboard = keyboard_of(controls_of(outcome), context.locale, _code_of(outcome))
         reply = self.show_text(address, sentences, keyboard)
         self.add_consequences(reply, outcome, address, context.locale)
         return reply
@@ -189,5 +189,5 @@ def _text_of(outcome: Outcome, locale: str) -> FormattedText:
     return with_ticking_times(messages.format_outcome(outcome, locale, times="telegram", now_s=time.time()))
 
 
-def _code_of(outcome: RecipeShown | SettingsRead | ReportListing) -> str:
-    return "" if isinstance(outcome, ReportListing) else outcome.code
+def _code_of(outcome: Outcome) -> str:
+    return outcome.code if isinstance(outcome, RecipeShown | SettingsRead) else ""

@@ -3,8 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from bot.outcomes import Address, JobResult, JobState, PictureFile, Platform, Receipt, Recipe, Status
+from bot.outcomes import (
+    Address,
+    JobResult,
+    JobState,
+    LoraDetails,
+    LoraFileFacts,
+    LoraSummary,
+    PictureFile,
+    Platform,
+    Receipt,
+    Recipe,
+    Status,
+)
 from engine.request import LoraChoice
+from engine.shelf import LoraKind
 
 JOB = "k3f9"
 PNG = b"\x89PNG\r\n\x1a\n not a real picture, and nothing here opens it"
@@ -44,3 +57,15 @@ def make_result(
     }
     pictures = tuple(PictureFile(index, 7 + index, path) for index, path in enumerate(paths))
     return JobResult(job_id, address or make_address(), pictures=pictures, **known | facts)
+
+
+LORA = LoraDetails(
+    lora=LoraSummary("sugar", {}, "", 0.8, "a" * 64),
+    kind=LoraKind.FACE,
+    steps=None,
+    helpers=(),
+    depicts_person=False,
+    is_default=False,
+    facts=LoraFileFacts(1, 8, "a" * 64),
+)
+"""As a host sees it."""

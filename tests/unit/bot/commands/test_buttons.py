@@ -6,16 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.buttons import ButtonCommand, data_of, press_of
+from bot.commands.buttons import EXAMPLE_PROMPT, ButtonCommand, data_of, press_of
 from bot.commands.values import (
     Adopt,
     Cancel,
     Delete,
+    Draw,
     DrawRecipe,
     Edit,
     Enlarge,
     Favourite,
     LoraRevoke,
+    LoraSwitch,
+    LoraWish,
     Mine,
     Original,
     Pick,
@@ -44,6 +47,8 @@ COMMANDS: st.SearchStrategy[Any] = (
     OF_A_JOB
     | OF_A_PICTURE
     | st.builds(LoraRevoke, JOB_IDS.map(lambda text: f"#{text}"))
+    | st.builds(lambda text: LoraSwitch(LoraWish(f"#{text}")), JOB_IDS)
+    | st.builds(lambda text: Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{text}"),)), JOB_IDS)
     | st.builds(Favourite, JOB_IDS, st.none() | st.integers(0, 99), st.booleans())
     | st.builds(DrawRecipe, st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=12, max_size=12))
     | st.builds(Mine, st.text(max_size=36).map(cut_search), st.integers(1, 999), st.booleans())
@@ -64,6 +69,8 @@ EXAMPLES = {
     Delete("k3f9"): "v2:delete:k3f9",
     Report("k3f9"): "v2:report:k3f9",
     LoraRevoke("#0a1b"): "v2:revoke:0a1b",
+    LoraSwitch(LoraWish("#0a1b")): "v2:default:0a1b",
+    Draw(EXAMPLE_PROMPT, loras=(LoraWish("#0a1b"),)): "v2:example:0a1b",
     Favourite("k3f9", 1): "v2:star:k3f9:1",
     Favourite("k3f9", None, on=False): "v2:unstar:k3f9",
     DrawRecipe("K3F97QXM2AWV"): "v2:draw:K3F97QXM2AWV",

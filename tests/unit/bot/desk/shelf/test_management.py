@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands.buttons import press_of
 from bot.commands.values import (
     Draw,
     LoraAdd,
@@ -55,7 +56,7 @@ from bot.outcomes import (
 from bot.store.loras import ShelfAction, ShelfChange
 from engine.errors import LoraWithoutEffect, WorkerNotReady
 from engine.host.report import CardReport
-from engine.shelf import LoraFile
+from engine.shelf import LoraFile, Shelf
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 from tests.fakes.lora_folder import FakeFolder, lora_bytes
 
@@ -387,6 +388,24 @@ async def test_everybody_sees_what_a_lora_does_and_a_host_its_file(harness: Desk
     assert len(harness.renderer.requests) == 3, "the second answer is from the disk"
     with pytest.raises(UnknownLora):
         await give(harness, LoraInfo("nobody"))
+
+
+async def test_the_buttons_of_a_lora_draw_an_example_and_switch_the_chat(tmp_path: Path) -> None:
+    example, default = (press_of(f"v2:{action}:{'a' * 40}") for action in ("example", "default"))
+    async with open_harness(tmp_path) as harness:
+        drawn = await harness.desk.handle(example, a_context("1"))
+        assert isinstance(drawn, Receipt)
+        assert [lora.name for lora in drawn.recipe.loras] == ["sugar"]
+        assert drawn.recipe.triggers == ("sugar face",)
+        with pytest.raises(HostsOnly):
+            await harness.desk.handle(default, a_context("2"))
+        switched = await harness.desk.handle(default, a_context("3", HOST))
+        assert isinstance(switched, LoraSwitched)
+        assert (switched.lora, switched.scope) == ("sugar", Scope.CHAT)
+    async with open_harness(tmp_path, shelf=Shelf({})) as harness:
+        for user_id, command in (("ann", example), (HOST, default)):
+            with pytest.raises(UnknownLora):
+                await harness.desk.handle(command, a_context(f"4 {user_id}", user_id))
 
 
 async def test_an_add_tells_how_far_it_is(tmp_path: Path) -> None:
