@@ -190,4 +190,5 @@ def _text_of(outcome: Outcome, locale: str) -> FormattedText:
 
 
 def _code_of(outcome: Outcome) -> str:
+    """The recipe code that a text shows; pictures have theirs in the caption."""
     return outcome.code if isinstance(outcome, RecipeShown | SettingsRead) else ""
