@@ -9,7 +9,7 @@ ON CONFLICT (job) DO UPDATE SET state = 'ready', attempts = 0, not_before_ms = 0
 
 -- name: delete_job
 -- Its text goes at once; its files go before the rows that name them.
-UPDATE job SET deleted_ms = :now_ms, prompt = '', typed = '', triggers = '[]', prompts = '[]'
+UPDATE job SET deleted_ms = :now_ms, prompt = '', typed = '', triggers = '[]', prompts = '[]', sheet = NULL
 WHERE id = :job;
 
 -- name: withhold_result

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import (
+    Compare,
     Delete,
     Draw,
     ListReports,
@@ -226,3 +227,30 @@ async def test_files_are_deleted_before_the_bot_stops_and_tried_again_if_the_sys
             await until(lambda: not refusals)
             assert file.exists()
         assert not file.exists(), "the stop deletes what is left"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [Draw("unforgettable face"), Draw("{unforgettable|memorable} face"), Compare(("unforgettable", "other"))],
+    ids=["one text", "alternatives", "a sheet"],
+)
+async def test_no_row_of_the_database_keeps_the_text_of_a_deleted_job(
+    tmp_path: Path, asked: Draw | Compare
+) -> None:
+    chat = FakeChat(Platform.TELEGRAM)
+    async with open_harness(tmp_path, rules=RULES, chat=chat) as harness:
+        receipt = await harness.desk.handle(asked, in_group("1"))
+        assert isinstance(receipt, Receipt)
+        async with harness.running():
+            await chat.wait_for_results(1)
+            await until_sent(harness)
+        await harness.desk.handle(Delete(receipt.job_id), in_group("2"))
+        await harness.desk.parts.deletion.delete_files()
+        tables = await harness.store._run("SELECT name FROM sqlite_master WHERE type = 'table'")
+        for (table,) in map(tuple, tables):
+            if table.startswith("job_search_"):  # these pages lose deleted words when SQLite merges them
+                continue
+            rows = await harness.store._run(f"SELECT * FROM {table}")  # noqa: S608 - names of our schema
+            assert not [row for row in map(tuple, rows) if "unforgettable" in str(row)], table
+        job = await harness.job(receipt.job_id)  # the row can still be read
+        assert job.deleted_ms is not None
