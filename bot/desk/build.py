@@ -18,6 +18,7 @@ from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.drawing import Drawing, Renderer
 from bot.desk.files import PictureSpace
 from bot.desk.finding.drawing import RecipeDrawings
+from bot.desk.finding.export import PictureExport
 from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
@@ -284,6 +285,13 @@ def build_desk(inputs: DeskInputs) -> Desk:
             consents=consents,
             model=inputs.model,
             download=inputs.downloader.read,
+        ),
+        export=PictureExport(
+            store=store,
+            space=space,
+            pictures_dir=pictures_dir,
+            folder=inputs.cache_dir / "exports",
+            clock=clock,
         ),
         report_card=inputs.report_card or _report_memory(inputs),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),

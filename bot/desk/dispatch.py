@@ -19,6 +19,7 @@ from bot.commands.values import (
     EditProfile,
     EditSettings,
     Enlarge,
+    Export,
     Favourite,
     Help,
     Link,
@@ -53,6 +54,7 @@ from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
+from bot.desk.finding.export import PictureExport
 from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
@@ -89,7 +91,7 @@ from engine.demo.vocabulary import vocabulary
 from engine.host.report import CardReport
 
 READ_ONLY = (
-    *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Quota),
+    *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
     *(LoraList, LoraInfo, LoraOffer, ShowCard, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
@@ -155,6 +157,7 @@ class DeskParts:
     index: SearchIndex
     book: RecipeBook
     settings: SettingsReader
+    export: PictureExport
     linking: AccountLinking
     report_card: ReportCard
 
@@ -210,6 +213,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         Favourite: parts.finding.set_favourite,
         ShowRecipe: parts.book.show,
         ReadSettings: parts.settings.read,
+        Export: parts.export.export,
         Original: parts.history.find_originals,
         Pick: parts.picking.pick,
         Edit: parts.editing.edit,

@@ -37,6 +37,7 @@ OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
 _DRAFTS_OF = re.compile(r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|discord-[\w.-]+")
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
+EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
 _NO_FILES = re.compile(r"(?!)")  # only the folder's own mode
 _FOLDERS = {
     "backups": backup.NAMES,
@@ -47,6 +48,7 @@ _FOLDERS = {
     "previews": re.compile(r"[0-9a-f]{32}\.png"),
     "incoming": _NO_FILES,
     "triton": _NO_FILES,
+    EXPORTS: EXPORT_NAMES,
     "bench": re.compile(r".+"),
 }
 
@@ -147,19 +149,24 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
     if keep_pictures_days:
         waiting = frozenset(await store.outbox.needed_pictures())
         oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000
-        deleted = await asyncio.to_thread(_delete_pictures, data_dir / "pictures", oldest_s, waiting)
+        deleted = await asyncio.to_thread(
+            _delete_files, data_dir / "pictures", PICTURE_NAMES, oldest_s, waiting
+        )
         if deleted:
             log.info("old pictures deleted", count=deleted, days=keep_pictures_days)
+    oldest_s = (now_ms - DAY_MS) / 1_000
+    await asyncio.to_thread(_delete_files, data_dir / EXPORTS, EXPORT_NAMES, oldest_s, frozenset())
+    await asyncio.to_thread(remove_drafts, data_dir / EXPORTS, EXPORT_NAMES, older_than_s=DAY_MS / 1_000)
     await asyncio.to_thread(remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
 
 
-def _delete_pictures(folder: Path, oldest_s: float, kept: frozenset[str]) -> int:
+def _delete_files(folder: Path, names: re.Pattern[str], oldest_s: float, kept: frozenset[str]) -> int:
     if not folder.is_dir():
         return 0
     deleted = 0
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name in kept or not PICTURE_NAMES.fullmatch(entry.name):
+            if entry.name in kept or not names.fullmatch(entry.name):
                 continue
             status = entry.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode) and status.st_mtime < oldest_s:

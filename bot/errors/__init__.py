@@ -22,7 +22,8 @@
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
-      - UnknownRecipe · RecipeLoraGone · NotAPicture · NoSettings · PictureTooLarge
+      - UnknownRecipe · RecipeLoraGone · NoPicturesYet · ExportRunning
+      - NotAPicture · NoSettings · PictureTooLarge
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
@@ -55,6 +56,8 @@ from bot.errors.downloads import (
 )
 from bot.errors.finding import (
     BadRecipeCode,
+    ExportRunning,
+    NoPicturesYet,
     NoSettings,
     NotAPicture,
     PictureNeeded,
@@ -210,6 +213,7 @@ __all__ = [
     "DownloadTooLarge",
     "EditedMessage",
     "EmptyPrompt",
+    "ExportRunning",
     "FixedSteps",
     "FolderUnusable",
     "HostsOnly",
@@ -228,6 +232,7 @@ __all__ = [
     "NoDiskSpace",
     "NoGuidance",
     "NoPictureThere",
+    "NoPicturesYet",
     "NoPrivateChat",
     "NoSettings",
     "NoSheet",

@@ -29,3 +29,11 @@ class NoSettings(NotPossible):
 
 class PictureTooLarge(NotPossible):
     """The picture's file, or the settings in it, are larger than is read. Facts: ``limit_bytes``."""
+
+
+class NoPicturesYet(NotPossible):
+    """The person has no jobs to export."""
+
+
+class ExportRunning(NotPossible):
+    """The person's export is being made already."""

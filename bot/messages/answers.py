@@ -5,7 +5,7 @@ from bot.commands.values import Help
 from bot.languages import is_chinese
 from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
-from bot.messages.finding.history import format_favourite, format_history
+from bot.messages.finding.history import format_export, format_favourite, format_history
 from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text
 from bot.messages.iterating.answers import format_continued
@@ -20,6 +20,7 @@ from bot.outcomes import (
     Deleted,
     DryRun,
     EditableText,
+    ExportReady,
     FavouriteSet,
     HelpWithVocabulary,
     History,
@@ -97,6 +98,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             )
         case History():
             return format_history(outcome, locale)
+        case ExportReady():
+            return format_export(outcome, locale)
         case FavouriteSet():
             return format_favourite(outcome, locale)
         case RecipeShown():

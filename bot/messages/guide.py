@@ -11,6 +11,7 @@ from bot.commands.values import (
     Compare,
     Draft,
     Draw,
+    Export,
     Favourite,
     Link,
     LoraAllow,
@@ -57,11 +58,11 @@ BUTTON_LABELS = {
 _BESIDE = (  # lines of their own would not fit
     *(entry.command_type for entry in JOB_COMMANDS),
     *(Compare, Draft, Adopt, LoraInfo, LoraRevoke, Unlink),
-    *(Favourite, ShowRecipe, ReadSettings),
+    *(Favourite, ShowRecipe, ReadSettings, Export),
 )
 _ALSO: dict[type[Command], str] = {
     Draw: N_("{about}; also /compare, /draft, /adopt"),
-    Mine: N_("{about}; also /favourite, /recipe, /info, /again, /vary, /larger …"),
+    Mine: N_("{about}; also /favourite, /recipe, /info, /export, /again, /vary …"),
     LoraList: N_("{about}; /lorainfo shows one"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),

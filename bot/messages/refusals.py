@@ -184,6 +184,8 @@ SENTENCES: dict[type[Exception], str] = {
         "This picture has no settings that I can read. Chats and editors often remove them; try the original "
         "file."
     ),
+    errors.NoPicturesYet: N_("You have no pictures yet, so there is nothing to export."),
+    errors.ExportRunning: N_("I'm packing your pictures already. They come when they are ready."),
     errors.PictureTooLarge: N_("This file, or the text in it, is too large: I read at most {limit_kib} KiB."),
     # For the host, who can correct something.
     errors.OperatorError: N_("Sugarbot can't continue. The log says what to fix."),

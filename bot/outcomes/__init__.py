@@ -29,6 +29,7 @@ from bot.outcomes.asking import (
 )
 from bot.outcomes.controls import MOST_IN_ROW, AnswerWithControls, Control, ControlStyle, controls_of
 from bot.outcomes.finding import (
+    ExportReady,
     FavouriteSet,
     History,
     HistoryEntry,
@@ -135,6 +136,7 @@ __all__ = [
     "Derivation",
     "DryRun",
     "EditableText",
+    "ExportReady",
     "FacesMixed",
     "FavouriteSet",
     "FromDefaults",

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from bot.outcomes.jobs import JobState, PictureFile, Recipe
 from bot.outcomes.lineage import Lineage
@@ -102,6 +103,22 @@ class SettingsRead:
     text: str = field(repr=False)
     left_out: tuple[tuple[Setting, str], ...] = ()
     by_name: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReady:
+    """The person's pictures and settings, as files that stay for a day.
+
+    Attributes:
+        parts: ZIP files; the settings are in the first one.
+        pictures: How many are in them, the newest; ``left_out`` did not fit.
+        expired: How many are no longer on the disk.
+    """
+
+    parts: tuple[Path, ...]
+    pictures: int
+    left_out: int = 0
+    expired: int = 0
 
 
 @dataclass(frozen=True, slots=True)

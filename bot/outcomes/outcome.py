@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, ProfileShown, SettingsShown
-from bot.outcomes.finding import FavouriteSet, History, RecipeShown, SettingsRead
+from bot.outcomes.finding import ExportReady, FavouriteSet, History, RecipeShown, SettingsRead
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -51,6 +51,7 @@ Outcome = (
     | FavouriteSet
     | RecipeShown
     | SettingsRead
+    | ExportReady
     | Originals
     | PickedPicture
     | EditableText

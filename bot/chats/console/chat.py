@@ -25,6 +25,7 @@ from bot.messages.details import system_error_text
 from bot.outcomes import (
     Address,
     CommandContext,
+    ExportReady,
     JobResult,
     JobState,
     Originals,
@@ -180,6 +181,8 @@ class ConsoleChat:
         outcome = await self._desk.handle(command, context)
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, self._locale, times="local"))
+            if isinstance(outcome, ExportReady):
+                return await self._save_export(outcome)
             if isinstance(outcome, Originals | PickedPicture):
                 return await self._save_pictures(outcome)
             png, _ = messages.picture_of(outcome, self._locale)
@@ -205,6 +208,16 @@ class ConsoleChat:
         return ConsoleAnswer(
             result.state, "" if result.state is JobState.DONE else join_lines(caption), paths
         )
+
+    async def _save_export(self, export: ExportReady) -> ConsoleAnswer:
+        """Save the files of an export, and print where they are."""
+        try:
+            paths = await asyncio.to_thread(_copy, export.parts, self._out_dir)
+        except OSError as error:
+            return self._refuse(f"{self._out_dir}: {error.strerror}")
+        for path in paths:
+            self._write(str(path))
+        return ConsoleAnswer(paths=paths)
 
     async def _save_pictures(self, outcome: Originals | PickedPicture) -> ConsoleAnswer:
         """Save the pictures of an earlier job, and print where they are."""
@@ -252,6 +265,12 @@ def _local_file(path: Path) -> SentFile:
             return file.read(MAX_PICTURE_BYTES + 1)
 
     return SentFile(path.name, path.stat().st_size, read=lambda: asyncio.to_thread(read))
+
+
+def _copy(files: Sequence[Path], out_dir: Path) -> tuple[Path, ...]:
+    """Copy files under their own names. Blocking."""
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return tuple(Path(shutil.copyfile(file, out_dir / file.name)) for file in files)
 
 
 def _save_answer(png: bytes, path: Path) -> Path:

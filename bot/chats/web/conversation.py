@@ -8,12 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bot.errors import SugarbotError
 from bot.messages import picture_of
 from bot.outcomes import (
     Deleted,
     EditableText,
+    ExportReady,
     History,
     JobResult,
     LoraAdding,
@@ -176,6 +178,15 @@ class Conversation:
             if item.number == number and isinstance(item.entry, BotMessage):
                 outcome = item.entry.outcome
                 return None if isinstance(outcome, SugarbotError) else picture_of(outcome, "en")[0] or None
+        return None
+
+    def export(self, name: str) -> Path | None:
+        """The file of this name that belongs to an answer, or None."""
+        for entry in self.entries:
+            match entry:
+                case BotMessage(outcome=ExportReady(parts=parts)):
+                    if found := next((part for part in parts if part.name == name), None):
+                        return found
         return None
 
     def recipes(self) -> Iterator[tuple[str, Recipe]]:

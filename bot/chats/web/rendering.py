@@ -45,6 +45,7 @@ from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import (
     AnswerWithControls,
     EditableText,
+    ExportReady,
     History,
     HistoryEntry,
     LoraSummary,
@@ -139,6 +140,7 @@ class MessageView:
     controls: tuple[ControlView, ...] = ()
     editable: str = ""
     edits: str = ""
+    files: tuple[tuple[str, str], ...] = ()
 
 
 def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary, ...]) -> str:
@@ -234,6 +236,9 @@ def _answer(outcome: Outcome | SugarbotError, number: int, conversation: Convers
     if png:
         with Image.open(io.BytesIO(png)) as picture:
             pictures = (PictureView(f"/charts/{number}.png", *picture.size, shows),)
+    if isinstance(outcome, ExportReady):
+        files = tuple((f"/exports/{part.name}", part.name) for part in outcome.parts)
+        return MessageView("bot", format_outcome(outcome, conversation.locale), files=files)
     controls = _controls(outcome, conversation) if isinstance(outcome, AnswerWithControls) else ()
     return MessageView(
         "bot", format_outcome(outcome, conversation.locale), pictures=pictures, controls=controls

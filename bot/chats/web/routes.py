@@ -5,6 +5,7 @@
     GET  /events                     server-sent events of the session
     GET  /pictures/{job_id}/{name}   a picture of the session's conversation
     GET  /charts/{name}              a picture that belongs to an answer in it
+    GET  /exports/{name}             a ZIP file that belongs to an answer in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
     POST /info                       a picture file, whose settings are read; likewise
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
@@ -99,6 +100,7 @@ class PageRoutes:
             Route("/events", self._events, methods=["GET"]),
             Route("/pictures/{job_id}/{name}", self._picture, methods=["GET"]),
             Route("/charts/{name}", self._chart, methods=["GET"]),
+            Route("/exports/{name}", self._export, methods=["GET"]),
             Route("/say", self._say, methods=["POST"]),
             Route("/press", self._press, methods=["POST"]),
             Route("/language", self._language, methods=["POST"]),
@@ -148,6 +150,13 @@ class PageRoutes:
         if png is None:
             raise HTTPException(404)
         return Response(png, media_type="image/png")
+
+    async def _export(self, request: Request) -> Response:
+        conversation = (await self._session(request, self._secret_of(request))).conversation
+        path = conversation.export(request.path_params["name"])
+        if path is None or not await asyncio.to_thread(path.is_file):
+            raise HTTPException(404)
+        return FileResponse(path, media_type="application/zip", filename=path.name)
 
     async def _say(self, request: Request) -> Response:
         conversation = (await self._session(request, self._secret_of(request))).conversation

@@ -8,8 +8,8 @@ from bot.commands.flags import scan
 from bot.commands.job_commands import words_about_job
 from bot.commands.reading import OptionValue, as_typed, page_of
 from bot.commands.table import ENTRY_OF
-from bot.commands.text import clean
-from bot.commands.values import Command, DrawRecipe, Favourite, Help, Mine, ReadSettings, ShowRecipe
+from bot.commands.text import clean, normalize
+from bot.commands.values import Command, DrawRecipe, Export, Favourite, Help, Mine, ReadSettings, ShowRecipe
 
 MAX_SEARCH_CHARS = 64
 MAX_PATH_CHARS = 4_096
@@ -17,6 +17,7 @@ MAX_PATH_CHARS = 4_096
 _MINE_FLAGS = tuple(each for each in ENTRY_OF[Mine].options if not each.positional)
 _FAVOURITE_FLAGS = tuple(each for each in ENTRY_OF[Favourite].options if not each.positional)
 _PAGE = re.compile(r"[0-9]{1,4}")
+_EXPORT_WORDS = frozenset({"export", "导出", "匯出", "導出"})
 _FAVOURITES_WORDS = frozenset({"favourites", "favorites", "收藏"})
 _JOB_AND_NUMBER = re.compile(r"[#＃]?[0-9a-z]{16}(?:\s+\S{1,4})?")
 
@@ -109,7 +110,9 @@ def _is_job_id(word: str) -> bool:
     return re.fullmatch(r"[0-9a-z]{16}", word) is not None
 
 
-def _mine(rest: str) -> Mine:
+def _mine(rest: str) -> Mine | Export:
+    if normalize(rest) in _EXPORT_WORDS:
+        return Export()
     found = scan(rest, _MINE_FLAGS)
     return mine_of(found.prompt, page=found.last("page"), favourites=found.last("favourites") is not None)
 
@@ -123,6 +126,7 @@ FINDING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Mine: _mine,
     Favourite: _favourite,
     ShowRecipe: recipe_of,
+    Export: lambda rest: Export(),
     ReadSettings: lambda rest: ReadSettings(path=rest.strip("'\" ")[:MAX_PATH_CHARS]),
 }
 """The text behind the name of a command → the command."""

@@ -2,7 +2,7 @@
 
 from bot.commands.reading import MAX_PAGE
 from bot.commands.table.entry import CommandEntry, Option, OptionKind
-from bot.commands.values import Favourite, Mine, ReadSettings, ShowRecipe
+from bot.commands.values import Export, Favourite, Mine, ReadSettings, ShowRecipe
 
 FINDING_COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
@@ -90,5 +90,13 @@ FINDING_COMMANDS: tuple[CommandEntry, ...] = (
         "/info",
         ReadSettings,
         (Option("file", "图片", OptionKind.FILE, "A PNG of mine or of another tool; WebP and JPEG too"),),
+    ),
+    CommandEntry(
+        "export",
+        "导出",
+        ("导出", "导出图片"),
+        "Get all your pictures and settings as ZIP files",
+        "/mine export",
+        Export,
     ),
 )

@@ -30,7 +30,7 @@ from bot.commands.values.drawing import (
     Ratio,
     Size,
 )
-from bot.commands.values.finding import DrawRecipe, Favourite, Mine, ReadSettings, ShowRecipe
+from bot.commands.values.finding import DrawRecipe, Export, Favourite, Mine, ReadSettings, ShowRecipe
 from bot.commands.values.iterating import (
     Delete,
     Edit,
@@ -65,7 +65,7 @@ from bot.commands.values.sheets import DRAFTS, MAX_CELLS, Adopt, Compare, Draft
 IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
 )
-FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings
+FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings | Export
 PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink
 
 SheetCommand = Compare | Draft | Adopt
@@ -74,7 +74,7 @@ HostCommand = LoraCommand | ShowCard
 
 Command = Draw | SheetCommand | PersonCommand | IterateCommand | FindingCommand | Cancel | HostCommand | Help
 
-LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload, ReadSettings)
+LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload, ReadSettings, Export)
 """Commands that may draw or download before they answer: seconds to minutes."""
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "EditProfile",
     "EditSettings",
     "Enlarge",
+    "Export",
     "Face",
     "Favourite",
     "FindingCommand",

@@ -53,6 +53,11 @@ class DrawRecipe:
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """Give the person their own pictures and settings as ZIP files."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadSettings:
     """Read the settings inside a picture file.
 

@@ -4,7 +4,7 @@ from bot.messages.catalogue import N_, join_facts, shorten, text
 from bot.messages.finding.recipes import format_code
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.jobs import STATES, format_triggers
-from bot.outcomes import FavouriteSet, History, HistoryEntry
+from bot.outcomes import ExportReady, FavouriteSet, History, HistoryEntry
 
 PROMPT_IN_LIST_CHARS = 40
 FAVOURITE_MARK = "★"
@@ -83,6 +83,22 @@ def _stars(entry: HistoryEntry) -> str:
     if entry.recipe.count == 1:
         return FAVOURITE_MARK
     return f"{FAVOURITE_MARK} {', '.join(str(index + 1) for index in entry.favourites)}"
+
+
+def format_export(export: ExportReady, locale: str) -> str:
+    """Return what is in the files, and what is not."""
+    packed = N_("Your pictures and settings: {count} pictures in {parts} ZIP files.")
+    sentences = [text(packed, locale, count=export.pictures, parts=len(export.parts))]
+    if export.left_out:
+        sentence = N_(
+            "{left_out} older pictures did not fit into what this chat takes. The host can give them to "
+            "you, or the page on the bot's own machine."
+        )
+        sentences.append(text(sentence, locale, left_out=export.left_out))
+    if export.expired:
+        sentence = N_("{expired} pictures are no longer on the host's disk; their settings are in the file.")
+        sentences.append(text(sentence, locale, expired=export.expired))
+    return "\n".join(sentences)
 
 
 def format_favourite(outcome: FavouriteSet, locale: str) -> str:

@@ -148,6 +148,7 @@ async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord
         "revoke",
         "gpu",
         "mine",
+        "export",
         "favourite",
         "info",
         "recipe",

@@ -18,6 +18,7 @@ GETS = (
     "/events",
     "/pictures/a/0.png",
     "/charts/0.png",
+    "/exports/sugarbot-0000000000000000-1.zip",
     "/livez",
     "/readyz",
     "/metrics",

@@ -30,6 +30,7 @@ ROUTES = {
     ("GET", "/events"),
     ("GET", "/pictures/{job_id}/{name}"),
     ("GET", "/charts/{name}"),
+    ("GET", "/exports/{name}"),
     ("POST", "/say"),
     ("POST", "/press"),
     ("POST", "/language"),

@@ -1,5 +1,6 @@
 """Composes messages: what the outcome of a command shows, and what the result of a job shows."""
 
+import asyncio
 from functools import partial
 
 from bot import messages
@@ -13,6 +14,7 @@ from bot.chats.discord_.outgoing.layout import OutgoingMessage
 from bot.chats.discord_.outgoing.sender import as_plain_text
 from bot.outcomes import (
     AnswerWithControls,
+    ExportReady,
     History,
     JobResult,
     Originals,
@@ -45,6 +47,11 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
                 )
                 attachments += read.attachments
             return OutgoingMessage(as_plain_text(text), tuple(attachments), controls_of(outcome), locale)
+        case ExportReady(parts=parts):
+            files = [
+                PictureAttachment(part.name, "", await asyncio.to_thread(part.read_bytes)) for part in parts
+            ]
+            return OutgoingMessage(as_plain_text(text), tuple(files), as_files=True)
         case Originals(job_id=job_id, pictures=pictures, spoiler=spoiler):
             read = await read_attachments(
                 job_id, pictures, file_bytes, lambda _: "", is_spoiler=spoiler, is_original=True

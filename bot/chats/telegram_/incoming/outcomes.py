@@ -3,6 +3,7 @@
 import contextlib
 import time
 from dataclasses import replace
+from functools import partial
 
 from telegram import InlineKeyboardMarkup
 from telegram.constants import MessageLimit
@@ -29,6 +30,7 @@ from bot.outcomes import (
     CommandContext,
     Deleted,
     EditableText,
+    ExportReady,
     History,
     Originals,
     Outcome,
@@ -77,6 +79,11 @@ class OutcomeReplies:
                 return self._show_history(history, address, context.locale, turned=turned)
             case Originals() as originals:
                 return Reply(lambda: self._pictures.send_originals(originals, address))
+            case ExportReady() as export:
+                reply = Reply(lambda: self._send_text(address, _text_of(export, context.locale)))
+                for part in export.parts:
+                    reply.add(partial(self._pictures.send_file, part, address))
+                return reply
             case PickedPicture() as picked:
                 return Reply(lambda: self._pictures.send_picked(picked, address, context.locale))
             case EditableText() as editable:

@@ -1,6 +1,7 @@
 """Sends pictures of earlier jobs again, by Telegram's file ids if it has the files."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 from telegram import InlineKeyboardMarkup
@@ -55,6 +56,11 @@ class PictureResender:
         """Send the files of one job as documents, because Telegram compresses photos."""
         pictures = [JobPicture(originals.job_id, each) for each in originals.pictures]
         await self._send(pictures, address, DOCUMENT)
+
+    async def send_file(self, path: Path, address: ChatAddress) -> None:
+        """Send a file of the host's disk as a document."""
+        upload = Upload(path.name, await asyncio.to_thread(path.read_bytes))
+        await self._sender.send_pictures(address, [upload], as_documents=True)
 
     async def send_picked(self, picked: PickedPicture, address: ChatAddress, locale: str) -> None:
         """Send one picture of a job as a photo, with all controls."""

@@ -31,6 +31,7 @@ from bot.commands.values import (
     EditProfile,
     EditSettings,
     Enlarge,
+    Export,
     Favourite,
     Help,
     Link,
@@ -84,7 +85,7 @@ def test_every_command_value_has_one_row() -> None:
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
         Publish("a"), Delete("a"), Report("a"), ListReports(),
-        Favourite("a"), ShowRecipe(), ReadSettings(),
+        Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}

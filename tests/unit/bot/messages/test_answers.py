@@ -1,6 +1,7 @@
 """What the desk's outcomes say."""
 
 from dataclasses import replace
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -13,6 +14,7 @@ from bot.outcomes import (
     AddStage,
     CancelAccepted,
     CreditBalance,
+    ExportReady,
     FavouriteSet,
     HelpWithVocabulary,
     History,
@@ -78,6 +80,8 @@ OUTCOMES: list[Outcome] = [
     RecipeShown("K3F97QXM2AWV", "/sugar a face", gone=("sugar",)),
     SettingsRead("K3F97QXM2AWV", "/sugar a face"),
     SettingsRead("K3F97QXM2AWV", "/sugar a face", tuple((each, "7") for each in Setting), ("sugar",)),
+    ExportReady((Path("a.zip"),), 3),
+    ExportReady((Path("a.zip"), Path("b.zip")), 3, left_out=2, expired=1),
     LoraListing((), ""),
     LoraListing((SUGAR, LoraSummary("plain", {}, "", 1.0)), "sugar"),
     *(LoraSwitched(lora, 0.8, scope) for lora in ("sugar", "") for scope in Scope),

@@ -10,6 +10,7 @@ from bot.commands.values import (
     Compare,
     Draft,
     Draw,
+    Export,
     Favourite,
     LoraInfo,
     LoraRevoke,
@@ -28,7 +29,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
     message = help_text(locale)
     buttons = {entry.command_type for entry in JOB_COMMANDS if entry.right is Right.EVERYONE}
     beside = buttons | {
-        *(Favourite, ShowRecipe, ReadSettings),
+        *(Favourite, ShowRecipe, ReadSettings, Export),
         *(Adopt, Compare, Draft),
         LoraInfo,
         LoraRevoke,

@@ -46,8 +46,7 @@ WAITS = Status("k3", HERE, "en", count=1, position=0)
 
 def test_the_caption_of_a_picture_says_all_that_made_it() -> None:
     assert format_caption(DONE, "en") == (
-        "sugar 0.8 · 512 × 768 · seed 7, 8 · recipe K3F9-7QXM-2AWV · 6.4 s"
-        " · credits left: 11 · AI-generated"
+        "sugar 0.8 · 512 × 768 · seed 7, 8 · recipe K3F9-7QXM-2AWV · 6.4 s · credits left: 11 · AI-generated"
     )
     assert format_caption(DONE, "zh-CN") == (
         "sugar 0.8 · 512 × 768 · 种子 7, 8 · 配方码 K3F9-7QXM-2AWV · 6.4 秒 · 剩余额度 11 · AI 生成"
@@ -55,9 +54,7 @@ def test_the_caption_of_a_picture_says_all_that_made_it() -> None:
 
 
 def test_a_picture_without_a_lora_says_so() -> None:
-    assert format_caption(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith(
-        "no LoRA · "
-    )
+    assert format_caption(replace(DONE, recipe=replace(RECIPE, loras=())), "en").startswith("no LoRA · ")
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -96,9 +93,7 @@ def test_a_failed_job_says_why_and_what_came_back() -> None:
 
 def test_a_cancelled_job_says_what_was_drawn_before() -> None:
     message = format_caption(replace(DONE, state=JobState.CANCELLED, pictures=PICTURES[:1], refund=1), "en")
-    assert message.startswith(
-        "Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · "
-    )
+    assert message.startswith("Cancelled. Drawn before that: 1 of 2. Credits refunded: 1.\nsugar 0.8 · ")
 
 
 def test_a_caption_says_which_pictures_are_no_longer_there() -> None:

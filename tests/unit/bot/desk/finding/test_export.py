@@ -1,0 +1,106 @@
+"""The ZIP files of one's own pictures and settings."""
+
+import csv
+import io
+import json
+import stat
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.commands.values import Draw, Export
+from bot.desk.finding.export import ExportLimits, PictureExport
+from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet, NotInPublic
+from bot.outcomes import ExportReady, Platform
+from bot.policy.rules import Rules
+from tests.fakes.desk_harness import DeskHarness, a_context, in_group, open_harness
+
+
+async def draw(harness: DeskHarness, *prompts: str, before: int = 0) -> None:
+    async with harness.running():
+        for number, prompt in enumerate(prompts):
+            await harness.desk.handle(Draw(prompt=prompt, count=2), a_context(str(number)))
+            await harness.chat.wait_for_results(before + number + 1)
+            harness.clock.advance(seconds=1)
+
+
+async def export(harness: DeskHarness, limits: ExportLimits | None = None, user: str = "ann") -> ExportReady:
+    made = harness.desk.parts.export
+    if limits:
+        made = PictureExport(
+            store=harness.store,
+            space=harness.desk.parts.space,
+            pictures_dir=harness.folder / "pictures",
+            folder=harness.folder / "exports",
+            clock=harness.clock,
+            limits={Platform.CONSOLE: limits},
+        )
+        return await made.export(Export(), a_context("x", user))
+    ready = await harness.desk.handle(Export(), a_context("x", user))
+    assert isinstance(ready, ExportReady)
+    return ready
+
+
+async def test_one_s_own_pictures_and_settings_are_packed_for_oneself_alone(harness: DeskHarness) -> None:
+    await harness.desk.handle(Draw(prompt="another's"), a_context("b", "ben"))
+    await draw(harness, "=a fox", "一只猫", before=1)
+    ready = await export(harness)
+    assert (ready.pictures, ready.left_out, ready.expired) == (4, 0, 0)
+    [path] = ready.parts
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    with zipfile.ZipFile(path) as packed:
+        assert packed.testzip() is None
+        assert len(packed.namelist()) == 6
+        jobs = json.loads(packed.read("settings.json"))
+        table = list(csv.DictReader(io.StringIO(packed.read("settings.csv").decode("utf-8-sig"))))
+        for name in packed.namelist()[2:]:
+            assert packed.read(name) == (harness.folder / "pictures" / name).read_bytes()
+    assert [job["prompt"] for job in jobs] == ["一只猫", "=a fox"]
+    assert [row["prompt"] for row in table] == ["一只猫", "'=a fox"], "no spreadsheet runs it"
+    assert all(len(job["recipe"]) == 14 for job in jobs)
+
+
+async def test_what_does_not_fit_is_left_out_from_the_oldest_on(harness: DeskHarness) -> None:
+    await draw(harness, "a fox", "a cat", "a dog")
+    for file in (harness.folder / "pictures").iterdir():
+        file.write_bytes(bytes(100_000))
+    limits = ExportLimits(part_bytes=250_000, parts=2)
+    ready = await export(harness, limits)
+    assert len(ready.parts) == 2
+    assert (ready.pictures, ready.left_out) == (4, 2)
+    names = []
+    for part in ready.parts:
+        assert part.stat().st_size <= limits.part_bytes
+        with zipfile.ZipFile(part) as packed:
+            names += [name for name in packed.namelist() if name.endswith(".png")]
+    rows = await harness.store._run("SELECT file_name FROM picture ORDER BY job DESC, idx")
+    assert names == [row["file_name"] for row in rows][: ready.pictures]
+
+
+async def test_expired_pictures_are_counted_and_their_settings_stay(harness: DeskHarness) -> None:
+    await draw(harness, "a fox")
+    next((harness.folder / "pictures").iterdir()).unlink()
+    ready = await export(harness)
+    assert (ready.pictures, ready.expired) == (1, 1)
+
+
+async def test_an_export_is_refused_with_its_reason(tmp_path: Path) -> None:
+    rules = Rules(allow=frozenset({"telegram:*"}))
+    async with open_harness(tmp_path, rules=rules) as harness:
+        with pytest.raises(NoPicturesYet):
+            await export(harness)
+        await draw(harness, "a fox")
+        group = replace(in_group("g"), platform=Platform.TELEGRAM)
+        with pytest.raises(NotInPublic):
+            await harness.desk.handle(Export(), group)
+        harness.desk.parts.export._people.add(1)
+        with pytest.raises(ExportRunning):
+            await export(harness)
+    async with open_harness(tmp_path) as harness:
+        harness.desk.parts.space._measured_s = float("inf")  # it was measured, and no byte was free
+        with pytest.raises(NoDiskSpace):
+            await export(harness)
+    assert not (tmp_path / "exports").exists()
