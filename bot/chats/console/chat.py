@@ -163,11 +163,12 @@ class ConsoleChat:
             locale=self._locale,
             user_name=user_name,
         )
+        context = replace(context, locale=self._desk.locale_of(context))
         self._waiting[event_id] = asyncio.get_running_loop().create_future()
         try:
             return await self._answer(text, context)
         except PersonError as error:
-            return self._refuse(messages.format_error(error, self._locale, times="local"))
+            return self._refuse(messages.format_error(error, context.locale, times="local"))
         finally:
             del self._waiting[event_id]
 
@@ -177,15 +178,15 @@ class ConsoleChat:
             try:
                 command = replace(command, file=await asyncio.to_thread(_local_file, Path(command.path)))
             except OSError as error:
-                return self._refuse(f"{command.path}: {system_error_text(error, self._locale)}")
+                return self._refuse(f"{command.path}: {system_error_text(error, context.locale)}")
         outcome = await self._desk.handle(command, context)
         if not isinstance(outcome, Receipt):
-            self._write(messages.format_outcome(outcome, self._locale, times="local"))
+            self._write(messages.format_outcome(outcome, context.locale, times="local"))
             if isinstance(outcome, ExportReady):
                 return await self._save_export(outcome)
             if isinstance(outcome, Originals | PickedPicture):
                 return await self._save_pictures(outcome)
-            png, _ = messages.picture_of(outcome, self._locale)
+            png, _ = messages.picture_of(outcome, context.locale)
             if not png:
                 return ConsoleAnswer()
             name = "card.png" if isinstance(outcome, CardReport) else "lora.png"
@@ -195,13 +196,13 @@ class ConsoleChat:
                 return self._refuse(f"{self._out_dir}: {error.strerror}")
             self._write(str(path))
             return ConsoleAnswer(paths=(path,))
-        self._progress.show_receipt(outcome, self._locale)
+        self._progress.show_receipt(outcome, context.locale)
         try:
             with self._progress:
                 result, paths = await self._waiting[context.event_id]
         except OSError as error:
             return self._refuse(f"{self._out_dir}: {error.strerror}")
-        caption = messages.format_caption(result, self._locale)
+        caption = messages.format_caption(result, context.locale)
         self._progress.print_line(caption)
         for path in paths:
             self._write(str(path))

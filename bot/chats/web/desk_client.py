@@ -37,6 +37,7 @@ from bot.outcomes import (
     LoraSummary,
     Outcome,
     Platform,
+    SettingsShown,
 )
 
 LOCAL_PERSON = "local"
@@ -75,7 +76,7 @@ class DrawOptions:
             command,
             loras=command.loras or chosen,
             size=command.size or self.ratio,
-            count=command.count or self.count,
+            count=command.count or (self.count if self.count > 1 else None),  # one leaves it to the settings
         )
 
 
@@ -168,6 +169,8 @@ class DeskClient:
             log.exception("web message failed", event_id=context.event_id)
             conversation.answer(SugarbotError(), context.event_id)
         else:
+            if isinstance(outcome, SettingsShown) and outcome.is_changed and outcome.settings.language:
+                conversation.locale = outcome.settings.language
             conversation.answer(outcome, context.event_id)
 
     async def _handle_visibly(

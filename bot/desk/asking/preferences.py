@@ -32,6 +32,9 @@ MAX_PRESET_CHARS = 1_000
 _COMMAND = "/sugar"
 
 
+_Remembered = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedPreset]], dict[str, int]]
+
+
 class Preferences:
     """The settings and presets of all people.
 
@@ -43,12 +46,23 @@ class Preferences:
         self._store = store
         self._editing = editing
         self._clock = clock
+        self._is_loaded = False
         self._person_of: dict[str, int] = {}
         self._settings: dict[int, PersonSettings] = {}
         self._presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
 
     async def load(self) -> None:
         """Read everything; call it at the start, and when people are linked or unlinked."""
+        async with self._store.atomic():
+            found = await self._read()
+            self._store.after_commit(lambda: self._apply(found))
+
+    async def require_loaded(self) -> None:
+        """Return when everything was read: the first request of a run may come before ``load``."""
+        if not self._is_loaded:
+            self._apply(await self._read())
+
+    async def _read(self) -> _Remembered:
         settings: dict[int, PersonSettings] = {}
         presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
         async with self._store.atomic():
@@ -56,12 +70,11 @@ class Preferences:
                 settings[row.person] = PersonSettings(_options_of(row.options), row.language, row.advice)
             for preset in await self._store.asking.presets():
                 presets[preset.person][preset.key] = SavedPreset(preset.name, _options_of(preset.options))
-            person_of = await self._store.people.identities()
+            return settings, presets, await self._store.people.identities()
 
-            def apply() -> None:
-                self._settings, self._presets, self._person_of = settings, presets, person_of
-
-            self._store.after_commit(apply)
+    def _apply(self, found: _Remembered) -> None:
+        self._settings, self._presets, self._person_of = found
+        self._is_loaded = True
 
     def settings_of(self, context: CommandContext) -> PersonSettings:
         """Return what the person always wants."""
@@ -88,6 +101,7 @@ class Preferences:
 
     async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:
         """Change and show the person's settings."""
+        await self.require_loaded()
         person = await self._store.people.find_or_create(context, self._clock())
         before = self._settings.get(person, PersonSettings())
         changed = _changed(before, command)
@@ -108,6 +122,7 @@ class Preferences:
         """
         if context.is_group:
             raise NotInPublic(command="preset")
+        await self.require_loaded()
         person = await self._store.people.find_or_create(context, self._clock())
         saved, key = self._presets.get(person, {}), normalize(command.name)
         if not command.name:

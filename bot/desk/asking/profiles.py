@@ -46,18 +46,26 @@ class ChatProfiles:
         self._defaults = defaults
         self._consents = consents
         self._clock = clock
+        self._is_loaded = False
         self._profiles: dict[tuple[str, str], ChatProfile] = {}
 
     async def load(self) -> None:
         """Read everything; call it at the start, and when a chat has moved."""
         async with self._store.atomic():
-            rows = await self._store.profiles.all()
-            profiles = {(row.platform, row.chat_id): _profile_of(row) for row in rows}
+            profiles = await self._read()
+            self._store.after_commit(lambda: self._apply(profiles))
 
-            def apply() -> None:
-                self._profiles = profiles
+    async def require_loaded(self) -> None:
+        """Return when everything was read: the first request of a run may come before ``load``."""
+        if not self._is_loaded:
+            self._apply(await self._read())
 
-            self._store.after_commit(apply)
+    async def _read(self) -> dict[tuple[str, str], ChatProfile]:
+        rows = await self._store.profiles.all()
+        return {(row.platform, row.chat_id): _profile_of(row) for row in rows}
+
+    def _apply(self, profiles: dict[tuple[str, str], ChatProfile]) -> None:
+        self._profiles, self._is_loaded = profiles, True
 
     def of(self, context: CommandContext) -> ChatProfile:
         """Return what may be drawn in this chat."""
@@ -88,6 +96,7 @@ class ChatProfiles:
         Raises:
             UnknownLora: The shelf has no such LoRA for this person; nothing is changed.
         """
+        await self.require_loaded()
         consent = partial(self._consents.may_use, context)
         before = self.of(context)
         usual = ChatProfile()

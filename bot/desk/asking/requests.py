@@ -77,6 +77,7 @@ class DrawRequests:
         Raises:
             PersonError: As ``Recipes.write``; AlreadyAsked.
         """
+        await self._preferences.require_loaded()
         request = _request_of(command, context)
         if request and not command.dry:
             await self._require_new(request, person)

@@ -372,3 +372,15 @@ async def test_private_pictures_are_refused_where_others_read_the_reply(
     reply = await reply_to(discord, message_id)
     assert ("Other people can read this chat" in str(reply["text"])) is in_guild
     assert bool(desk.handled) is not in_guild
+
+
+async def test_a_reply_is_in_the_language_that_its_person_has_chosen(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.languages = {MEMBER_ID: "zh-CN"}
+    reply = await reply_to(discord, await discord.send_message("/sugr", in_guild=False))
+    assert "命令" in str(reply["text"])
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: desk.handled)
+    assert desk.handled[-1][1].locale == "zh-CN"
+    await until(lambda: "前面" in str(discord.answer_to(asked)["text"]))

@@ -1,6 +1,7 @@
 """Each command runs once, and its reply is retried until it arrives, also after an outage or a stop."""
 
 import asyncio
+import re
 
 import pytest
 from structlog.typing import EventDict
@@ -260,3 +261,15 @@ async def test_a_stop_cuts_off_an_answer_that_takes_too_long(
         await server.until(lambda: desk.settled)
     assert isinstance(desk.answer, Script)
     assert len(desk.answer.jobs) == 1
+
+
+async def test_an_answer_is_in_the_language_that_its_person_has_chosen(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    desk.languages = {"11": "zh-CN"}
+    async with serving(server, desk):
+        world.say("/cancel")
+        world.say("/sugr")
+        await server.until(lambda: len(world.in_chat(11)) == 2)
+    assert all(re.search("[\u4e00-\u9fff]", str(message)) for message in world.in_chat(11))
+    assert [context.locale for _, context in desk.handled] == ["zh-CN"]

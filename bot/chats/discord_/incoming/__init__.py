@@ -5,6 +5,7 @@
 * ``parsing``        turns interactions and messages into commands with their context
 * ``forms``          forms (modals): what they ask, and the command of a sent one
 * ``message_menus``  the context menus of messages, and which job a message shows
+* ``suggestions``    suggests values while a person types an option
 * ``interactions``   answers slash commands and buttons
 * ``text_messages``  answers plain messages
 """

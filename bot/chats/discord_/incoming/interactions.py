@@ -23,6 +23,7 @@ from bot.chats.discord_.incoming.forms import Form, SentForm
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
+from bot.chats.discord_.incoming.suggestions import suggest_values
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, AnswerState
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
@@ -91,7 +92,7 @@ class InteractionHandler:
 
     def suggest(self, option: Option, typed: str, interaction: Interaction) -> Sequence[tuple[str, str]]:
         """(label, value) pairs that match the typed text; from memory, at once."""
-        return parsing.suggest_values(self._desk, option, typed, interaction)
+        return suggest_values(self._desk, option, typed, interaction)
 
     async def drain(self) -> None:
         """Wait for the answers in progress, but no longer than ``DRAIN_TIMEOUT_S``."""
@@ -105,6 +106,7 @@ class InteractionHandler:
             self._tasks.add(task)
         try:
             self._locales.remember(str(interaction.user.id), locale_of(interaction))
+            parsing.speak(self._desk, interaction)
             await self._parse_and_answer(interaction, parse)
         except NETWORK_ERRORS as error:  # a stored interaction is answered after the next start
             log.warning("answer not sent", interaction_id=interaction.id, error=type(error).__name__)

@@ -1,8 +1,7 @@
 """Turns interactions and messages into commands: who asks, where, for what, and in which language."""
 
-import re
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +20,7 @@ from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import ASKING_MENUS
 from bot.commands.makers.sheets import compare_of
-from bot.commands.prompts.face import SUGGESTED
-from bot.commands.prompts.face import suggestions as face_suggestions
-from bot.commands.table import ENTRY_OF, CommandEntry, Option, OptionKind
-from bot.commands.text import normalize
+from bot.commands.table import ENTRY_OF, CommandEntry
 from bot.commands.values import (
     Adopt,
     Command,
@@ -54,9 +50,10 @@ from bot.commands.values import (
     Vary,
 )
 from bot.errors import NotInPublic, TextOnly, UnknownCommand
-from bot.languages import in_script, is_chinese, title_of, typed_forms
-from bot.outcomes import Address, CommandContext, LoraSummary, Platform
+from bot.languages import is_chinese
+from bot.outcomes import Address, CommandContext, Platform
 
+CHOSEN = "locale"  # a key of ``Interaction.extras``
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
 REMEMBERED_PERSONS = 2_000  # whose locale an interaction named lately
 _HAN, _KANA = range(0x4E00, 0xA000), range(0x3040, 0x3100)
@@ -155,8 +152,14 @@ def parse_unknown(interaction: Interaction) -> Command:
 
 
 def locale_of(interaction: Interaction) -> str:
-    """The locale of the person's own Discord."""
-    return messages.locale_of(str(interaction.locale.value))
+    """The locale that ``speak`` set for this interaction, else that of the person's own Discord."""
+    return str(interaction.extras.get(CHOSEN) or messages.locale_of(str(interaction.locale.value)))
+
+
+def speak(desk: Desk, interaction: Interaction) -> None:
+    """Answer this interaction in the language that its person, or a host of its chat, has chosen."""
+    context = context_of(interaction, address_of(interaction, is_private=True))
+    interaction.extras[CHOSEN] = desk.locale_of(context)
 
 
 def space_locale_of(server_locale: str, features: Collection[str]) -> str:
@@ -211,40 +214,6 @@ def is_private_answer(desk: Desk, command: Command, interaction: Interaction) ->
             return False
         case _:
             return True
-
-
-def suggest_values(
-    desk: Desk, option: Option, typed: str, interaction: Interaction
-) -> Sequence[tuple[str, str]]:
-    """(label, value) pairs for one option, best first."""
-    locale = locale_of(interaction)
-    if option.kind is OptionKind.LORA:
-        context = context_of(interaction, address_of(interaction, is_private=True))
-        head, _, last = typed.rpartition(",") if option.is_list else ("", "", typed)
-        found = desk.suggest_loras(last, context)
-        if head:
-            joined = [f"{head},{_value(lora)}" for lora in found]
-            return [(value, value) for value in joined if len(value) <= LABEL_CHARS]
-        return [(_label(title_of(lora.titles, locale), lora.name), _value(lora)) for lora in found]
-    if option.name in SUGGESTED:
-        values = face_suggestions(option.name, typed, locale)
-    elif option.name in ("preset", "name"):
-        context = context_of(interaction, address_of(interaction, is_private=True))
-        values = desk.suggest_presets(typed, context)
-    else:
-        return _named_values(option, normalize(typed), locale)
-    return [(value[:LABEL_CHARS], value[:LABEL_CHARS]) for value in values]
-
-
-def _named_values(option: Option, wanted: str, locale: str) -> list[tuple[str, str]]:
-    """Return the values of an option that have names, once each, that contain the text."""
-    found: dict[str, tuple[str, str]] = {}
-    for choice in option.named:
-        label = in_script(choice.word, locale) if is_chinese(locale) else choice.name
-        label = f"{label} {choice.value}" if option.name == "size" else label
-        if any(wanted in each for each in (label, choice.value, choice.name, *typed_forms(choice.word))):
-            found.setdefault(choice.value, (label, choice.name))
-    return list(found.values())
 
 
 class PersonLocales:
@@ -384,13 +353,3 @@ def _may_send(interaction: Interaction) -> bool:
     may_send = permissions.send_messages_in_threads if is_thread else permissions.send_messages
     is_member = interaction.is_guild_integration()
     return is_member and permissions.view_channel and may_send and permissions.attach_files
-
-
-def _label(title: str, name: str) -> str:
-    return (f"{title} · {name}" if title and title != name else name)[:LABEL_CHARS]
-
-
-def _value(lora: LoraSummary) -> str:
-    """Return the name, or what stands for one that is too long or would be read as several."""
-    is_one = len(lora.name) <= LABEL_CHARS and not re.search("[,，]", lora.name)
-    return lora.name if is_one else f"#{lora.sha256[:32]}"

@@ -88,6 +88,7 @@ class TextMessageHandler:
     async def _answer(self, message: DiscordMessage) -> None:
         may_send, may_attach = _permissions(self._client, message)
         address = message.address(may_send=may_send, may_attach=may_attach)
+        message = replace(message, locale=self._desk.locale_of(message.context(address)))
         try:
             await self._inbox.store(message.event_id)
             command, context = message.command(), message.context(address)

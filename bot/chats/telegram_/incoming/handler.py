@@ -8,6 +8,7 @@ job that was announced before is not announced again.
 import asyncio
 import contextlib
 import json
+from dataclasses import replace
 
 import structlog
 from telegram import Bot
@@ -79,7 +80,7 @@ class UpdateHandler:
         A command that takes long is answered in a task of its own: it must not delay its chat.
         """
         try:
-            update = parse_update(json.loads(payload), self._bot.bot)
+            update = self._in_language(parse_update(json.loads(payload), self._bot.bot))
         except Exception:
             # Supervision point: a malformed update must not stop the others, and must not be retried.
             log.exception("event failed", event_id=event_id)
@@ -90,6 +91,13 @@ class UpdateHandler:
         elif event_id not in self._long:
             answering = self._answer_long(event_id, update)
             self._long[event_id] = asyncio.create_task(answering, name=f"telegram long {event_id}")
+
+    def _in_language(self, update: ParsedUpdate) -> ParsedUpdate:
+        """Return the update with the language that its person, or a host of its chat, has chosen."""
+        if isinstance(update, IgnoredUpdate | GroupMigrated):
+            return update
+        context = replace(update.context, locale=self._desk.locale_of(update.context))
+        return replace(update, context=context)
 
     async def _answer_long(self, event_id: str, update: TextMessage) -> None:
         try:

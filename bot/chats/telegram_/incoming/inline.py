@@ -6,6 +6,7 @@ private pictures. A posted picture shows no prompt, because its person posts the
 """
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 from telegram import Bot, InlineQueryResultCachedPhoto, InlineQueryResultsButton, Update
@@ -60,6 +61,7 @@ class InlineQueries:
             locale=locale,
             user_name=query.from_user.full_name,
         )
+        context = replace(context, locale=self._desk.locale_of(context))
         task = asyncio.create_task(
             self._answer(query.id, query.query, query.offset, context), name=f"telegram inline {query.id}"
         )

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from bot.chats.web import desk_client
 from bot.chats.web.conversation import BotMessage, Conversation, UserMessage, WorkMessage
 from bot.chats.web.desk_client import DeskClient, DrawOptions, preferred_locale
-from bot.commands.values import Cancel, Command, Draw, LoraWish, Mine, PixelSize, Quota, Ratio, ReadSettings
+from bot.commands.values import (
+    Cancel,
+    Command,
+    Draw,
+    LoraWish,
+    Mine,
+    PersonSettings,
+    PixelSize,
+    Quota,
+    Ratio,
+    ReadSettings,
+)
 from bot.errors import BadSize, EmptyPrompt, PersonError, SugarbotError
 from bot.outcomes import (
     AddStage,
@@ -22,6 +33,7 @@ from bot.outcomes import (
     LoraSummary,
     Outcome,
     Platform,
+    SettingsShown,
 )
 from tests.fakes.desk import Answer, ScriptedDesk
 from tests.unit.bot.chats.making import JOB, make_recipe
@@ -193,7 +205,7 @@ async def test_a_changed_text_reaches_the_desk_with_the_job_it_came_from() -> No
     conversation = Conversation("page", "en")
     await desk_client.say(conversation, "a face --seed 7", DrawOptions(), edits=JOB)
     await desk_client.say(conversation, "/quota", DrawOptions(), edits=JOB)
-    edited = Draw("a face", seed=7, count=1, edited_from=JOB)
+    edited = Draw("a face", seed=7, edited_from=JOB)
     assert [command for command, _ in desk.handled] == [edited, Quota()]
 
 
@@ -239,3 +251,15 @@ async def test_a_picture_s_file_is_read_by_the_desk() -> None:
     assert command.file.read is not None
     assert (command.file.size, await command.file.read()) == (9, b"a picture")
     assert conversation.entries[0] == UserMessage("/info")
+
+
+def test_one_picture_leaves_the_number_to_the_settings_of_the_person() -> None:
+    assert DrawOptions().apply_to(Draw("a face")).count is None  # type: ignore[union-attr]
+    assert OPTIONS.apply_to(Draw("a face", count=1)).count == 1  # type: ignore[union-attr]
+
+
+async def test_the_page_speaks_the_language_that_was_just_chosen() -> None:
+    client, _ = make_client(lambda *_: SettingsShown(PersonSettings(language="zh-TW"), is_changed=True))
+    conversation = Conversation("c", "en")
+    await client.say(conversation, "/settings --language zh-TW", DrawOptions())
+    assert conversation.locale == "zh-TW"

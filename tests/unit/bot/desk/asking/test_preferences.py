@@ -245,3 +245,17 @@ def test_a_face_of_a_preset_fills_only_empty_slots() -> None:
 
     merged = _with_preset(Draw("a", Face(lips="red")), Draw(face=Face(lips="plum", eyes="round")))
     assert merged.face == Face(lips="red", eyes="round")
+
+
+async def test_the_first_request_of_a_run_knows_what_was_stored_before(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        await Person(harness).say("/settings --count 3")
+        await Person(harness, "host").say("/preset a --count 2")
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        ann = Person(harness)
+        ann.events = 10
+        assert (await ann.draw("a face")).recipe.count == 3
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        host = Person(harness, "host")
+        host.events = 20
+        assert isinstance(await host.say("/preset a --delete"), PresetDeleted)
