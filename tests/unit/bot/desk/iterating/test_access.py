@@ -5,27 +5,53 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.buttons import data_of, press_of
+from bot.commands import buttons
+from bot.commands.buttons import EXAMPLE_PROMPT, ButtonCommand, data_of, press_of
 from bot.commands.values import (
+    Adopt,
+    Cancel,
     Command,
     Delete,
     Draw,
+    DrawRecipe,
     Edit,
     Enlarge,
+    Favourite,
+    LoraRevoke,
+    LoraSwitch,
+    LoraWish,
+    Mine,
     Original,
     Pick,
     Publish,
     Repeat,
     Report,
     Reroll,
+    Scope,
     Vary,
 )
-from bot.errors import AlreadyPublic, NoSuchJob, NothingToPublish, NotInPublic, NotYours, OwnJob, PersonError
+from bot.errors import (
+    AlreadyEnded,
+    AlreadyPublic,
+    HostsOnly,
+    NoSheet,
+    NoSuchJob,
+    NothingToPublish,
+    NotInPublic,
+    NotYours,
+    OwnersOnly,
+    OwnJob,
+    PersonError,
+)
 from bot.outcomes import (
     Address,
     CommandContext,
     Deleted,
     EditableText,
+    FavouriteSet,
+    History,
+    LoraRevoked,
+    LoraSwitched,
     Originals,
     PickedPicture,
     Platform,
@@ -33,15 +59,21 @@ from bot.outcomes import (
     Reported,
 )
 from bot.policy.rules import Rules
-from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import (
+    HOST,
+    SUGAR,
+    DeskHarness,
+    a_context,
+    open_harness,
+)
 
 RULES = Rules(max_waiting=99, daily_credits=99)
 OWN_CHAT = "ann alone"
 
 
-def command_for(action: str, job_id: str) -> Command:
-    """The command of a button of this job, as a press after a restart gives it."""
-    made: dict[str, Command] = {
+def of_jobs(job_id: str) -> dict[str, ButtonCommand]:
+    """The buttons that concern a job, by action."""
+    return {
         "reroll": Reroll(job_id),
         "repeat": Repeat(job_id),
         "vary": Vary(job_id, 1),
@@ -54,7 +86,11 @@ def command_for(action: str, job_id: str) -> Command:
         "delete": Delete(job_id),
         "report": Report(job_id),
     }
-    return press_of(data_of(made[action]))  # type: ignore[arg-type]
+
+
+def command_for(action: str, job_id: str) -> Command:
+    """The command of a button of this job, as a press after a restart gives it."""
+    return press_of(data_of(of_jobs(job_id)[action]))
 
 
 @dataclass(frozen=True)
@@ -156,3 +192,52 @@ async def test_who_may_publish_delete_and_report_after_a_cold_start(tmp_path: Pa
         ):
             context = a_context(str(number), person, chat_id=OWN_CHAT)
             assert await press(harness, command_for(action, secret), context) is expected
+
+
+OTHERS: dict[tuple[str, str], type] = {
+    ("cancel", "ann"): AlreadyEnded,
+    ("cancel", "ben"): NotYours,
+    ("star", "ann"): FavouriteSet,
+    ("star", "ben"): NotYours,
+    ("unstar", "ann"): FavouriteSet,
+    ("unstar", "ben"): NotYours,
+    ("mine", "ann"): History,
+    ("mine", "ben"): History,
+    ("starred", "ann"): History,
+    ("starred", "ben"): History,
+    ("draw", "ann"): Receipt,
+    ("draw", "ben"): Receipt,
+    ("example", "ann"): Receipt,
+    ("example", "ben"): Receipt,
+    ("adopt", "ann"): NoSheet,
+    ("adopt", "ben"): NoSheet,
+    ("default", "ann"): HostsOnly,
+    ("default", HOST): LoraSwitched,
+    ("revoke", "ann"): OwnersOnly,
+    ("revoke", HOST): LoraRevoked,
+}
+
+
+async def test_every_button_of_another_kind_answers_after_a_cold_start(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        job_id = await drawn(harness, private=False)
+        code = (await harness.job(job_id)).recipe.code
+    sugar = f"#{SUGAR.sha256}"
+    made: dict[str, ButtonCommand] = {
+        "cancel": Cancel(job_id),
+        "star": Favourite(job_id, 0, on=True),
+        "unstar": Favourite(job_id, 0, on=False),
+        "mine": Mine(),
+        "starred": Mine(favourites=True),
+        "draw": DrawRecipe(code),
+        "example": Draw(EXAMPLE_PROMPT, loras=(LoraWish(sugar),)),
+        "adopt": Adopt(job_id, 0),
+        "default": LoraSwitch(LoraWish(sugar), Scope.CHAT),
+        "revoke": LoraRevoke(sugar),
+    }
+    assert set(made) | set(of_jobs("")) == set(buttons._ACTIONS), "a kind of button that no test presses"
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        for number, ((action, person), expected) in enumerate(OTHERS.items()):
+            command = press_of(data_of(made[action]))
+            context = a_context(str(number), person, chat_id="group")
+            assert await press(harness, command, context) is expected, (action, person)
