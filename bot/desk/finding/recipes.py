@@ -19,7 +19,7 @@ from bot.desk.iterating.editing import JobEditing
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.shelf import HASH_MARK, LoraShelf, Rule
 from bot.desk.people.access import JobAccess
-from bot.errors import UnknownRecipe
+from bot.errors import ChooseFromSheet, UnknownRecipe
 from bot.outcomes import CommandContext, RecipeShown
 from bot.store import Store
 from bot.store.rows import JobRow
@@ -95,7 +95,7 @@ class RecipeBook:
         """Return the recipe of a code, or of a job that everybody who reads the answer may see.
 
         Raises:
-            PersonError: UnknownRecipe; of a job NoSuchJob, NotYours, NotInPublic.
+            PersonError: UnknownRecipe; of a job NoSuchJob, NotYours, NotInPublic, ChooseFromSheet.
         """
 
         def may_use(file: LoraFile) -> bool:
@@ -105,6 +105,8 @@ class RecipeBook:
             found = await self.find(command.code)
         else:
             found = await self._access.require_shown(command.job_id, context, "recipe")
+            if found.recipe.sheet:
+                raise ChooseFromSheet(job_id=found.id)
         if isinstance(found, KeptSettings):
             text, loras = render(found.to_draw(by_hash=False)), found.loras
             return RecipeShown(command.code, text, self.gone(loras, may_use))
@@ -116,8 +118,8 @@ class RecipeBook:
         return RecipeShown(job.recipe.code, text, gone)
 
     async def with_code(self, job: JobRow) -> JobRow:
-        """Return the job with its code; one from before there were codes gets it now."""
-        if job.recipe.code:
+        """Return the job with its code; one from before there were codes gets it now, and a sheet has none."""
+        if job.recipe.code or job.recipe.sheet:
             return job
         code = new_recipe_code(self._random)
         if not await self._store.finding.give_code(job.id, code):

@@ -22,16 +22,20 @@ class JobEditing:
         """Return the text of a job that everybody who reads the answer may see.
 
         Raises:
-            PersonError: NoSuchJob, NotYours, NotInPublic.
+            PersonError: NoSuchJob, NotYours, NotInPublic, ChooseFromSheet.
         """
-        job = await self._access.require_shown(command.job_id, context, "edit")
-        if job.recipe.sheet:
-            raise ChooseFromSheet(job_id=job.id)
+        job = await self._find(command.job_id, context, "edit")
         return EditableText(job.id, render(self.draw_of(job)), job.private)
 
     async def find(self, job_id: str, context: CommandContext) -> JobRow:
         """Return a job that everybody who reads the answer may see; raises as ``edit``."""
-        return await self._access.require_shown(job_id, context, "preset")
+        return await self._find(job_id, context, "preset")
+
+    async def _find(self, job_id: str, context: CommandContext, command: str) -> JobRow:
+        job = await self._access.require_shown(job_id, context, command)
+        if job.recipe.sheet:
+            raise ChooseFromSheet(job_id=job.id)
+        return job
 
     def draw_of(self, job: JobRow) -> Draw:
         """Return the drawing that leads to the job's recipe.

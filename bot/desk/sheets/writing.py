@@ -157,6 +157,7 @@ class Sheets:
             count=len(cells),
             steps=max(cell.steps for cell in cells),
             prompts=(),
+            code="",  # a code is of pictures that are drawn alike
             typed=" | ".join(dict.fromkeys(cell.typed for cell in cells)),
             triggers=tuple(dict.fromkeys(trigger for cell in cells for trigger in cell.triggers)),
             sheet=Sheet(is_draft, rows, columns, places, cells, first.width_px, first.height_px),

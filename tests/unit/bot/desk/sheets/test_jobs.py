@@ -27,6 +27,7 @@ from bot.commands.values import (
     Pick,
     Repeat,
     Reroll,
+    ShowRecipe,
     Vary,
 )
 from bot.errors import AlreadyAsked, ChooseFromSheet, NoSheet, NoSuchPicture, NotYours, StartGone
@@ -217,7 +218,14 @@ async def test_a_sheet_that_is_drawn_again_keeps_what_it_compares_and_moves_its_
 
 
 @pytest.mark.parametrize(
-    "command", [lambda job: Vary(job, 0), lambda job: Enlarge(job, 0), lambda job: Pick(job, 0), Edit]
+    "command",
+    [
+        lambda job: Vary(job, 0),
+        lambda job: Enlarge(job, 0),
+        lambda job: Pick(job, 0),
+        Edit,
+        lambda job: ShowRecipe(job_id=job),
+    ],
 )
 async def test_the_small_pictures_of_a_sheet_are_only_adopted(
     harness: DeskHarness, command: Callable[[str], Command]
