@@ -187,7 +187,8 @@ class JobAcceptance:
     async def _new_job(
         self, command: DrawingCommand, context: CommandContext, person: int, disk: DiskState
     ) -> tuple[NewJob, tuple[Note, ...]]:
-        await self._profiles.require_loaded()
+        if not self._profiles.is_loaded:
+            await self._profiles.require_loaded()
         if isinstance(command, Draw | Compare | Draft):
             asked = await self._requests.read(command, context, person)
             lineage = await self._continuation.lineage_of(command, context)

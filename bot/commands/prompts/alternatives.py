@@ -94,7 +94,7 @@ def compose_alternatives(typed: str, triggers: Sequence[str], seeds: Sequence[in
         triggers: The LoRAs' triggers; each text gets those that it lacks.
         seeds: Of the pictures.
     """
-    if not has_alternatives(typed):
+    if not (_MARK.search(typed) and has_alternatives(typed)):
         return ()
     drawn = [draw_alternatives(typed, seed).text for seed in seeds]
     return tuple(join_parts([*missing_triggers(triggers, [text]), *filter(None, [text])]) for text in drawn)

@@ -30,6 +30,7 @@ log = structlog.get_logger("bot.desk")
 MAX_PRESETS = 20  # all fit into a menu of Discord, which shows 25
 MAX_PRESET_CHARS = 1_000
 _COMMAND = "/sugar"
+_NO_OPTIONS = Draw()
 
 
 _Remembered = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedPreset]], dict[str, int]]
@@ -37,6 +38,9 @@ _Remembered = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedP
 
 class Preferences:
     """The settings and presets of all people.
+
+    Attributes:
+        is_loaded: What was stored before this start is known.
 
     Args:
         clock: UTC milliseconds.
@@ -46,7 +50,7 @@ class Preferences:
         self._store = store
         self._editing = editing
         self._clock = clock
-        self._is_loaded = False
+        self.is_loaded = False
         self._person_of: dict[str, int] = {}
         self._settings: dict[int, PersonSettings] = {}
         self._presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
@@ -59,7 +63,7 @@ class Preferences:
 
     async def require_loaded(self) -> None:
         """Return when everything was read: the first request of a run may come before ``load``."""
-        if not self._is_loaded:
+        if not self.is_loaded:
             self._apply(await self._read())
 
     async def _read(self) -> _Remembered:
@@ -74,7 +78,7 @@ class Preferences:
 
     def _apply(self, found: _Remembered) -> None:
         self._settings, self._presets, self._person_of = found
-        self._is_loaded = True
+        self.is_loaded = True
 
     def settings_of(self, context: CommandContext) -> PersonSettings:
         """Return what the person always wants."""
@@ -96,7 +100,9 @@ class Preferences:
         if draw.preset:
             preset = self._find(draw.preset, context)
             name, draw = preset.name, _with_preset(draw, preset.options)
-        draw, used = _with_defaults(draw, self.settings_of(context).options)
+        options, used = self.settings_of(context).options, tuple[str, ...]()
+        if options != _NO_OPTIONS:
+            draw, used = _with_defaults(draw, options)
         return draw, FromDefaults(used, name) if used or name else None
 
     async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:

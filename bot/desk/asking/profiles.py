@@ -24,9 +24,14 @@ from engine.shelf import LoraFile
 
 log = structlog.get_logger("bot.desk")
 
+_NO_PROFILE = ChatProfile()
+
 
 class ChatProfiles:
     """The profiles of all chats; answered from memory.
+
+    Attributes:
+        is_loaded: What was stored before this start is known.
 
     Args:
         clock: UTC milliseconds.
@@ -46,7 +51,7 @@ class ChatProfiles:
         self._defaults = defaults
         self._consents = consents
         self._clock = clock
-        self._is_loaded = False
+        self.is_loaded = False
         self._profiles: dict[tuple[str, str], ChatProfile] = {}
 
     async def load(self) -> None:
@@ -57,7 +62,7 @@ class ChatProfiles:
 
     async def require_loaded(self) -> None:
         """Return when everything was read: the first request of a run may come before ``load``."""
-        if not self._is_loaded:
+        if not self.is_loaded:
             self._apply(await self._read())
 
     async def _read(self) -> dict[tuple[str, str], ChatProfile]:
@@ -65,15 +70,16 @@ class ChatProfiles:
         return {(row.platform, row.chat_id): _profile_of(row) for row in rows}
 
     def _apply(self, profiles: dict[tuple[str, str], ChatProfile]) -> None:
-        self._profiles, self._is_loaded = profiles, True
+        self._profiles, self.is_loaded = profiles, True
 
     def of(self, context: CommandContext) -> ChatProfile:
         """Return what may be drawn in this chat."""
-        return self._profiles.get(_key(context), ChatProfile())
+        return self._profiles.get((context.address.platform, context.address.chat_id), _NO_PROFILE)
 
     def rule(self, context: CommandContext) -> Rule:
         """Return which LoRAs this person may use in this chat: its own, and the helpers of those."""
-        return self._rule_of(self.of(context), partial(self._consents.may_use, context))
+        profile, consent = self.of(context), partial(self._consents.may_use, context)
+        return self._rule_of(profile, consent) if profile.loras else consent
 
     def require(self, recipe: Recipe, context: CommandContext) -> None:
         """Return when these pictures may be drawn in this chat.
@@ -81,14 +87,18 @@ class ChatProfiles:
         Raises:
             NotAllowed: LoraNotHere, SizeOverLimit.
         """
-        allowed = self._with_helpers(self.of(context))
-        for lora in recipe.loras:
+        profile = self.of(context)
+        if profile == _NO_PROFILE:
+            return
+        allowed = self._with_helpers(profile)
+        cells = recipe.sheet.cells if recipe.sheet else ()
+        for lora in (*recipe.loras, *(lora for cell in cells for lora in cell.loras)):
             if allowed and normalize(lora.name) not in allowed:
                 raise LoraNotHere(name=lora.name)
-        limit = self.of(context).limit
-        if limit is not None and recipe.width_px * recipe.height_px > limit.width_px * limit.height_px:
-            size = {"width_px": recipe.width_px, "height_px": recipe.height_px}
-            raise SizeOverLimit(**size, limit=(limit.width_px, limit.height_px))
+        limit, size = profile.limit, recipe.sheet or recipe
+        if limit is not None and size.width_px * size.height_px > limit.width_px * limit.height_px:
+            facts = {"width_px": size.width_px, "height_px": size.height_px}
+            raise SizeOverLimit(**facts, limit=(limit.width_px, limit.height_px))
 
     async def edit(self, command: EditProfile, context: CommandContext) -> ProfileShown:
         """Change and show the profile of this chat, and record the change.
@@ -119,7 +129,7 @@ class ChatProfiles:
         await self.load()
 
     async def _save(self, before: ChatProfile, after: ChatProfile, context: CommandContext) -> None:
-        platform, chat_id = _key(context)
+        platform, chat_id = str(context.address.platform), context.address.chat_id
         limit = after.limit
         row = ChatProfileRow(
             platform,
@@ -160,10 +170,6 @@ class ChatProfiles:
         names = {normalize(name) for name in profile.loras}
         files = [file for name in profile.loras if (file := self._shelf.find(name)) is not None]
         return frozenset(names | {normalize(each.name) for file in files for each in file.sidecar.helpers})
-
-
-def _key(context: CommandContext) -> tuple[str, str]:
-    return str(context.address.platform), context.address.chat_id
 
 
 def _profile_of(row: ChatProfileRow) -> ChatProfile:

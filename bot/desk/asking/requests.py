@@ -77,7 +77,8 @@ class DrawRequests:
         Raises:
             PersonError: As ``Recipes.write``; AlreadyAsked.
         """
-        await self._preferences.require_loaded()
+        if not self._preferences.is_loaded:
+            await self._preferences.require_loaded()
         request = _request_of(command, context)
         if request and not command.dry:
             await self._require_new(request, person)
@@ -86,7 +87,8 @@ class DrawRequests:
         draw, own = self._with_preferences(asked, context, may_use)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
-        draw = _with_face(draw, context.locale)
+        if draw.surprise:
+            draw = _with_face(draw, context.locale)
         limit = self._profiles.of(context).limit
         if limit is not None and (smaller := self._recipes.within(draw.size, limit)) is not None:
             draw = replace(draw, size=smaller)
@@ -160,9 +162,7 @@ def _request_of(command: Draw | Compare | Draft, context: CommandContext) -> str
 
 
 def _with_face(command: Draw, locale: str) -> Draw:
-    """Return the command with a wildcard in each empty slot, in the language of its prompt, if it asks so."""
-    if not command.surprise:
-        return command
+    """Return the command with a wildcard in each empty slot, in the language of its prompt."""
     if command.prompt:
         locale = "zh-CN" if is_east_asian(command.prompt) else "en"
     return replace(command, face=with_surprises(command.face, locale))

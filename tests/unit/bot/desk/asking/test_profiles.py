@@ -179,3 +179,19 @@ async def test_a_language_is_the_persons_own_or_that_of_the_chat(tmp_path: Path)
         await harness.desk.handle(EditSettings(language="zh-TW"), at())
         assert harness.desk.locale_of(at()) == "zh-TW"
         assert (await harness.job((await draw(harness, Draw("a"))).job_id)).locale == "zh-TW"
+
+
+async def test_a_sheet_is_bound_by_the_loras_of_its_cells_and_by_its_pictures_at_full_size(
+    tmp_path: Path,
+) -> None:
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        sheet = await draw(harness, parse("/compare a face --loras sugar,anime --size 256x256"))
+        assert sheet.recipe.sheet is not None
+        require = harness.desk.parts.profiles.require
+        require(sheet.recipe, at())
+        await edit(harness, "--loras sugar")
+        with pytest.raises(LoraNotHere):
+            require(sheet.recipe, at())
+        await edit(harness, "reset --limit 128x128")
+        with pytest.raises(SizeOverLimit):
+            require(sheet.recipe, at())
