@@ -5,7 +5,7 @@ whether a LoRA exists, a size fits or the person may do this.
 
 * ``values``   the commands
 * ``table``    every command once: the source of menus, help, grammar and tests
-* ``grammar``  text or menu options → command; ``drawing`` reads what is to be drawn
+* ``grammar``  text or menu options → command; ``makers`` reads drawings, settings, presets, profiles
 * ``job_commands``  the text behind a command about a job → command
 * ``loras``    the same for the commands of the shelf
 * ``finding``  the same for finding again; recipe codes

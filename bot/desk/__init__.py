@@ -7,6 +7,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``dispatch``     the parts of a desk, and which one carries out each command
 * ``build``        makes the parts of a desk and connects them
 * ``acceptance``   from a request to a recipe; stores and charges the job
+* ``asking``       what a request becomes: settings, presets, profiles of chats, recipes
 * ``cancellation`` cancels a waiting or a running job
 * ``loras``        the LoRAs of a request: found by name, defaults, stacks
 * ``queue``        the waiting jobs in memory; positions and steps in placeholders

@@ -2,5 +2,8 @@
 
 * ``requests``     what a request asks for, with what its person always wants
 * ``preferences``  the settings and presets of people
+* ``profiles``     what may be drawn in a chat
 * ``recipes``      a request or an earlier job → a recipe
+
+Tests: ``pytest tests/unit/bot/desk/asking``.
 """
