@@ -17,6 +17,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``answers``      outcomes and refusals as JSON, from a closed set of classes
 * ``shelf``        the LoRA folder in chats: list, info, switch, add, remove
 * ``iterating``    what continues from a job: one picture of it, its text
+* ``finding``      what people find again: history, search, recipes by code, settings in files, export
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 

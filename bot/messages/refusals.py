@@ -186,7 +186,9 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NoPicturesYet: N_("You have no pictures yet, so there is nothing to export."),
     errors.ExportRunning: N_("I'm packing your pictures already. They come when they are ready."),
-    errors.PictureTooLarge: N_("This file, or the text in it, is too large: I read at most {limit_kib} KiB."),
+    errors.PictureTooLarge: N_(
+        "This file is too large: I read pictures of at most 20 MiB, with settings of at most 256 KiB."
+    ),
     # For the host, who can correct something.
     errors.OperatorError: N_("Sugarbot can't continue. The log says what to fix."),
     errors.BadSettings: N_("Please correct these settings and start again:\n{problems}"),
@@ -284,7 +286,6 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
     if "limit_bytes" in facts:
         facts["limit_mib"] = int(str(facts["limit_bytes"])) // 2**20
-        facts["limit_kib"] = int(str(facts["limit_bytes"])) // 2**10
     if "renews_at_s" in facts:
         facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)

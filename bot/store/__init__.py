@@ -10,6 +10,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``rows``        rows as frozen dataclasses
 * ``jobs``        queries on the way of a request: inbox, jobs, pictures, their messages, outbox
 * ``continuing``  queries on what happens to a job after its end
+* ``finding``     the search, favourites and recipe codes
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups

@@ -87,7 +87,7 @@ def _stars(entry: HistoryEntry) -> str:
 
 def format_export(export: ExportReady, locale: str) -> str:
     """Return what is in the files, and what is not."""
-    packed = N_("Your pictures and settings: {count} pictures in {parts} ZIP files.")
+    packed = N_("Your pictures and settings, as ZIP files. Pictures: {count}. Files: {parts}.")
     sentences = [text(packed, locale, count=export.pictures, parts=len(export.parts))]
     if export.left_out:
         sentence = N_(

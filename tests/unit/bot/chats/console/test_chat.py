@@ -14,6 +14,7 @@ from bot.errors import BadSize, OutFolderUnusable
 from bot.outcomes import (
     CommandContext,
     CreditBalance,
+    ExportReady,
     JobResult,
     JobState,
     LinkConfirmation,
@@ -310,3 +311,16 @@ async def test_the_settings_of_a_local_picture_are_read_and_other_paths_are_refu
         assert (await chat.say(f"/info {tmp_path / name}")).exit_code == 1
     assert "no such file" in errors.getvalue()
     assert len(desk.handled) == 1
+
+
+async def test_the_files_of_an_export_are_saved_below_the_answer(tmp_path: Path) -> None:
+    part = tmp_path / "sugarbot-0123456789abcdef-1.zip"
+    part.write_bytes(b"packed")
+    setup = ConsoleSetup(tmp_path / "out", lambda _: make_result())
+    setup.desk.answer = lambda *_: ExportReady((part,), 2)
+    answer = await setup.chat.say("/mine export")
+    assert answer.paths == (tmp_path / "out" / part.name,)
+    assert answer.paths[0].read_bytes() == b"packed"
+    assert str(answer.paths[0]) in setup.answers.getvalue()
+    part.unlink()
+    assert (await setup.chat.say("/mine export")).exit_code == 1

@@ -16,14 +16,17 @@ from bot.errors import BadSize
 from bot.outcomes import (
     CreditBalance,
     EditableText,
+    ExportReady,
     History,
     HistoryEntry,
     JobState,
     LoraSummary,
     Originals,
     PictureFile,
+    RecipeShown,
     ReportedJob,
     ReportListing,
+    SettingsRead,
 )
 from engine.demo.vocabulary import PromptReading, read_prompt
 from engine.host import CardReport
@@ -296,3 +299,27 @@ def test_the_files_of_a_job_are_links_and_reports_have_their_buttons(tmp_path: P
     assert [image["src"] for image in page.all("img")] == [f"/pictures/{JOB}/0.png"]
     assert page.having("data-press") == ["v2:original:bad1", "v2:delete:bad1"]
     assert "discord:8" in page.text
+
+
+def test_the_files_of_an_export_are_links_of_this_conversation_alone(tmp_path: Path) -> None:
+    conversation, other = make_conversation(), make_conversation()
+    part = tmp_path / "sugarbot-0123456789abcdef-1.zip"
+    conversation.answer(ExportReady((part,), 2))
+
+    page = seen(conversation)
+
+    assert [link["href"] for link in page.all("a")] == [f"/exports/{part.name}"]
+    assert conversation.export(part.name) == part
+    assert conversation.export("../secret.zip") is None
+    assert other.export(part.name) is None
+
+
+def test_a_recipe_and_the_settings_of_a_file_can_be_drawn_unless_a_lora_is_gone() -> None:
+    for outcome, pressed in (
+        (RecipeShown("K3F97QXM2AWV", "/sugar a face"), ["v2:draw:K3F97QXM2AWV"]),
+        (RecipeShown("K3F97QXM2AWV", "/sugar a face", gone=("sugar",)), []),
+        (SettingsRead("K3F97QXM2AWV", "/sugar a face"), ["v2:draw:K3F97QXM2AWV"]),
+    ):
+        conversation = make_conversation()
+        conversation.answer(outcome)
+        assert seen(conversation).having("data-press") == pressed
