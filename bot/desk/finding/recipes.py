@@ -118,7 +118,7 @@ class RecipeBook:
         return RecipeShown(job.recipe.code, text, gone)
 
     async def with_code(self, job: JobRow) -> JobRow:
-        """Return the job with its code; one from before there were codes gets it now, and a sheet has none."""
+        """Return the job with its code; one without gets it now, and a sheet has none."""
         if job.recipe.code or job.recipe.sheet:
             return job
         code = new_recipe_code(self._random)
