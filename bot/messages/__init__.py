@@ -18,6 +18,7 @@ from bot.languages import LOCALES, locale_of
 from bot.messages.answers import format_outcome, picture_of
 from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.finding.history import format_history_entry, history_heading
+from bot.messages.finding.recipes import copyable_code
 from bot.messages.guide import button_label, greeting, help_text, list_label
 from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
 from bot.messages.iterating.forms import form_text, you_wrote
@@ -58,6 +59,7 @@ __all__ = [
     "button_label",
     "continued_below",
     "continued_elsewhere",
+    "copyable_code",
     "delivery_uncertain",
     "direct_message_follows",
     "edit_by_reply_invitation",

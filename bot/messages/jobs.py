@@ -215,10 +215,11 @@ def pictures_too_large(job_id: str, count: int, locale: str) -> str:
     return text(sentence, locale, count=count, job_id=job_id)
 
 
-def format_caption(job_result: JobResult, locale: str) -> str:
+def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True) -> str:
     """Return the caption of an ended job: what was drawn or why not, the credits, and the AI mark.
 
-    A chat quotes the prompt beside it, in the way of its platform.
+    A chat quotes the prompt beside it, in the way of its platform. One that offers the recipe code to copy
+    asks for a caption without it.
     """
     drawn = ""
     if job_result.pictures:
@@ -228,7 +229,7 @@ def format_caption(job_result: JobResult, locale: str) -> str:
                 format_lineage(job_result.lineage, locale),
                 settings_of(job_result.recipe, locale),
                 "" if job_result.recipe.sheet else text(N_("seed {seeds}"), locale, seeds=seeds),
-                format_code(job_result.recipe, locale),
+                format_code(job_result.recipe, locale) if with_code else "",
                 text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
             ]
         )

@@ -164,6 +164,12 @@ class DiscordRest:
         self._check_channel(channel_id)
         return self._change(self._message(message_id), request)
 
+    async def _delete_message(self, request: Request, channel_id: str, message_id: str) -> Any:
+        self._check_channel(channel_id)
+        if self._message(message_id)["flags"] & payloads.EPHEMERAL:
+            raise Refused(404, 10008, "Unknown Message")
+        del self.messages[message_id]
+
     async def _open_direct(self, request: Request) -> Any:
         person = request.body["recipient_id"]
         return {"id": self.direct_channel(str(person)), "type": 1, "recipients": [payloads.user(str(person))]}
@@ -245,5 +251,6 @@ _ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("POST", r"/webhooks/(\d+)/([\w-]+)", DiscordRest._follow_up),
     ("POST", r"/channels/(\d+)/messages", DiscordRest._create_message),
     ("PATCH", r"/channels/(\d+)/messages/(\d+)", DiscordRest._edit_message),
+    ("DELETE", r"/channels/(\d+)/messages/(\d+)", DiscordRest._delete_message),
     ("POST", r"/users/@me/channels", DiscordRest._open_direct),
 )

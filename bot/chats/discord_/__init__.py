@@ -35,7 +35,8 @@ Answered:
 * an entry of the context menu of a message: a form about the bot's own picture, or a refusal for the person
   alone
 * a command or an entry of an older menu: the command does not exist; for the person alone
-* a press of Cancel: its own message ends as cancelled; a refusal for the presser alone
+* a press of Cancel, of Delete, of another page: its own message changes or goes; a refusal for the presser
+  alone
 * a press of Edit: a form with the text of the job; a refusal for the presser alone
 * a press of any other button of the bot, a choice of its lists: a new answer, as visible as the message; a
   refusal for the presser alone

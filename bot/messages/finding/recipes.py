@@ -26,6 +26,13 @@ def format_code(recipe: Recipe, locale: str) -> str:
     return text(N_("recipe {code}"), locale, code=format_recipe_code(recipe.code))
 
 
+def copyable_code(recipe: Recipe, locale: str) -> tuple[str, str]:
+    """Return the label of a code, and the code alone to be copied; both empty without a code."""
+    if not recipe.code:
+        return "", ""
+    return text(N_("Recipe code, to copy or to share:"), locale), format_recipe_code(recipe.code)
+
+
 def format_recipe(shown: RecipeShown, locale: str) -> str:
     """Return a recipe as the command that asks for it, and how to draw it."""
     code = format_recipe_code(shown.code)

@@ -4,6 +4,11 @@ from bot.messages.catalogue import N_, text
 
 FORM_TEXTS = {
     "edit_title": N_("Change it and draw again"),
+    "vary_title": N_("Use as variation"),
+    "picture": N_("Picture"),
+    "strength": N_("How different"),
+    "subtle": N_("A little: nearly the same picture"),
+    "strong": N_("A lot: the same composition"),
     "add_title": N_("Add a LoRA"),
     "prompt": N_("What to draw"),
     "lora": N_("LoRA"),

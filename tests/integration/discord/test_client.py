@@ -140,6 +140,11 @@ async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord
     menu = {command["name"]: command for command in discord.commands}
     assert set(menu) == {
         "Remix",
+        "Picture info",
+        "Use as variation",
+        "preset",
+        "reports",
+        "settings",
         "sugar",
         "lora",
         "loras",
@@ -178,7 +183,7 @@ async def test_a_hosts_command_is_declared_for_managers_and_the_list_beside_it_f
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    hosts_own = lora, gpu = menu.pop("lora"), menu.pop("gpu")
+    hosts_own = lora, gpu, _ = menu.pop("lora"), menu.pop("gpu"), menu.pop("reports")
     names = ["list", "info", "switch", "allow", "revoke", "add", "remove", "check", "reload"]
     assert [one["name"] for one in lora["options"]] == names
     [link, file] = next(one["options"] for one in lora["options"] if one["name"] == "add")

@@ -108,7 +108,7 @@ class Crowd:
         self._note(await self.discord.slash(name, options, **where))
 
     async def context_menu(self, **where: Any) -> None:
-        for name in ("Remix", "Paint"):
+        for name in ("Remix", "Picture info", "Use as variation", "Paint"):
             self._note(await self.discord.context_menu(name, **where))
 
     async def press(self, message_id: str, custom_id: str, **where: Any) -> None:

@@ -5,9 +5,19 @@ from typing import Any
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.commands.values import Command, Draw, Edit, LoraAdd, LoraWish, PixelSize, SentFile
+from bot.commands.values import (
+    Command,
+    Draw,
+    Edit,
+    LoraAdd,
+    LoraWish,
+    PixelSize,
+    SentFile,
+    ShowRecipe,
+    Vary,
+)
 from bot.errors import NoCreditsLeft, NotYours
-from bot.outcomes import CommandContext, EditableText, LoraAdded, Outcome, PictureFile
+from bot.outcomes import CommandContext, EditableText, LoraAdded, Outcome, PictureFile, RecipeShown
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import EPHEMERAL, MANAGE_GUILD
@@ -69,6 +79,7 @@ async def test_a_form_shows_the_text_of_a_job_and_draws_what_it_becomes_also_aft
     (drawing,) = [one for one, _ in desk.handled if isinstance(one, Draw) and one.prompt == "a cat"]
     assert (drawing.loras, drawing.size) == ((LoraWish("sugar", 0.8),), PixelSize(512, 768))
     assert (drawing.seed, drawing.count, drawing.private) == (None, 1, False)
+    assert drawing.edited_from == JOB_ID
     assert not discord.answer_to(sent)["flags"] & EPHEMERAL
 
 
@@ -150,6 +161,39 @@ async def test_the_context_menu_remix_opens_the_form_of_the_picture_below_it(
     other = await discord.context_menu("Remix")
     assert "shows no picture of mine" in await answered(discord, other)
     assert discord.answer_to(other)["flags"] & EPHEMERAL
+
+
+async def test_the_context_menu_use_as_variation_asks_which_picture_and_how_much(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
+) -> None:
+    message_id = await drawn(discord, chat, desk, pictures)
+    form = await discord.form(await discord.context_menu("Use as variation", message_id))
+    names = [label["component"]["custom_id"] for label in form["components"]]
+    assert names == ["picture", "strength"]
+    await discord.submit(form["custom_id"], filled(form, picture="1", strength="strong"))
+    await until(lambda: desk.handled[-1][0] == Vary(JOB_ID, 1, strong=True))
+    alone = dict(discord.messages[message_id])
+    alone["attachments"] = alone["attachments"][1:]
+    discord.messages[message_id] = alone
+    form = await discord.form(await discord.context_menu("Use as variation", message_id))
+    assert [label["component"]["custom_id"] for label in form["components"]] == ["strength"]
+    await discord.submit(form["custom_id"], filled(form))
+    await until(lambda: desk.handled[-1][0] == Vary(JOB_ID, 1, strong=False))
+    forged = await discord.submit(f"v2:form:vary:{JOB_ID}:all", filled(form))
+    assert "another version" in await answered(discord, forged)
+
+
+async def test_the_context_menu_picture_info_shows_the_recipe_to_its_person_with_a_code_to_copy(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
+) -> None:
+    message_id = await drawn(discord, chat, desk, pictures)
+    desk.answer = lambda *_: RecipeShown("ABCDEFGH", "/sugar a face `--seed 7`")
+    asked = await discord.context_menu("Picture info", message_id)
+    text = await answered(discord, asked)
+    assert desk.handled[-1][0] == ShowRecipe(job_id=JOB_ID)
+    assert discord.answer_to(asked)["flags"] & EPHEMERAL
+    assert "```\n/sugar a face '--seed 7'\n```" in text
+    assert discord.buttons(asked.message_id)[0]["custom_id"] == "v2:draw:ABCDEFGH"
 
 
 async def test_adding_a_lora_without_options_opens_a_form_for_its_file(

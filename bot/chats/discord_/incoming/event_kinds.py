@@ -10,7 +10,7 @@ from textwrap import wrap
 from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
 from bot.commands.buttons import press_of
-from bot.commands.values import Cancel, Command, Edit
+from bot.commands.values import Cancel, Command, Delete, Edit, Mine
 from bot.errors import OldButton
 
 DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
@@ -29,7 +29,7 @@ class EventKind(StrEnum):
     SLASH = "a slash command, in a server, a direct message or a person's own install"
     MESSAGE_MENU = "an entry of the context menu of a message"
     UNKNOWN_COMMAND = "a command or an entry of an older menu"
-    CANCEL = "a press of Cancel"
+    IN_PLACE = "a press of Cancel, of Delete, of another page"
     EDIT = "a press of Edit"
     BUTTON = "a press of any other button of the bot, a choice of its lists"
     OLD_BUTTON = "a button or list of another version"
@@ -54,7 +54,7 @@ EVENT_RULES: dict[EventKind, EventRule] = {
         "a form about the bot's own picture, or a refusal for the person alone"
     ),
     EventKind.UNKNOWN_COMMAND: EventRule("the command does not exist; for the person alone"),
-    EventKind.CANCEL: EventRule("its own message ends as cancelled; a refusal for the presser alone"),
+    EventKind.IN_PLACE: EventRule("its own message changes or goes; a refusal for the presser alone"),
     EventKind.EDIT: EventRule("a form with the text of the job; a refusal for the presser alone"),
     EventKind.BUTTON: EventRule("a new answer, as visible as the message; a refusal for the presser alone"),
     EventKind.OLD_BUTTON: EventRule("it belongs to another version; for the presser alone"),
@@ -70,7 +70,9 @@ EVENT_RULES: dict[EventKind, EventRule] = {
 }
 
 
-_PRESSES: dict[type[Command], EventKind] = {Cancel: EventKind.CANCEL, Edit: EventKind.EDIT}
+_PRESSES: dict[type[Command], EventKind] = {Edit: EventKind.EDIT} | dict.fromkeys(
+    (Cancel, Delete, Mine), EventKind.IN_PLACE
+)
 
 
 def kind_of_message(event: RawEvent, bot_id: int) -> EventKind:

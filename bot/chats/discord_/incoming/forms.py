@@ -6,7 +6,7 @@ after it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -18,24 +18,27 @@ from bot import messages
 from bot.commands import grammar
 from bot.commands.buttons import MAX_DATA_BYTES
 from bot.commands.render import size_text
-from bot.commands.values import MAX_COUNT, Command, Draw, LoraAdd, LoraWish, SentFile
+from bot.commands.values import MAX_COUNT, Command, Draw, LoraAdd, LoraWish, SentFile, Vary
 from bot.errors import OldButton
 from bot.outcomes import EditableText
 
 Form = ui.Modal
 MAX_TYPED_CHARS = 4_000  # Discord's limit for one field
 MAX_LINE_CHARS = 400
+SUBTLE, STRONG = "subtle", "strong"
 
 
 class FormKind(StrEnum):
     """What a form is for."""
 
     EDIT = "edit"
+    VARY = "vary"
     ADD = "add"
 
 
 _FORM = re.compile(
-    r"v2:form:(?P<kind>edit|add):(?P<job>[A-Za-z0-9_-]{0,40}):(?P<seen_by>all|me)",
+    r"v2:form:(?P<kind>edit|vary|add):(?P<job>[A-Za-z0-9_-]{0,40}):(?P<seen_by>all|me)"
+    r"(?::(?P<index>\d{1,2}))?",
     re.ASCII,
 )
 
@@ -73,6 +76,21 @@ def edit_form(editable: EditableText, locale: str) -> Form:
     return form
 
 
+def variation_form(job_id: str, indices: Sequence[int], locale: str, *, is_private: bool) -> Form:
+    """The form that asks which of these pictures to vary, and how much; ``indices`` count from 0."""
+    only = indices[0] if len(indices) == 1 else None
+    form = _form(FormKind.VARY, "vary", locale, job_id, is_private=is_private, index=only)
+    if len(indices) > 1:
+        numbers = [discord.SelectOption(label=str(index + 1), value=str(index)) for index in indices]
+        _add_select(form, "picture", numbers, locale)
+    strengths = [
+        discord.SelectOption(label=messages.form_text(key, locale), value=key, default=key == SUBTLE)
+        for key in (SUBTLE, STRONG)
+    ]
+    _add_select(form, "strength", strengths, locale)
+    return form
+
+
 def add_form(locale: str) -> Form:
     """The form that asks a host for a LoRA file or its address."""
     form = _form(FormKind.ADD, "add", locale, "", is_private=True)
@@ -97,7 +115,13 @@ def parse_form(data: Mapping[str, Any]) -> SentForm:
     is_private = found["seen_by"] == "me"
     match FormKind(found["kind"]):
         case FormKind.EDIT:
-            return SentForm(_edited(fields, is_private), is_private, typed_in(data))
+            return SentForm(_edited(fields, found["job"], is_private), is_private, typed_in(data))
+        case FormKind.VARY:
+            index = found["index"] or _chosen(fields, "picture", "")
+            if not re.fullmatch(r"\d{1,2}", index, re.ASCII):
+                raise OldButton(text=custom_id[:MAX_DATA_BYTES], nearest=())
+            is_strong = _chosen(fields, "strength", SUBTLE) == STRONG
+            return SentForm(Vary(found["job"], int(index), is_strong), is_private)
         case FormKind.ADD:
             return SentForm(_added(fields, data.get("resolved") or {}), is_private)
 
@@ -108,8 +132,12 @@ def typed_in(data: Mapping[str, Any]) -> str:
     return next(texts, "")
 
 
-def _form(kind: FormKind, title: str, locale: str, job_id: str, *, is_private: bool) -> Form:
+def _form(
+    kind: FormKind, title: str, locale: str, job_id: str, *, is_private: bool, index: int | None = None
+) -> Form:
     custom_id = f"v2:form:{kind}:{job_id}:{'me' if is_private else 'all'}"
+    if index is not None:
+        custom_id += f":{index}"
     form = ui.Modal(title=messages.form_text(f"{title}_title", locale), custom_id=custom_id)
     form.stop()  # so discord.py keeps no reference to it; ``parse_form`` reads what comes back
     return form
@@ -159,7 +187,7 @@ def _chosen(fields: Mapping[str, Mapping[str, Any]], name: str, default: str) ->
     return str(next(iter(fields.get(name, {}).get("values") or ()), default))
 
 
-def _edited(fields: Mapping[str, Mapping[str, Any]], is_private: bool) -> Draw:
+def _edited(fields: Mapping[str, Mapping[str, Any]], job_id: str, is_private: bool) -> Draw:
     draw = grammar.draw_of(
         _typed(fields, "prompt"),
         lora=_typed(fields, "lora"),
@@ -167,7 +195,7 @@ def _edited(fields: Mapping[str, Mapping[str, Any]], is_private: bool) -> Draw:
         seed=_typed(fields, "seed"),
         count=_chosen(fields, "count", ""),
     )
-    return replace(draw, private=draw.private or is_private)
+    return replace(draw, private=bool(draw.private) or is_private, edited_from=job_id)
 
 
 def _added(fields: Mapping[str, Mapping[str, Any]], resolved: Mapping[str, Any]) -> Command:

@@ -36,15 +36,16 @@ from bot.chats.discord_.outgoing.layout import (
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import LONG_COMMANDS, Cancel, Command, Edit, Help
+from bot.commands.values import LONG_COMMANDS, Cancel, Command, Delete, Edit, Help, Mine
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAccepted, EditableText, Outcome, Published, Receipt
+from bot.outcomes import CancelAccepted, Deleted, EditableText, Outcome, Published, Receipt
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 DRAIN_TIMEOUT_S = 5.0
+IN_PLACE = (Cancel, Delete, Mine)  # presses that change their own message
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = (
     40060  # by our own first attempt whose reply was lost, or before the event was replayed
@@ -163,8 +164,8 @@ class InteractionHandler:
         address = parsing.address_of(interaction, is_private=is_private)
         if address.state_at(self._clock()) is AnswerState.CLOSED:  # the bot was stopped for too long
             await self._answer_late(interaction, command, address)
-        elif isinstance(command, Cancel) and interaction.type is discord.InteractionType.component:
-            await self._answer_cancel_press(interaction, command, address)
+        elif isinstance(command, IN_PLACE) and interaction.type is discord.InteractionType.component:
+            await self._answer_in_place(interaction, command, address)
         else:
             await self._answer_in_response(interaction, command, address)
         await self._inbox.settle(event_id)
@@ -216,19 +217,28 @@ class InteractionHandler:
         finally:
             calling.cancel()
 
-    async def _answer_cancel_press(
-        self, interaction: Interaction, command: Cancel, address: AnswerAddress
+    async def _answer_in_place(
+        self, interaction: Interaction, command: Command, address: AnswerAddress
     ) -> None:
-        """Answer a press of Cancel in its own message; only a refusal is a message of its own."""
+        """Answer a press in its own message; only a refusal is a message of its own."""
         if not await _acknowledge_press(interaction):
             return
         try:
             outcome = await self._desk.handle(command, context_of(interaction, address))
         except PersonError as error:
-            await _follow_up(interaction, error)
+            await _follow_up(interaction, _explain(error, interaction))
             return
-        if isinstance(outcome, CancelAccepted):
-            self._placeholders.show_stopping(outcome)
+        locale, message_id = locale_of(interaction), interaction.message.id if interaction.message else 0
+        match outcome:
+            case CancelAccepted():
+                self._placeholders.show_stopping(outcome)
+            case Deleted(job_id=job_id):
+                await _delete_pressed(interaction)
+                await self._delivery.delete_messages(job_id)
+                await _follow_up(interaction, messages.format_outcome(outcome, locale))
+            case _:
+                address = parsing.address_of(interaction, is_private=True, message_id=message_id)
+                await self._delivery.show_outcome(outcome, address, locale, str(interaction.id))
 
     async def _answer_late(self, interaction: Interaction, command: Command, address: AnswerAddress) -> None:
         """Answer by a message, because the token has expired; directly if only the person may see it."""
@@ -239,6 +249,8 @@ class InteractionHandler:
         except PersonError as error:
             private = replace(address, is_private=True)
             await self._delivery.answer(_explain(error, interaction), private, locale, event_id)
+            return
+        if isinstance(outcome, Published) and outcome.is_here:
             return
         if not isinstance(outcome, Receipt):
             await self._delivery.show_outcome(outcome, address, locale, event_id)
@@ -310,9 +322,18 @@ async def _refuse(interaction: Interaction, error: Exception) -> None:
         await interaction.response.send_message(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
 
-async def _follow_up(interaction: Interaction, error: Exception) -> None:
-    """Explain the error to the person alone, in a message beside the response."""
-    text = as_plain_text(_explain(error, interaction))
+async def _delete_pressed(interaction: Interaction) -> None:
+    """Delete the message whose button was pressed; only now, even a private one can be deleted."""
+    try:
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            await interaction.delete_original_response()
+    except discord.NotFound:
+        log.info("message already deleted", interaction_id=interaction.id)
+
+
+async def _follow_up(interaction: Interaction, explanation: str) -> None:
+    """Explain something to the person alone, in a message beside the response."""
+    text = as_plain_text(explanation)
     async with asyncio.timeout(CALL_TIMEOUT_S):
         await interaction.followup.send(text, ephemeral=True, allowed_mentions=NO_MENTIONS)
 
@@ -332,7 +353,7 @@ async def _replace_response(
         # First, because Discord would put the next text into the public response.
         async with asyncio.timeout(CALL_TIMEOUT_S):
             await interaction.delete_original_response()
-    await _follow_up(interaction, error)
+    await _follow_up(interaction, _explain(error, interaction))
 
 
 async def _apologise(interaction: Interaction, error: Exception) -> None:
@@ -341,7 +362,7 @@ async def _apologise(interaction: Interaction, error: Exception) -> None:
         if not is_done:
             await _refuse(interaction, error)
         elif response_type is PRESS_ACKNOWLEDGED:
-            await _follow_up(interaction, error)
+            await _follow_up(interaction, _explain(error, interaction))
         else:
             await _replace_response(interaction, error, is_private=True, is_gone=False)
     except NETWORK_ERRORS as apology_error:

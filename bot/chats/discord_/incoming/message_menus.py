@@ -16,23 +16,33 @@ from bot.errors import NoPictureThere, OldButton, SeveralJobsThere
 
 _FILE = re.compile(r"(?:SPOILER_)?sugar-(?P<job>[A-Za-z0-9_-]{1,40})-(?P<number>[1-9]\d?)\.\w+", re.ASCII)
 
+EPHEMERAL = 1 << 6  # Discord, Message Flags
+
 
 class MessageMenu(StrEnum):
     """The menus, by the names that Discord sends whatever the person's language is."""
 
     REMIX = "Remix"
+    INFO = "Picture info"
+    VARY = "Use as variation"
 
 
-MENU_WORDS = {MessageMenu.REMIX: "改图"}
+MENU_WORDS = {MessageMenu.REMIX: "改图", MessageMenu.INFO: "图片信息", MessageMenu.VARY: "以此变化"}
 """Their zh-CN names."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShownJob:
-    """The job of a message; ``indices`` of its pictures that the message shows, from 0."""
+    """The job of a message.
+
+    Attributes:
+        indices: Its pictures that the message shows, from 0.
+        is_private: Only one person sees the message.
+    """
 
     job_id: str
     indices: tuple[int, ...]
+    is_private: bool
 
 
 def chosen_message(data: Mapping[str, Any]) -> RawEvent:
@@ -61,7 +71,8 @@ def shown_job(message: RawEvent, bot_id: int) -> ShownJob:
         raise NoPictureThere
     if len(job_ids) > 1:
         raise SeveralJobsThere
-    return ShownJob(job_ids.pop(), tuple(int(found["number"]) - 1 for found in files))
+    is_private = bool(int(message.get("flags") or 0) & EPHEMERAL)
+    return ShownJob(job_ids.pop(), tuple(int(found["number"]) - 1 for found in files), is_private)
 
 
 def _pressed_jobs(components: Any) -> Iterator[str]:

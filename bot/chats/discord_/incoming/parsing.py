@@ -10,7 +10,7 @@ import discord
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EventKind, pressed_id
-from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form
+from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form, variation_form
 from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
 from bot.chats.discord_.library_internals import Interaction
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
@@ -128,8 +128,8 @@ def parse_press(interaction: Interaction) -> Command | SentForm:
     return press_of(pressed_id(data))
 
 
-def parse_menu(interaction: Interaction, menu: MessageMenu) -> Command:
-    """The command of the context menu of a message.
+def parse_menu(interaction: Interaction, menu: MessageMenu) -> Command | Form:
+    """The command of the context menu of a message, or the form that it opens.
 
     Raises:
         NotPossible: The message shows no picture of the bot, or those of several jobs.
@@ -139,6 +139,11 @@ def parse_menu(interaction: Interaction, menu: MessageMenu) -> Command:
     match menu:
         case MessageMenu.REMIX:
             return Edit(job.job_id)
+        case MessageMenu.INFO:
+            return ShowRecipe(job_id=job.job_id)
+        case MessageMenu.VARY:
+            locale = locale_of(interaction)
+            return variation_form(job.job_id, job.indices, locale, is_private=job.is_private)
 
 
 def parse_unknown(interaction: Interaction) -> Command:
@@ -208,7 +213,7 @@ def is_private_answer(desk: Desk, command: Command, interaction: Interaction) ->
         case Draw() | Compare() | Draft():
             context = context_of(interaction, address_of(interaction, is_private=True))
             return command.dry or desk.wants_private(command, context)
-        case Adopt() | Reroll() | Repeat() | Vary() | Enlarge() | Pick():
+        case Adopt() | Reroll() | Repeat() | Vary() | Enlarge() | Pick() | DrawRecipe():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case Publish():
             return False

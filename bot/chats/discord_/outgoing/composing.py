@@ -10,8 +10,9 @@ from bot.chats.discord_.outgoing.attachments import (
     PictureAttachment,
     read_attachments,
 )
-from bot.chats.discord_.outgoing.layout import OutgoingMessage
+from bot.chats.discord_.outgoing.layout import LABEL_CHARS, OutgoingMessage
 from bot.chats.discord_.outgoing.sender import as_plain_text
+from bot.commands.values import Pick
 from bot.outcomes import (
     AnswerWithControls,
     ExportReady,
@@ -20,10 +21,13 @@ from bot.outcomes import (
     Originals,
     Outcome,
     PickedPicture,
+    RecipeShown,
+    SettingsRead,
     controls_of,
 )
 
-QUOTE_CHARS = 900  # of a prompt above its pictures; the form and the recipe have the whole
+QUOTE_CHARS = 700  # of a prompt above its pictures; the form and the recipe have the whole
+COPYABLE_CHARS = 1_900  # with the text above it below Discord's limit for all texts of a message
 
 
 async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> OutgoingMessage:
@@ -33,20 +37,8 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
     """
     text = messages.format_outcome(outcome, locale, times="discord")
     match outcome:
-        case History(entries=entries):
-            shown = entries[:MAX_ATTACHMENTS]
-            share_bytes = min(file_bytes, REQUEST_BYTES // max(1, len(shown)))
-            attachments: list[PictureAttachment] = []
-            for entry in shown:
-                read = await read_attachments(
-                    entry.job_id,
-                    entry.pictures[:1],
-                    share_bytes,
-                    partial(messages.alt_text, entry.recipe, locale=locale),
-                    is_spoiler=entry.spoiler,
-                )
-                attachments += read.attachments
-            return OutgoingMessage(as_plain_text(text), tuple(attachments), controls_of(outcome), locale)
+        case History():
+            return await _compose_history(outcome, text, locale, file_bytes)
         case ExportReady(parts=parts):
             files = [
                 PictureAttachment(part.name, "", await asyncio.to_thread(part.read_bytes)) for part in parts
@@ -62,18 +54,40 @@ async def compose_outcome(outcome: Outcome, locale: str, file_bytes: int) -> Out
             typed = recipe.typed_of(0)  # the recipe is of this picture alone
             read = await read_attachments(job_id, [picture], file_bytes, lambda _: typed, is_spoiler=spoiler)
             text = _with_too_large(text, job_id, read.too_large, locale)
+            details, prompt = as_plain_text(text), _quoted(typed)
+            controls = controls_of(outcome)
+            return OutgoingMessage("", read.attachments, controls, locale, prompt=prompt, details=details)
+        case RecipeShown(text=command) | SettingsRead(text=command):
             return OutgoingMessage(
-                "",
-                read.attachments,
-                controls_of(outcome),
-                locale,
-                prompt=_quoted(typed),
-                details=as_plain_text(text),
+                as_plain_text(text), (), controls_of(outcome), locale, copyable=_copyable(command)
             )
     png, shows = messages.picture_of(outcome, locale)
     charts = (PictureAttachment("picture.png", shows, png),) if png else ()
     controls = controls_of(outcome) if isinstance(outcome, AnswerWithControls) else ()
     return OutgoingMessage(as_plain_text(text), charts, controls, locale)
+
+
+async def _compose_history(history: History, text: str, locale: str, file_bytes: int) -> OutgoingMessage:
+    """A page of jobs: the first picture of each, a list to open one, and the buttons that turn pages."""
+    shown = history.entries[:MAX_ATTACHMENTS]
+    share_bytes = min(file_bytes, REQUEST_BYTES // max(1, len(shown)))
+    attachments: list[PictureAttachment] = []
+    choices = []
+    for entry in shown:
+        first = entry.pictures[:1]
+        read = await read_attachments(
+            entry.job_id,
+            first,
+            share_bytes,
+            partial(messages.alt_text, entry.recipe, locale=locale),
+            is_spoiler=entry.spoiler,
+        )
+        attachments += read.attachments
+        label = messages.shorten(entry.recipe.typed, LABEL_CHARS) or entry.job_id
+        choices += [(label, Pick(entry.job_id, picture.index)) for picture in first]
+    return OutgoingMessage(
+        as_plain_text(text), tuple(attachments), controls_of(history), locale, choices=tuple(choices)
+    )
 
 
 async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:
@@ -86,19 +100,27 @@ async def compose_result(result: JobResult, file_bytes: int) -> OutgoingMessage:
         partial(messages.alt_text, result.recipe, locale=locale),
         is_spoiler=result.spoiler,
     )
-    text = _with_too_large(messages.format_caption(result, locale), result.job_id, read.too_large, locale)
+    text = messages.format_caption(result, locale, with_code=False)
+    text = _with_too_large(text, result.job_id, read.too_large, locale)
+    label, code = messages.copyable_code(result.recipe, locale) if result.pictures else ("", "")
     return OutgoingMessage(
         "",
         read.attachments,
         controls_of(result),
         locale,
         prompt=_quoted(result.recipe.typed),
-        details=as_plain_text(text),
+        details=as_plain_text("\n".join(filter(None, (text, label)))),
+        copyable=code,
     )
 
 
 def _quoted(prompt: str) -> str:
     return as_plain_text(messages.shorten(prompt, QUOTE_CHARS))
+
+
+def _copyable(command: str) -> str:
+    """A command as it is typed, on one line; backticks would end the block that it stands in."""
+    return " ".join(command.replace("`", "'").split())[:COPYABLE_CHARS]
 
 
 def _with_too_large(text: str, job_id: str, count: int, locale: str) -> str:

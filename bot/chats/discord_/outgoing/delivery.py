@@ -32,6 +32,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, as_plain_text
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import (
+    Deleted,
     JobResult,
     Outcome,
     OwnerReport,
@@ -72,7 +73,9 @@ class AnswerDelivery:
     async def show_outcome(
         self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
     ) -> None:
-        """Answer a command with its outcome; raises like ``answer``."""
+        """Answer a command with its outcome; what was deleted also goes from its channel. Raises alike."""
+        if isinstance(outcome, Deleted):
+            await self.delete_messages(outcome.job_id)
         message = await compose_outcome(outcome, locale, address.file_bytes)
         await self._answer(message, address, locale, event_id)
 

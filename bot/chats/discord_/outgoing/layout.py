@@ -25,6 +25,7 @@ PROGRESS_MARK = "⏳ "  # no answer begins with it
 CALL_TIMEOUT_S = 30.0  # discord.py tries five times within 25 s if Discord has trouble
 ROW_BUTTONS = 5  # Discord accepts no more buttons in a row
 MAX_CHOICES = 25  # Discord accepts no more entries in a list
+LABEL_CHARS = 100  # Discord's limit for an entry of a list
 LIST_PREFIX = "v2:list:"  # the choice, not the list, says what to do
 STYLES = {
     ControlStyle.NORMAL: discord.ButtonStyle.secondary,
@@ -45,6 +46,8 @@ class OutgoingMessage:
         as_files: Show the pictures as files to download.
         others: Further buttons with their labels.
         details: Text like ``text``, below the pictures.
+        copyable: Text below the details that Discord offers to copy; not escaped, without backticks.
+        choices: A list: labels and what each choice does.
     """
 
     text: str
@@ -54,6 +57,8 @@ class OutgoingMessage:
     others: tuple[tuple[str, ButtonCommand], ...] = ()
     prompt: str = ""
     details: str = ""
+    copyable: str = ""
+    choices: tuple[tuple[str, ButtonCommand], ...] = ()
     as_files: bool = False
 
     def files(self) -> list[discord.File]:
@@ -78,8 +83,9 @@ class OutgoingMessage:
                 view.add_item(ui.File(f"attachment://{one.name}", spoiler=one.is_spoiler))
         elif self.attachments:
             view.add_item(self._gallery())
-        if self.details:
-            view.add_item(ui.TextDisplay(self.details))
+        block = f"```\n{self.copyable}\n```" if self.copyable else ""
+        if below := "\n".join(filter(None, (self.details, block))):
+            view.add_item(ui.TextDisplay(below))
         for row in self._rows():
             view.add_item(row)
         view.stop()
@@ -116,11 +122,21 @@ class OutgoingMessage:
             ui.Button(label=label, custom_id=data_of(command)) for label, command in self.others
         ]
         starts = range(0, len(others), ROW_BUTTONS)
+        if self.choices:
+            rows.append(ui.ActionRow(self._choices()))
         return [*rows, *(ui.ActionRow(*others[start : start + ROW_BUTTONS]) for start in starts)]
 
     def _button(self, control: Control) -> ui.Button[Any]:
         label = messages.button_label(control.label, self.locale, number=control.number)
         return ui.Button(label=label, custom_id=data_of(control.command), style=STYLES[control.style])
+
+    def _choices(self) -> ui.Select[Any]:
+        choices = [
+            discord.SelectOption(label=label[:LABEL_CHARS], value=data_of(command))
+            for label, command in self.choices[:MAX_CHOICES]
+        ]
+        placeholder = messages.list_label("pick", self.locale)
+        return ui.Select(custom_id=f"{LIST_PREFIX}choices", placeholder=placeholder, options=choices)
 
     def _list(self, controls: Sequence[Control]) -> ui.Select[Any]:
         """A list of the pictures of a batch; each choice gives its command, as a button would."""
