@@ -142,6 +142,8 @@ async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord
         "Remix",
         "Picture info",
         "Use as variation",
+        "compare",
+        "draft",
         "preset",
         "reports",
         "settings",

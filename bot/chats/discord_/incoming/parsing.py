@@ -213,7 +213,7 @@ def is_private_answer(desk: Desk, command: Command, interaction: Interaction) ->
         case Draw() | Compare() | Draft():
             context = context_of(interaction, address_of(interaction, is_private=True))
             return command.dry or desk.wants_private(command, context)
-        case Adopt() | Reroll() | Repeat() | Vary() | Enlarge() | Pick() | DrawRecipe():
+        case Adopt() | Reroll() | Repeat() | Vary() | Enlarge() | Pick():
             return interaction.message is not None and interaction.message.flags.ephemeral
         case Publish():
             return False

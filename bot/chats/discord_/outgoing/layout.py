@@ -41,7 +41,7 @@ class OutgoingMessage:
     Attributes:
         text: Text that ``as_plain_text`` made.
         prompt: The same, on one line; it is shown as a quote.
-        controls: Its buttons; those that name a picture become one list for each row.
+        controls: Its buttons; those that differ by their picture alone become a list.
         locale: Of the labels.
         as_files: Show the pictures as files to download.
         others: Further buttons with their labels.
@@ -112,9 +112,9 @@ class OutgoingMessage:
 
     def _rows(self) -> list[ui.ActionRow[Any]]:
         rows = []
-        for (_, is_numbered), found in groupby(self.controls, lambda one: (one.row, one.number is not None)):
+        for _, found in groupby(self.controls, _place):
             controls = list(found)
-            if is_numbered and len(controls) > 1:
+            if controls[0].number is not None and len(controls) > 1:
                 rows.append(ui.ActionRow(self._list(controls[:MAX_CHOICES])))
             else:
                 rows.append(ui.ActionRow(*map(self._button, controls)))
@@ -150,6 +150,11 @@ class OutgoingMessage:
         placeholder = messages.list_label(controls[0].label, self.locale)
         custom_id = f"{LIST_PREFIX}{data_of(controls[0].command)}"
         return ui.Select(custom_id=custom_id, placeholder=placeholder, options=choices)
+
+
+def _place(control: Control) -> tuple[str, int]:
+    """What stands together: the controls of a row, or all that differ by their picture alone."""
+    return (control.label, 0) if control.number is not None else ("", control.row)
 
 
 def text_view(text: str) -> ui.LayoutView:
