@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.commands.table import COMMANDS, Right
 from bot.errors import PlatformUnreachable, TokenRefused
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
@@ -138,33 +139,11 @@ async def test_the_menu_is_declared_again_only_when_it_changed(
 
 async def test_the_menu_has_both_languages_and_its_contexts(discord: FakeDiscord, chat: DiscordChat) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    assert set(menu) == {
-        "Remix",
-        "Picture info",
-        "Use as variation",
-        "compare",
-        "draft",
-        "preset",
-        "reports",
-        "settings",
-        "sugar",
-        "lora",
-        "loras",
-        "lorainfo",
-        "allow",
-        "revoke",
-        "gpu",
-        "mine",
-        "export",
-        "favourite",
-        "info",
-        "recipe",
-        "quota",
-        "cancel",
-        "link",
-        "unlink",
-        "help",
+    entries = [entry for entry in COMMANDS if "discord" in entry.menus]
+    named = {entry.name.split()[0] for entry in entries} | {
+        entry.alone.name for entry in entries if entry.alone
     }
+    assert set(menu) == named | {"Remix", "Picture info", "Use as variation"}
     assert menu["sugar"]["name_localizations"]["zh-CN"] == "画图"
     assert menu["sugar"]["contexts"] == [0, 1, 2]
     assert menu["sugar"]["integration_types"] == [0, 1]
@@ -185,7 +164,11 @@ async def test_a_hosts_command_is_declared_for_managers_and_the_list_beside_it_f
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     menu = {command["name"]: command for command in discord.commands}
-    hosts_own = lora, gpu, _ = menu.pop("lora"), menu.pop("gpu"), menu.pop("reports")
+    hosts = {
+        entry.name.split()[0] for entry in COMMANDS if entry.right is Right.HOST and "discord" in entry.menus
+    }
+    lora, gpu = menu["lora"], menu["gpu"]
+    hosts_own = [menu.pop(name) for name in hosts]
     names = ["list", "info", "switch", "allow", "revoke", "add", "remove", "check", "reload"]
     assert [one["name"] for one in lora["options"]] == names
     [link, file] = next(one["options"] for one in lora["options"] if one["name"] == "add")

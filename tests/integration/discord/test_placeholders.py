@@ -331,8 +331,8 @@ async def test_a_message_shows_the_status_after_the_response_was_dismissed(
     clock.ahead_ms = MOVE_AFTER_MS
     await until(lambda: pointings(discord))
     (message,) = discord.in_channel(CHANNEL_ID)
-    await chat.show(waits_at(old, 2))
-    await until(lambda: "2 ahead" in message["text"])
+    await chat.show(waits_at(old, 0))
+    await until(lambda: "You are next" in message["text"])
 
 
 async def test_a_status_that_arrives_during_a_move_is_shown_by_the_message(
