@@ -18,6 +18,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``shelf``        the LoRA folder in chats: list, info, switch, add, remove
 * ``iterating``    what continues from a job: one picture of it, its text
 * ``finding``      what people find again: history, search, recipes by code, settings in files, export
+* ``sheets``       comparisons and drafts: many settings in one job, drawn as one picture
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 
