@@ -144,7 +144,7 @@ class DrawRequests:
         now_ms = self._clock()
         same = await self._store.jobs.find_same(person, request, now_ms - SAME_WITHIN_MS, now_ms)
         if same is not None:
-            raise AlreadyAsked(job_id=same.id, seconds=(now_ms - same.created_ms) // 1_000)
+            raise AlreadyAsked(job_id=same.id, seconds=max(1, (now_ms - same.created_ms) // 1_000))
 
 
 def _request_of(command: Draw | Compare | Draft, context: CommandContext) -> str:

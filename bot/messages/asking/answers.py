@@ -77,7 +77,7 @@ def format_asking_note(note: AskingNote, locale: str) -> str:
     match note:
         case FromDefaults(settings=settings, preset=preset):
             words = {option.name: option.word for option in SUGAR_OPTIONS}
-            named = [in_script(words[one], locale) if is_chinese(locale) else one for one in settings]
+            named = [_name(one, words[one], locale) for one in settings]
             sentences = []
             if preset:
                 sentences.append(text(N_("With your preset {name}."), locale, name=preset))
@@ -98,6 +98,7 @@ def format_asking_note(note: AskingNote, locale: str) -> str:
 
 def _settings(shown: SettingsShown, locale: str) -> str:
     settings, options = shown.settings, shown.settings.options
+    locale = settings.language or locale  # at once, if it was just chosen
     first = N_("Saved. Your settings:") if shown.is_changed else N_("Your settings:")
     usual = text(N_("as usual"), locale)
     yes, no = text(N_("yes"), locale), text(N_("no"), locale)
@@ -112,8 +113,8 @@ def _settings(shown: SettingsShown, locale: str) -> str:
         "advice": yes if settings.advice else no,
     }
     words = {option.name: option.word for option in (*SUGAR_OPTIONS, *SETTINGS_OPTIONS)}
-    names = {name: in_script(words[name], locale) if is_chinese(locale) else name for name in values}
-    facts = [f"{names[name]}: {value}" for name, value in values.items()]
+    names = {name: _name(name, words[name], locale) for name in values}
+    facts = [text(N_("{name}: {value}"), locale, name=names[name], value=values[name]) for name in values]
     last = N_(
         "They hold for every request that does not say otherwise, in all your linked chats. Change one like "
         "this: /settings --size portrait. “/settings reset” returns to the usual."
@@ -147,3 +148,10 @@ def _language(code: str, locale: str) -> str:
 def _preset(preset: SavedPreset) -> str:
     options = render(preset.options).removeprefix(_COMMAND).strip()
     return f"{preset.name}: {shorten(options, PRESET_CHARS)}"
+
+
+def _name(name: str, word: str, locale: str) -> str:
+    """Return the name of an option as people read it."""
+    if name == "lora":
+        return "LoRA"
+    return in_script(word, locale) if is_chinese(locale) else name
