@@ -105,7 +105,10 @@ class Desk(Protocol):
         """The names of the person's presets that contain the text; this reads only memory."""
 
     def locale_of(self, context: CommandContext) -> str:
-        """The person's own language, else that of the chat, else that of the platform; reads only memory."""
+        """The person's own language, else that of the chat, else that of the platform; reads only memory.
+
+        What everybody in a server reads is in the language of the chat, else of the server, if one is known.
+        """
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; this reads only memory."""

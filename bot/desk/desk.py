@@ -259,9 +259,13 @@ class Desk:
         return bool(command.private)
 
     def locale_of(self, context: CommandContext) -> str:
-        """The person's own language, else that of the chat, else that of the platform; from memory."""
+        """The person's own language, else that of the chat, else that of the platform; from memory.
+
+        What everybody in a server reads is in the language of the chat, else of the server, if one is known.
+        """
         own, chat = self.parts.preferences.settings_of(context), self.parts.profiles.of(context)
-        return own.language or chat.language or context.locale
+        of_all = (chat.language or context.space_locale) if context.is_group and context.space_id else ""
+        return of_all or own.language or chat.language or context.locale
 
     def queue_status(self) -> QueueStatus:
         """The queue as it is now; answered from memory."""

@@ -104,7 +104,8 @@ class ScriptedDesk:
         return tuple(name for name in self.presets if typed in name)
 
     def locale_of(self, context: CommandContext) -> str:
-        return self.languages.get(context.user_id, context.locale)
+        of_all = context.space_locale if context.is_group else ""
+        return of_all or self.languages.get(context.user_id, context.locale)
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         return isinstance(command, Draw) and bool(command.private)

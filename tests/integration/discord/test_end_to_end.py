@@ -183,3 +183,19 @@ async def test_hostile_prompts_never_become_markup(
     assert "@everyone" not in text
     assert "](https" not in text
     assert "**bold" not in text
+
+
+async def test_what_everybody_reads_is_in_the_language_of_the_server_and_what_one_person_reads_in_theirs(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    """Receipt, result and buttons of a public picture; a private picture; the refusal of a public request."""
+    small = {"prompt": "a face", "size": "512x512"}
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
+        public = await discord.slash("sugar", {**small, "seed": 1}, guild_locale="zh-CN")
+        assert "AI 生成" in str((await bot.ended(public, 1))["text"])
+        assert "再来一张" in [button["label"] for button in discord.buttons(public.message_id)]
+        private = await discord.slash("sugar", {**small, "seed": 2, "private": True}, guild_locale="zh-CN")
+        assert "AI-generated" in str((await bot.ended(private, 1))["text"])
+        refused = await discord.slash("sugar", {**small, "lora": "nobody"}, guild_locale="zh-CN")
+        await until(lambda: refused.followups and discord.messages[refused.followups[0]]["text"])
+        assert "There is no LoRA" in discord.messages[refused.followups[0]]["text"]

@@ -38,7 +38,15 @@ from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_p
 from bot.commands.table import CommandEntry, Option
 from bot.commands.values import LONG_COMMANDS, Cancel, Command, Delete, Edit, Help, Mine
 from bot.errors import CannotSave, PersonError
-from bot.outcomes import CancelAccepted, Deleted, EditableText, Outcome, Published, Receipt
+from bot.outcomes import (
+    CancelAccepted,
+    CommandContext,
+    Deleted,
+    EditableText,
+    Outcome,
+    Published,
+    Receipt,
+)
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
@@ -178,9 +186,10 @@ class InteractionHandler:
         if message_id is None:
             return
         address = parsing.address_of(interaction, is_private=address.is_private, message_id=message_id)
-        locale = locale_of(interaction)
+        context = self._context_of(interaction, address)
+        locale = context.locale
         try:
-            outcome = await self._handle_visibly(interaction, command, address)
+            outcome = await self._handle_visibly(interaction, command, context)
         except PersonError as error:
             is_gone = not message_id
             await _replace_response(interaction, error, is_private=address.is_private, is_gone=is_gone)
@@ -192,11 +201,16 @@ class InteractionHandler:
         elif message_id:
             await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
 
+    def _context_of(self, interaction: Interaction, address: AnswerAddress) -> CommandContext:
+        """Who asks, and where, in the language of those who read the answer; a refusal has its person's."""
+        context = context_of(interaction, address)
+        return replace(context, locale=self._desk.locale_of(context))
+
     async def _handle_visibly(
-        self, interaction: Interaction, command: Command, address: AnswerAddress
+        self, interaction: Interaction, command: Command, context: CommandContext
     ) -> Outcome:
         """Let the desk carry out a command; while that takes long, show how far it is, if the desk tells."""
-        context, shown = context_of(interaction, address), ""
+        shown = ""
         if not isinstance(command, LONG_COMMANDS):
             return await self._desk.handle(command, context)
         calling = asyncio.create_task(
@@ -242,10 +256,11 @@ class InteractionHandler:
 
     async def _answer_late(self, interaction: Interaction, command: Command, address: AnswerAddress) -> None:
         """Answer by a message, because the token has expired; directly if only the person may see it."""
-        locale, event_id = locale_of(interaction), str(interaction.id)
+        context, event_id = self._context_of(interaction, address), str(interaction.id)
+        locale = context.locale
         log.info("interaction answered late", interaction_id=interaction.id)
         try:
-            outcome = await self._desk.handle(command, context_of(interaction, address))
+            outcome = await self._desk.handle(command, context)
         except PersonError as error:
             private = replace(address, is_private=True)
             await self._delivery.answer(_explain(error, interaction), private, locale, event_id)
