@@ -61,7 +61,7 @@ async def test_a_button_leaves_nothing_in_memory(discord: FakeDiscord, chat: Dis
     assert not store._synced_message_views
 
 
-@pytest.mark.parametrize("data", [f"v1:r:{JOB_ID}", f"v2:vary-strong:{JOB_ID}:1"])
+@pytest.mark.parametrize("data", [f"v1:r:{JOB_ID}", f"v2:vary-strong:{JOB_ID}:1", f"v2:adopt:{JOB_ID}:3"])
 async def test_what_continues_makes_a_new_message_with_the_visibility_of_the_first(
     discord: FakeDiscord, chat: DiscordChat, data: str
 ) -> None:

@@ -124,3 +124,19 @@ async def test_a_private_job_is_published_to_the_group_where_it_was_asked_for(
         assert not [sent for sent in world.in_chat(GROUP.id) if sent.file]
         world.press(last_of(world, 11, "a bear"), "Publish")
         await server.until(lambda: [sent for sent in world.in_chat(GROUP.id) if sent.kind == "photo"])
+
+
+async def test_a_draft_is_drawn_large_after_a_cold_start_for_its_owner_and_somebody_else(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with serve_bot(server, tmp_path, FakeRenderer(), RULES):
+        world.say("/draft a wolf --size 512x512", group=GROUP)
+        await server.until(lambda: any("No. 4" in dict(sent.buttons) for sent in world.in_chat(GROUP.id)))
+        drafts = last_of(world, GROUP.id, "a wolf")
+    async with serve_bot(server, tmp_path, FakeRenderer(), RULES):
+        for number, by in ((2, OTHER), (3, OWNER)):
+            world.press(drafts, f"No. {number}", by=by)
+            await server.until(
+                lambda number=number: f"draft {number} of job" in last_of(world, GROUP.id, "a wolf").text
+            )
+            assert "512 × 512" in last_of(world, GROUP.id, "a wolf").text
