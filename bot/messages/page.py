@@ -32,6 +32,7 @@ PAGE = {
     "language": N_("Language"),
     "progress": N_("Progress"),
     "full_size": N_("Open full size"),
+    "copied": N_("Copied."),
     "spoiler": N_("Hidden; show the picture"),
     "card": N_("Card"),
     "memory": N_("Memory"),

@@ -191,6 +191,10 @@ document.addEventListener("click", async (click) => {
     input.dataset.edits = button.dataset.edits ?? "";
     fitInput();
     input.focus();
+  } else if (button.dataset.copy) {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    showNotice(document.body.dataset.copied);
+    setTimeout(() => showNotice(""), 2000);
   } else if (button.dataset.press) {
     atEnd = true;
     button.disabled = true;

@@ -24,6 +24,7 @@ from bot.chats.web.conversation import (
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
 from bot.commands import buttons
+from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT
 from bot.errors import SugarbotError
 from bot.languages import is_chinese, title_of
@@ -102,12 +103,13 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class ControlView:
-    """A button: what its press sends, its label, its style, and its row."""
+    """A button: what its press sends, its label, its style, its row, and what it copies instead of sending."""
 
     press: str
     label: str
     style: str
     row: int
+    copied: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,7 @@ def _picked(picked: PickedPicture, conversation: Conversation) -> MessageView:
             conversation.locale,
             is_spoiler=picked.spoiler,
         ),
-        controls=_controls(picked, conversation),
+        controls=_controls(picked, conversation, picked.recipe.code),
     )
 
 
@@ -328,14 +330,14 @@ def _ended_job(job_message: JobMessage, conversation: Conversation) -> MessageVi
             conversation.locale,
             is_spoiler=result.spoiler,
         ),
-        controls=_controls(result, conversation),
+        controls=_controls(result, conversation, result.recipe.code if result.pictures else ""),
     )
 
 
 def _past_job(job: HistoryEntry, conversation: Conversation) -> PastJobView:
     return PastJobView(
         format_history_entry(job, conversation.locale),
-        _controls(job, conversation),
+        _controls(job, conversation, job.recipe.code),
         _picture_views(
             job.job_id,
             [picture.index for picture in job.pictures],
@@ -362,8 +364,11 @@ def _picture_views(
     )
 
 
-def _controls(answer: AnswerWithControls | None, conversation: Conversation) -> tuple[ControlView, ...]:
-    return tuple(
+def _controls(
+    answer: AnswerWithControls | None, conversation: Conversation, code: str = ""
+) -> tuple[ControlView, ...]:
+    """The buttons of an answer; one more copies a recipe code, if there is one."""
+    views = [
         ControlView(
             buttons.data_of(each.command),
             button_label(each.label, conversation.locale, number=each.number),
@@ -371,7 +376,11 @@ def _controls(answer: AnswerWithControls | None, conversation: Conversation) -> 
             each.row,
         )
         for each in (controls_of(answer) if answer else ())
-    )
+    ]
+    if code:
+        label, row = button_label("copy_recipe", conversation.locale), views[-1].row if views else 0
+        views.append(ControlView("", label, "normal", row, format_recipe_code(code)))
+    return tuple(views)
 
 
 def _url(job_id: str, index: int) -> str:

@@ -127,6 +127,15 @@ def test_a_spoiler_is_hidden_until_it_is_opened_and_each_picture_has_its_own_wor
     assert {image["alt"] for image in page.all("img")[:2]} <= {"a fox", "a hare"}
 
 
+def test_a_recipe_code_can_be_copied(tmp_path: Path) -> None:
+    conversation = make_conversation()
+    recipe = replace(make_recipe(), code="K3F97QXM2AWV")
+    conversation.deliver(make_result(recipe=recipe, paths=(tmp_path / "a.png",)))
+    conversation.deliver(make_result("failed", recipe=recipe, state=JobState.FAILED))
+
+    assert seen(conversation).having("data-copy") == ["K3F9-7QXM-2AWV"]
+
+
 def test_pictures_of_a_batch_appear_one_by_one_in_their_frames() -> None:
     conversation = make_conversation()
     conversation.answer(make_receipt(recipe=make_recipe("a face", 4)))
