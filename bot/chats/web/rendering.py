@@ -103,7 +103,7 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class ControlView:
-    """A button: what its press sends, its label, its style, its row, and what it copies instead of sending."""
+    """A button: what its press sends, its label, style and row, and what it copies instead of sending."""
 
     press: str
     label: str

@@ -189,7 +189,7 @@ async def test_an_expected_start_counts_down_and_a_drawing_has_a_bar(
     assert "step 4 of 8" in world.texts(11)[0], "the bar does not stand alone"
     world.say("/quota")
     await server.until(lambda: len(world.in_chat(11)) == 2)
-    assert [kind for kind, _ in world.in_chat(11)[-1].entities] == ["date_time", "date_time"]
+    assert [kind for kind, _ in world.in_chat(11)[-1].entities] == ["date_time"]
 
 
 async def test_a_spoiler_covers_the_photos_of_a_job_also_when_they_are_sent_again(
