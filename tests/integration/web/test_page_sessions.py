@@ -47,7 +47,7 @@ async def test_a_reload_keeps_conversation_job_default_and_language(application:
         open_page_as_visitor(application, profile=profile) as visitor,
     ):
         async with visitor.page.expect_navigation():  # a new language loads the page again
-            await visitor.page.get_by_text("中文", exact=True).click()
+            await visitor.page.get_by_text("简体", exact=True).click()
         await visitor.page.get_by_text(page_text("welcome", "zh-CN")).wait_for()
         await visitor.say("/lora switch anime")
         await visitor.answer()
