@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from bot import errors
+from bot.commands.prompts.advice import AdviceKind
 from bot.languages import LOCALES, in_script, is_chinese
 from bot.messages import button_label
+from bot.messages.asking.answers import ADVICE
 from bot.messages.catalogue import read_catalogue
 from bot.messages.refusals import SENTENCES
 from tests.integration.chats.sides import SIDES, Answer, Side
@@ -72,7 +74,7 @@ CONVERSATION = (
     Turn("a fox --seed -5", refused(errors.BadSeed)),
     Turn("a fox -n 400", refused(errors.BadCount)),
     Turn("a fox --steps 30", refused(errors.FixedSteps)),
-    Turn("a fox --no hats", refused(errors.NoNegativePrompt)),
+    Turn("a fox --no hats --dry", sentences=(ADVICE[AdviceKind.NEGATIVE],)),
     Turn("a fox --cfg 7", refused(errors.NoGuidance)),
     Turn("a fox --frobnicate 7", refused(errors.UnknownFlag)),
     Turn("/original nothing", refused(errors.NoSuchJob)),
