@@ -96,6 +96,7 @@ class FakeHost:
         self.render = self._renderer.render
         self.cancel = self._renderer.cancel
         self.prefetch = self._renderer.prefetch
+        self.withdraw = self._renderer.withdraw
 
     async def start(self) -> Any:
         from engine.request import WorkerInfo
