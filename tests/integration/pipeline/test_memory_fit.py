@@ -9,15 +9,17 @@ from structlog.testing import capture_logs
 from torch import Tensor
 
 from engine.config import EngineConfig, Plan, WeightLocation
+from engine.demo.networks import LORAS
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import AdapterCache
 from engine.reporting import JobReporter
-from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderRequest, Stopped
+from engine.request import Drawn, Event, Finished, LoraChoice, Progress, RenderRequest, StartPicture, Stopped
 from engine.worker.failures import describe_failure
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.residency.fit import MemoryFit
 from engine.zimage.residency.memory import ActivationEstimate, fitting_blocks
 from engine.zimage.residency.store import RING
+from tests.fakes.lora_files.found import source
 
 BLOCKS = 6  # main blocks of the built-in model
 
@@ -35,8 +37,11 @@ class ScriptedMemory:
         return 2**60  # no peak is above it, so nothing is learned from this process's own memory
 
 
-def drawn(pipeline: Pipeline, *loras: LoraChoice, cancel_at: int = 99) -> bytes | None:
-    request = RenderRequest("job", 1, "Sugar面部", 64, 96, 7, loras=loras)
+def drawn(
+    pipeline: Pipeline, *loras: LoraChoice, cancel_at: int = 99, start: StartPicture | None = None
+) -> bytes | None:
+    files = tuple(source(path) for path in LORAS.glob("*.safetensors")) if loras else ()
+    request = RenderRequest("job", 1, "Sugar面部", 64, 96, 7, loras=loras, lora_files=files, start=start)
     events: list[Event] = []
     reporter = JobReporter(request, events.append, describe_failure)
 
@@ -90,6 +95,10 @@ def test_the_worker_draws_the_same_files_under_every_plan(
     for loras in [(), (sugar,), (anime, sugar), (anime,), ()]:
         assert drawn(ours, *loras, cancel_at=3) is None
         assert drawn(ours, *loras) == drawn(pipeline, *loras)
+    first = drawn(pipeline, sugar)
+    assert first is not None
+    start = StartPicture(first, 0.5)
+    assert drawn(ours, anime, start=start) == drawn(pipeline, anime, start=start)
     assert plan.base in ours.info.plan
     assert "blocks resident" in ours.info.plan
     assert ours.info.host_bytes > 0

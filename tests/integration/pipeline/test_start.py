@@ -11,6 +11,7 @@ from diffusers import ZImageImg2ImgPipeline
 from PIL import Image
 from structlog.testing import capture_logs
 
+from engine.config import Plan
 from engine.demo.networks import WEIGHTS
 from engine.errors import OutOfMemory, StartDamaged
 from engine.finish.metadata import StartSettings, read_settings
@@ -214,3 +215,34 @@ def test_a_card_without_room_for_the_encoder_reads_it_again_later(
     assert pipeline._start_encoder.missing_bytes > 0
     assert draw(start=start).pngs == [expected]
     assert pipeline._start_encoder.missing_bytes == 0
+
+
+@pytest.mark.parametrize("why", ["the plan", "the size"])
+def test_a_picture_passes_the_vae_in_parts_both_ways(
+    draw: Any, pipeline: Pipeline, first: bytes, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """Under a plan for little memory, and above the largest size from noise: without trying it whole."""
+    start = StartPicture(first, 0.3)
+    (expected,) = draw(start=start).pngs
+    ways: list[tuple[str, bool]] = []
+    vae, encoder = pipeline._parts.vae, pipeline._start_encoder._encoder
+    assert encoder is not None
+    decode, encode = vae.decode, encoder.encode
+
+    def decoded(latents: torch.Tensor, *, is_lean: bool) -> torch.Tensor:
+        ways.append(("decode", is_lean))
+        return decode(latents, is_lean=is_lean)
+
+    def encoded(image: torch.Tensor, *, is_lean: bool) -> torch.Tensor:
+        ways.append(("encode", is_lean))
+        return encode(image, is_lean=is_lean)
+
+    monkeypatch.setattr(vae, "decode", decoded)
+    monkeypatch.setattr(encoder, "encode", encoded)
+    if why == "the plan":
+        monkeypatch.setattr(pipeline, "_plan", Plan(vae_in_parts=True))
+    else:
+        monkeypatch.setattr("engine.config.WHOLE_VAE_PIXELS", 64 * 96 - 1)
+    (ours,) = draw(start=start).pngs
+    assert ways == [("encode", True), ("decode", True)]
+    assert np.abs(pixels(ours).astype(int) - pixels(expected)).max() <= 2
