@@ -184,7 +184,7 @@ def picture_deleted(locale: str) -> str:
 
 def messages_left(count: int, locale: str) -> str:
     """Return how many messages of a deleted job a chat still shows."""
-    sentence = N_("{count} of its messages can't be changed any more; please delete them by hand.")
+    sentence = N_("{count} messages of this job can't be changed any more; please delete them by hand.")
     return text(sentence, locale, count=count)
 
 

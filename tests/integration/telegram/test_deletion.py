@@ -51,7 +51,7 @@ async def test_every_message_of_the_job_is_deleted_or_emptied(
         assert not {png(), png("navy"), png("teal")} & {sent.file for sent in left}
         assert not any(sent.buttons for sent in left)
     else:
-        assert f"{count + (count > 1)} of its messages" in left[-1].text
+        assert f"{count + (count > 1)} messages of this job" in left[-1].text
     assert not desk.messages
 
 

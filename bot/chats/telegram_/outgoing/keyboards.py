@@ -35,14 +35,14 @@ def keyboard_of(controls: Sequence[Control], locale: str, code: str = "") -> Inl
         code: A recipe code without dashes that one more button copies; empty for no such button.
     """
     rows = [
-        part
+        [_button(each, locale) for each in row]
         for _, row in groupby(controls, key=lambda control: control.row)
-        for part in _fitting([_button(each, locale) for each in row])
     ]
     if code:
         label = messages.button_label("copy_recipe", locale)
-        rows.append([InlineKeyboardButton(label, copy_text=CopyTextButton(format_recipe_code(code)))])
-    return InlineKeyboardMarkup(rows) if rows else None
+        copying = InlineKeyboardButton(label, copy_text=CopyTextButton(format_recipe_code(code)))
+        rows = [*rows[:-1], [*(rows[-1] if rows else []), copying]]
+    return InlineKeyboardMarkup([part for row in rows for part in _fitting(row)]) if rows else None
 
 
 def _fitting(row: list[InlineKeyboardButton]) -> list[list[InlineKeyboardButton]]:
