@@ -17,8 +17,8 @@
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
       - NoSheet · ChooseFromSheet
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
-      - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · OwnJob
-      - TooManyReports
+      - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
+      - OwnJob · TooManyReports
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -120,6 +120,7 @@ from bot.errors.not_possible import (
     ShapeNotAllowed,
     SizeNotAllowed,
     StartGone,
+    StillSending,
     TooManyCodes,
     TooManyPresets,
     TooManyReports,
@@ -278,6 +279,7 @@ __all__ = [
     "StartGone",
     "StepsDiffer",
     "StepsNotPossible",
+    "StillSending",
     "SugarbotError",
     "TextOnly",
     "TextTooLong",

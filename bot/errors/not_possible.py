@@ -87,6 +87,10 @@ class NotEnded(NotPossible):
     """The job waits or is being drawn. Facts: ``job_id``."""
 
 
+class StillSending(NotPossible):
+    """The result of the job is being sent at this moment. Facts: ``job_id``."""
+
+
 class OwnJob(NotPossible):
     """The job belongs to the person who reports it. Facts: ``job_id``."""
 

@@ -263,6 +263,10 @@ class Outbox:
         [(due_ms,)] = await self._query("next_due", platform=platform, now_ms=now_ms)
         return None, due_ms
 
+    async def is_sending(self, job_id: str) -> bool:
+        """Whether a chat is sending this result now."""
+        return bool(await self._query("is_sending", job=job_id))
+
     async def load(self, job_id: str) -> ResultRow | None:
         """Return what the result of this job consists of; None if there is no such job."""
         rows = await self._query("result", job=job_id)

@@ -15,6 +15,7 @@ from bot.errors import (
     NothingToPublish,
     OwnJob,
     PicturesGone,
+    StillSending,
     TooManyReports,
 )
 from bot.outcomes import (
@@ -102,11 +103,14 @@ class JobSharing:
         The files go after the commit, and after a crash at the next start.
 
         Raises:
-            PersonError: NoSuchJob, NotYours (hosts may delete every job), or NotEnded.
+            PersonError: NoSuchJob, NotYours (hosts may delete every job), NotEnded, or StillSending (the chat
+                does not know yet which messages show the pictures).
         """
         job = await self._access.require_own(command.job_id, context, or_host=True)
         if not JobState(job.state).has_ended:
             raise NotEnded(job_id=job.id)
+        if await self._store.outbox.is_sending(job.id):
+            raise StillSending(job_id=job.id)
         await self._store.ended.delete(job.id, self._clock())
         await self._store.finding.forget_job(job.id)
         self._store.after_commit(self._files_to_delete.set)

@@ -26,6 +26,9 @@ CONTINUING_SENTENCES: dict[type[Exception], str] = {
     errors.LoraWithdrawn: N_(
         "A LoRA of job {job_id} may not be used any more, so its pictures stay private."
     ),
+    errors.StillSending: N_(
+        "The pictures of job {job_id} are being sent right now. Please try again in a few seconds."
+    ),
     errors.NotEnded: N_("Job {job_id} has not ended yet. Cancel it first, or wait for its pictures."),
     errors.OwnJob: N_("Job {job_id} is yours. If you do not want its pictures, delete them."),
     errors.TooManyReports: N_(

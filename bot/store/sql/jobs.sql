@@ -99,8 +99,9 @@ UPDATE job SET chat_id = :now, ref = '' WHERE platform = :platform AND chat_id =
 INSERT INTO picture (job, idx, seed, file_name) VALUES (:job, :idx, :seed, :file_name);
 
 -- name: save_file_id
--- A platform's file id of a picture; a newer id replaces an older one.
-INSERT INTO picture_file (job, idx, platform, form, file_id) VALUES (:job, :idx, :platform, :form, :file_id)
+-- A platform's file id of a picture; a newer id replaces an older one. Nothing for a picture deleted meanwhile.
+INSERT INTO picture_file (job, idx, platform, form, file_id)
+SELECT job, idx, :platform, :form, :file_id FROM picture WHERE job = :job AND idx = :idx
 ON CONFLICT (job, idx, platform, form) DO UPDATE SET file_id = excluded.file_id;
 
 -- name: file_ids
@@ -169,6 +170,10 @@ UPDATE outbox SET not_before_ms = :latest_ms WHERE state IN ('ready', 'maybe') A
 -- Retry at once what a chat could not take before.
 UPDATE outbox SET not_before_ms = 0
 WHERE state = 'maybe' AND job IN (SELECT id FROM job WHERE platform = :platform AND chat_id = :chat_id);
+
+-- name: is_sending
+-- Whether a result is being sent.
+SELECT 1 FROM outbox WHERE job = :job AND state = 'sending';
 
 -- name: mark_result
 -- How the delivery of a result ended.
