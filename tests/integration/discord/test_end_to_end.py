@@ -199,3 +199,23 @@ async def test_what_everybody_reads_is_in_the_language_of_the_server_and_what_on
         refused = await discord.slash("sugar", {**small, "lora": "nobody"}, guild_locale="zh-CN")
         await until(lambda: refused.followups and discord.messages[refused.followups[0]]["text"])
         assert "There is no LoRA" in discord.messages[refused.followups[0]]["text"]
+
+
+async def test_a_private_picture_is_published_by_its_owner_after_a_restart_and_deleted_everywhere(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
+        asked = await discord.slash("sugar", {"prompt": "a face", "size": "512x512", "private": True})
+        private = await bot.ended(asked, 1)
+        assert private["flags"] & EPHEMERAL
+    controls = {one["label"]: one["custom_id"] for one in discord.buttons(asked.message_id)}
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
+        published = await discord.press(asked.message_id, controls["Publish"])
+        public = await bot.ended(published, 1)
+        assert not public["flags"] & EPHEMERAL
+        assert "AI-generated" in str(public["text"])
+        deleted = await discord.press(asked.message_id, controls["Delete"])
+        await until(lambda: deleted.followups and discord.messages[deleted.followups[0]]["text"])
+    assert asked.message_id not in discord.messages
+    assert published.message_id not in discord.messages
+    assert discord.messages[deleted.followups[0]]["flags"] & EPHEMERAL
