@@ -49,6 +49,7 @@ h1 { margin: 0; font-size: 14px; opacity: .65; font-weight: 600; }
 .row { display: flex; flex-wrap: wrap; gap: 6px; margin-top: 6px; }
 .pill { background: var(--pill); border: 1px solid var(--line); border-radius: 9px; padding: 3px 11px;
         font-size: 13.5px; }
+pre { margin: 4px 0; padding: 6px 9px; border: 1px solid var(--line); border-radius: 6px; }
 blockquote { margin: 2px 0; padding-left: 9px; border-left: 3px solid var(--line); }
 code { background: var(--pill); border-radius: 5px; padding: 0 4px; }
 """
@@ -164,7 +165,8 @@ def _pill(label: str) -> str:
 def _marked(text: str) -> str:
     """Return Discord's marks as HTML; a text of Telegram has none."""
     lines = []
-    for line in html.escape(text, quote=False).replace("\\", "").splitlines():
+    plain = html.escape(text, quote=False).replace("\\", "")
+    for line in re.sub(r"```\n(.*)\n```", r"<pre>\1</pre>", plain).splitlines():
         line = re.sub(r"`([^`]+)`", r"<code>\1</code>", line)
         line = re.sub(r"&lt;t:\d+:f&gt; \(&lt;t:\d+:R&gt;\)", "30 November 2026 00:00", line)
         quoted = re.match(r"&gt;+ (.*)", line)
