@@ -35,7 +35,7 @@ class DiscordSide:
         return seen(png)["style"], asked.message_id
 
     async def reroll(self, message_id: str) -> str:
-        [button] = [each for each in self._server.buttons(message_id) if ":r:" in each["custom_id"]]
+        [button] = [each for each in self._server.buttons(message_id) if ":reroll:" in each["custom_id"]]
         pressed = await self._server.press(message_id, button["custom_id"])
         await until(lambda: pressed.message_id and self._server.answer_to(pressed)["attachments"], PICTURE_S)
         [png] = self._server.files[pressed.message_id].values()
