@@ -79,14 +79,14 @@ class DrawRequests:
         """
         if not self._preferences.is_loaded:
             await self._preferences.require_loaded()
-        request = _request_of(command, context)
-        if request and not command.dry:
-            await self._require_new(request, person)
         may_use = self._profiles.rule(context)
-        asked = command if isinstance(command, Draw) else command.draw
-        draw, own = self._with_preferences(asked, context, may_use)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
+        request = _request_of(command, context, default)
+        if request and not command.dry:
+            await self._require_new(request, person)
+        asked = command if isinstance(command, Draw) else command.draw
+        draw, own = self._with_preferences(asked, context, may_use)
         if draw.surprise:
             draw = _with_face(draw, context.locale)
         limit = self._profiles.of(context).limit
@@ -147,18 +147,18 @@ class DrawRequests:
             raise AlreadyAsked(job_id=same.id, seconds=max(1, (now_ms - same.created_ms) // 1_000))
 
 
-def _request_of(command: Draw | Compare | Draft, context: CommandContext) -> str:
+def _request_of(command: Draw | Compare | Draft, context: CommandContext, default: LoraWish | None) -> str:
     """Return what identifies the request; empty if its author means the same again.
 
-    Whoever names a seed wants exactly that picture. A message to the terminal waits for its pictures, so a
-    second one is no impatience.
+    Whoever names a seed wants exactly that picture. With another default the same words mean another picture.
+    A message to the terminal waits for its pictures, so a second one is no impatience.
     """
     draw = command if isinstance(command, Draw) else command.draw
     if draw.again or draw.seed is not None or context.platform is Platform.CONSOLE:
         return ""
     place = f"{context.address.platform}:{context.address.chat_id}"
     words = render(draw) if isinstance(command, Draw) else f"{type(command).__name__} {astuple(command)}"
-    return sha256(f"{place} {words}".encode()).hexdigest()[:32]
+    return sha256(f"{place} {default} {words}".encode()).hexdigest()[:32]
 
 
 def _with_face(command: Draw, locale: str) -> Draw:

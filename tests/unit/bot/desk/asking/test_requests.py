@@ -8,7 +8,7 @@ import pytest
 
 from bot.commands.prompts.advice import AdviceKind
 from bot.commands.prompts.face import SUGGESTED
-from bot.commands.values import Cancel, Draw, EditSettings, Face, Link, LoraWish, Original, Reroll
+from bot.commands.values import Cancel, Draw, EditSettings, Face, Link, LoraSwitch, LoraWish, Original, Reroll
 from bot.errors import AlreadyAsked, NoCreditsLeft, PersonError, TooManyWaiting, UnknownLora
 from bot.outcomes import Advice, DryRun, FacesMixed, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
@@ -60,6 +60,18 @@ async def test_the_same_request_within_a_minute_points_to_the_first(tmp_path: Pa
         assert not later.startswith("as ")
         clock.now_ms -= 3_600_000  # a clock that is set back makes nobody wait an hour
         assert not (await ask(harness, "14")).startswith("as ")
+
+
+async def test_the_same_words_mean_another_picture_with_another_default(tmp_path: Path) -> None:
+    rules = replace(OPEN, hosts=frozenset({"telegram:ann"}))
+    async with open_harness(tmp_path, rules=rules) as harness:
+        first = await ask(harness, "1")
+        switch = LoraSwitch(LoraWish("sugar"))
+        await harness.desk.handle(switch, a_context("2", platform=Platform.TELEGRAM))
+        second = await ask(harness, "3")
+        assert not second.startswith("as ")
+        assert second != first
+        assert await ask(harness, "4") == f"as {second}"
 
 
 async def test_a_message_to_the_terminal_waits_for_its_picture_and_may_be_sent_again(tmp_path: Path) -> None:
