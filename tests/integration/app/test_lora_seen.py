@@ -27,7 +27,7 @@ class DiscordSide:
     def __init__(self, server: FakeDiscord) -> None:
         self._server = server
 
-    async def draw(self, prompt: str, **options: str) -> tuple[str, str]:
+    async def draw(self, prompt: str, **options: str | bool) -> tuple[str, str]:
         """Draw; return the style that is seen, and the message with the picture."""
         asked = await self._server.slash("sugar", {"prompt": prompt, "size": "2:3", **options})
         await until(lambda: asked.message_id and self._server.answer_to(asked)["attachments"], PICTURE_S)
@@ -107,7 +107,7 @@ async def test_the_lora_requested_is_the_lora_seen(
         found["telegram chat's-default realistic"], _ = await on_telegram.draw("a girl")
         found["telegram old-button sugar"] = await on_telegram.reroll(picture)
         await on_discord.switch("default", "chat")
-        found["discord default-again sugar"], _ = await on_discord.draw("a girl")
+        found["discord default-again sugar"], _ = await on_discord.draw("a girl", again=True)
         found["discord none base"], _ = await on_discord.draw("a girl", lora="none")
     output = (await log).decode()
 
