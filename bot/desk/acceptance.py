@@ -191,7 +191,8 @@ class JobAcceptance:
             await self._profiles.require_loaded()
         if isinstance(command, Draw | Compare | Draft):
             asked = await self._requests.read(command, context, person)
-            lineage = await self._continuation.lineage_of(command, context)
+            edits = (command if isinstance(command, Draw) else command.draw).edited_from
+            lineage = await self._continuation.lineage_of(edits, context) if edits else None
         elif isinstance(command, DrawRecipe):
             asked = await self._drawings.read(command, context, has_start=disk.has_start)
             lineage = None

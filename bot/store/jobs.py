@@ -320,14 +320,14 @@ def _columns_of(job: NewJob) -> dict[str, Any]:
     }
 
 
-def _start_of(values: dict[str, Any]) -> Start | None:
-    columns = [values.pop(name) for name in ("start_job", "start_index", "start_strength")]
-    return None if columns[0] is None else Start(*columns)
-
-
-def _lineage_of(values: dict[str, Any]) -> Lineage | None:
-    derivation, job_id, index = (values.pop(name) for name in ("derivation", "parent_job", "parent_index"))
-    return None if derivation is None else Lineage(Derivation(derivation), job_id, index)
+def _take_origin(values: dict[str, Any]) -> tuple[Start | None, Lineage | None]:
+    """Take the columns of ``_columns_of`` out of a row."""
+    start = [values.pop(name) for name in ("start_job", "start_index", "start_strength")]
+    derivation, *parent = (values.pop(name) for name in ("derivation", "parent_job", "parent_index"))
+    return (
+        None if start[0] is None else Start(*start),
+        None if derivation is None else Lineage(Derivation(derivation), *parent),
+    )
 
 
 def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
@@ -341,9 +341,8 @@ def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     others = {name: values.pop(name) for name in names}
     sheet = values.pop("sheet")
     others["sheet"] = None if sheet is None else _SHEET.validate_json(sheet)
-    start = _start_of(values)
+    start, values["lineage"] = _take_origin(values)
     values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, start=start, **others)
-    values["lineage"] = _lineage_of(values)
     values["asked_in"] = asked_in
     values |= {name: bool(values[name]) for name in ("private", "spoiler", "cancel_requested")}
     return JobRow(**values)

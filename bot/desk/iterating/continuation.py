@@ -92,13 +92,10 @@ class JobContinuation:
             return await self._access.require_sheet(context)
         return await self._access.require_visible(command.job_id, context)
 
-    async def lineage_of(self, command: Draw | Compare | Draft, context: CommandContext) -> Lineage | None:
-        """Return from which job a changed text comes, if the person may still see that job."""
-        draw = command if isinstance(command, Draw) else command.draw
-        if not draw.edited_from:
-            return None
+    async def lineage_of(self, job_id: str, context: CommandContext) -> Lineage | None:
+        """Return that a text comes from this job, if the person may still see the job."""
         try:
-            earlier = await self._access.require_visible(draw.edited_from, context)
+            earlier = await self._access.require_visible(job_id, context)
         except PersonError:  # the text is complete without it
             return None
         return Lineage(Derivation.EDITED, earlier.id)
