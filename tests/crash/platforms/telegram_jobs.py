@@ -138,7 +138,7 @@ async def _accept(
         sent = Sent(chat_id, 10_000 + number, "text", "Got it!", reply_to=number + 1)
         server.world.messages[chat_id, 10_000 + number] = sent
     context = CommandContext(Platform.TELEGRAM, f"event {number}", str(number % 20), address.to_address())
-    receipt = await harness.desk.handle(Draw(prompt="a fox", count=count), context)
+    receipt = await harness.desk.handle(Draw(prompt="a fox", count=count, again=True), context)
     assert isinstance(receipt, Receipt)
     return receipt.job_id
 
