@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,20 +87,10 @@ def test_the_article_s_example_has_fifty_tokens_and_the_layout_eight() -> None:
     assert tokens.measure(EXAMPLE) == PromptLength(58, MAX_PROMPT_TOKENS, 0)
 
 
-@pytest.mark.parametrize(("text", "most_s"), [(EXAMPLE, 0.005), (EXAMPLE * 180, 0.05), ("a" * 8_000, 0.05)])
-def test_measuring_is_quick(tokens: PromptTokens, text: str, most_s: float) -> None:
-    def seconds() -> float:
-        began_s = time.perf_counter()
-        tokens.measure(text)
-        return time.perf_counter() - began_s
-
-    assert min(seconds() for _ in range(5)) < most_s
-
-
-def test_a_text_of_64_kib_costs_a_bounded_time(tokens: PromptTokens) -> None:
-    began_s = time.perf_counter()
-    assert tokens.measure("面" * 65_536).tokens > MAX_PROMPT_TOKENS
-    assert time.perf_counter() - began_s < 2.0
+def test_a_text_of_64_kib_is_measured_whole(tokens: PromptTokens) -> None:
+    length = tokens.measure("面" * 65_536)
+    assert length.tokens > MAX_PROMPT_TOKENS
+    assert 0 < length.excess_chars < 65_536
 
 
 def test_a_broken_tokenizer_is_named(tmp_path: Path) -> None:
