@@ -135,6 +135,7 @@ _CLASS_LINES = (  # of errors without their own line
     N_("The LoRA has a rank beyond what is drawn."),
     N_("The LoRA's metadata do not say how strong it is."),
     N_("The LoRA also changes the text encoder."),
+    N_("The start picture is not a file that the worker made, or it is damaged."),
     N_("Numbers of the LoRA are infinite or not numbers."),
     N_("Numbers of the LoRA are too large for the model's number format."),
     N_("All changes that the LoRA makes are zero."),
