@@ -142,12 +142,14 @@ class LocatedRenderer:
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
         """As the other; once again from the copies if a file has gone since the job was accepted."""
-        located = replace(request, lora_files=self._versions.sources(request.loras))
-        end = await self._renderer.render(located, listen)
+        end = await self._renderer.render(self._located(request), listen)
         has_gone = isinstance(end, Failed) and end.reason is FailReason.LORA_MISSING
-        if has_gone and await self._versions.ensure(request.loras):
-            return await self._renderer.render(located, listen)
+        if has_gone and request.loras and await self._versions.ensure(request.loras):
+            return await self._renderer.render(self._located(request), listen)
         return end
+
+    def _located(self, request: RenderRequest) -> RenderRequest:
+        return replace(request, lora_files=self._versions.sources(request.loras))
 
     def prefetch(self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...] = ()) -> None:
         """As the other; a job with LoRAs has just come near, perhaps by being accepted."""

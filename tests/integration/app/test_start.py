@@ -111,7 +111,8 @@ async def test_the_hosts_of_the_settings_have_the_hosts_commands_in_their_telegr
     environ = environment(folder, **with_platforms(discord, telegram))
     async with sugarbot("run", environ=environ | {"SUGARBOT_HOSTS": "discord:7,telegram:11"}):
         await telegram.until(lambda: (11, "zh") in world.menus, 60)
-    assert set(world.menus) == {(0, ""), (0, "zh"), (11, ""), (11, "zh")}
+    of_groups = {(-1, ""), (-1, "zh")}
+    assert set(world.menus) == {(0, ""), (0, "zh"), (11, ""), (11, "zh")} | of_groups
     assert "lora_switch" in [command["command"] for command in world.menus[11, ""]]
 
 
