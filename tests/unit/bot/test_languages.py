@@ -41,6 +41,14 @@ def test_a_text_for_taiwan_has_the_same_facts_and_no_simplified_quotes() -> None
         assert not set(shown) & set("“”这图额显")
 
 
+def test_words_that_a_converter_takes_for_others_are_those_of_taiwan() -> None:
+    """A setting of a picture is no argument of a function, “only” no counter of animals."""
+    wrong = ("引數", "全域性", "隻", " 里", "介面卡", "映象", "許可權")
+    for chinese in read_catalogue().values():
+        shown = in_script(chinese, "zh-TW")
+        assert not [word for word in wrong if word in shown], shown
+
+
 def test_a_sentence_is_shown_in_the_script_of_its_reader() -> None:
     msgid = "Draw a face"
     assert (text(msgid, "en"), text(msgid, "zh-CN"), text(msgid, "zh-TW")) == (msgid, "画一张脸", "畫一張臉")
