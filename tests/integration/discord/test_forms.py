@@ -98,6 +98,23 @@ async def test_the_form_of_a_private_job_draws_in_private(
     assert drawing.private
 
 
+async def test_the_form_of_a_hidden_picture_draws_a_hidden_one(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda command, context: (
+        EditableText(JOB_ID, f"{TEXT} --spoiler")
+        if isinstance(command, Edit)
+        else usual_answer(command, context)
+    )
+    asked = await discord.slash("sugar", {"prompt": "a face", "spoiler": True})
+    await answered(discord, asked)
+    form = await discord.form(await discord.press(asked.message_id, f"v2:edit:{JOB_ID}"))
+    await answered(discord, await discord.submit(form["custom_id"], filled(form)))
+    drawing = desk.handled[-1][0]
+    assert isinstance(drawing, Draw)
+    assert drawing.spoiler
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [

@@ -38,7 +38,7 @@ class FormKind(StrEnum):
 
 _FORM = re.compile(
     r"v2:form:(?P<kind>edit|vary|add):(?P<job>[A-Za-z0-9_-]{0,40}):(?P<seen_by>all|me)"
-    r"(?::(?P<index>\d{1,2}))?",
+    r"(?::(?P<index>\d{1,2}))?(?P<hidden>:hidden)?",
     re.ASCII,
 )
 
@@ -62,7 +62,10 @@ def edit_form(editable: EditableText, locale: str) -> Form:
     draw = grammar.parse(editable.text)
     if not isinstance(draw, Draw):
         raise ValueError("the text of a job asks for no drawing")
-    form = _form(FormKind.EDIT, "edit", locale, editable.job_id, is_private=editable.is_private)
+    is_hidden = bool(draw.spoiler)  # it has no field, and the new pictures are hidden like the earlier ones
+    form = _form(
+        FormKind.EDIT, "edit", locale, editable.job_id, is_private=editable.is_private, is_hidden=is_hidden
+    )
     style = discord.TextStyle.paragraph
     _add_text(form, "prompt", draw.prompt, locale, is_required=True, style=style, max_chars=MAX_TYPED_CHARS)
     _add_text(form, "lora", ", ".join(map(_wish_text, draw.loras)), locale)
@@ -115,7 +118,8 @@ def parse_form(data: Mapping[str, Any]) -> SentForm:
     is_private = found["seen_by"] == "me"
     match FormKind(found["kind"]):
         case FormKind.EDIT:
-            return SentForm(_edited(fields, found["job"], is_private), is_private, typed_in(data))
+            draw = replace(_edited(fields, found["job"], is_private), spoiler=bool(found["hidden"]) or None)
+            return SentForm(draw, is_private, typed_in(data))
         case FormKind.VARY:
             index = found["index"] or _chosen(fields, "picture", "")
             if not re.fullmatch(r"\d{1,2}", index, re.ASCII):
@@ -133,11 +137,20 @@ def typed_in(data: Mapping[str, Any]) -> str:
 
 
 def _form(
-    kind: FormKind, title: str, locale: str, job_id: str, *, is_private: bool, index: int | None = None
+    kind: FormKind,
+    title: str,
+    locale: str,
+    job_id: str,
+    *,
+    is_private: bool,
+    index: int | None = None,
+    is_hidden: bool = False,
 ) -> Form:
     custom_id = f"v2:form:{kind}:{job_id}:{'me' if is_private else 'all'}"
     if index is not None:
         custom_id += f":{index}"
+    if is_hidden:
+        custom_id += ":hidden"
     form = ui.Modal(title=messages.form_text(f"{title}_title", locale), custom_id=custom_id)
     form.stop()  # so discord.py keeps no reference to it; ``parse_form`` reads what comes back
     return form
