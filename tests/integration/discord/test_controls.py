@@ -86,3 +86,19 @@ async def test_the_control_of_a_waiting_job_answers_after_a_cold_start(
         )
         await act(discord, asked.message_id, control)
         await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 10)
+
+
+async def test_deletion_reaches_every_message_that_shows_a_picture_of_the_job(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    async with running_bot(discord, config, tmp_path, FakeRenderer(), RULES) as bot:
+        asked = await discord.slash("sugar", {**DRAWING, "count": 2})
+        await bot.ended(asked, 2)
+        found = controls(discord, asked.message_id)
+        pick = next(each for each in found if each.startswith("v2:pick:"))
+        delete = next(each for each in found if each.startswith("v2:delete:"))
+        picked = await act(discord, asked.message_id, pick)
+        await until(lambda: picked.message_id and discord.messages[picked.message_id]["attachments"])
+        await act(discord, asked.message_id, delete)
+        await until(lambda: asked.message_id not in discord.messages)
+        await until(lambda: picked.message_id not in discord.messages)

@@ -23,6 +23,7 @@ from bot.chats.discord_.outgoing.address import (
     NO_RESPONSE,
     AnswerAddress,
     AnswerState,
+    Response,
     SentMessage,
     UnsentMessage,
 )
@@ -34,8 +35,10 @@ from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import (
     Deleted,
     JobResult,
+    Originals,
     Outcome,
     OwnerReport,
+    PickedPicture,
     PictureMessage,
     Platform,
     Undeliverable,
@@ -77,7 +80,9 @@ class AnswerDelivery:
         if isinstance(outcome, Deleted):
             await self.delete_messages(outcome.job_id)
         message = await compose_outcome(outcome, locale, address.file_bytes)
-        await self._answer(message, address, locale, event_id)
+        shown = await self._answer(message, address, locale, event_id)
+        if shown is not None and isinstance(outcome, PickedPicture | Originals):
+            await self._keep_message(shown, outcome.job_id)
 
     async def answer(self, text: str, address: AnswerAddress, locale: str, event_id: str) -> None:
         """Answer by the first way that is open; the event id is the nonce that shows a repeated answer once.
@@ -89,18 +94,21 @@ class AnswerDelivery:
 
     async def _answer(
         self, message: OutgoingMessage, address: AnswerAddress, locale: str, event_id: str
-    ) -> None:
+    ) -> AnswerAddress | None:
+        """Answer as ``answer`` does; return where the answer is, None if no way is open."""
         new = address.unsent()
         can_be_edited = address.state_at(self._clock()) in CAN_BE_EDITED
         if can_be_edited and await self._sender.try_edit(address, message, event_id):
-            return
-        if address.can_move_to_channel and await self._sender.send(new, message, event_id):
-            return
+            return address
+        if address.can_move_to_channel and (sent := await self._sender.send(new, message, event_id)):
+            return sent
         if address.is_message:
             here = as_plain_text(messages.answered_in_direct_message(locale))
             message = replace(message, text=f"{here}\n{message.text}")
-        if not await self._sender.send_direct_message(new, message, event_id):
+        direct = await self._sender.send_direct_message(new, message, event_id)
+        if direct is None:
             log.warning("answer closed", event_id=event_id)
+        return direct
 
     async def deliver(self, result: JobResult) -> None:
         """Deliver the result by the first way that is open.
@@ -127,7 +135,8 @@ class AnswerDelivery:
             if await self._show_whole(
                 result, address.file_bytes, lambda it: self._sender.try_edit(address, it, result.job_id)
             ):
-                await self._keep_message(address, result)
+                if result.pictures:
+                    await self._keep_message(address, result.job_id)
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
 
@@ -206,7 +215,7 @@ class AnswerDelivery:
         return await show(await compose_result(result, 0))
 
     async def delete_messages(self, job_id: str) -> None:
-        """Delete the messages that show a job's pictures to others; Discord lets nobody delete private ones.
+        """Delete the messages that show a job's pictures, but no responses that one person alone sees.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
@@ -218,13 +227,18 @@ class AnswerDelivery:
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""
         await self._desk.store_placeholder(result.job_id, replace(result.address, ref=sent.to_json()))
-        await self._keep_message(sent, result)
+        if result.pictures:
+            await self._keep_message(sent, result.job_id)
 
-    async def _keep_message(self, address: AnswerAddress, result: JobResult) -> None:
-        """Store which message shows the pictures, so that they can be deleted there."""
+    async def _keep_message(self, address: AnswerAddress, job_id: str) -> None:
+        """Store that a message shows pictures of a job, so that they can be deleted there.
+
+        A response that one person alone sees is left out: Discord lets nobody delete it later.
+        """
         message_id = 0 if isinstance(address.target, UnsentMessage) else address.target.message_id
-        if result.pictures and message_id and not address.is_private:
-            shown = PictureMessage(Platform.DISCORD, str(address.channel_id), str(message_id), result.job_id)
+        is_ephemeral = address.is_private and isinstance(address.target, Response)
+        if message_id and not is_ephemeral:
+            shown = PictureMessage(Platform.DISCORD, str(address.channel_id), str(message_id), job_id)
             await self._desk.keep_messages([shown])
 
 
