@@ -14,6 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from bot.chats.web.desk_client import DrawOptions
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
+from bot.errors import NotAPicture, PictureTooLarge
 from bot.messages import LOCALES
 from bot.uploads import MAX_PICTURE_BYTES
 from engine.shelf.names import MAX_NAME
@@ -108,12 +109,18 @@ async def read_picture(request: Request) -> bytes:
     """Read a picture file that is the body of a POST; what it holds is checked later.
 
     Raises:
-        HTTPException: 415 no picture, 413 too large, 408 too slow, 400 broken off.
+        HTTPException: 415 no picture, 413 too large, 408 too slow, 400 broken off. The cause of the first two
+            is the error whose sentence the person reads.
     """
     kind = request.headers.get("content-type", "").strip().lower()
     if kind not in PICTURE_TYPES or "content-encoding" in request.headers:
-        raise HTTPException(415)
-    return await _read_limited(request, MAX_PICTURE_BYTES, PICTURE_TIMEOUT_S)
+        raise HTTPException(415) from NotAPicture()
+    try:
+        return await _read_limited(request, MAX_PICTURE_BYTES, PICTURE_TIMEOUT_S)
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise error from PictureTooLarge(limit_bytes=MAX_PICTURE_BYTES)
+        raise
 
 
 async def _read_limited(request: Request, limit_bytes: int, timeout_s: float) -> bytes:

@@ -265,7 +265,10 @@ def _static_file(path: str) -> Callable[[Request], Awaitable[Response]]:
 
 def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    return PlainTextResponse(page_text(REFUSALS[error.status_code], _locale_of(request)), error.status_code)
+    locale, cause = _locale_of(request), error.__cause__
+    if isinstance(cause, SugarbotError):
+        return PlainTextResponse(format_error(cause, locale), error.status_code)
+    return PlainTextResponse(page_text(REFUSALS[error.status_code], locale), error.status_code)
 
 
 def _fail(request: Request, _: Exception) -> Response:

@@ -15,6 +15,7 @@ from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.routes import PageRoutes, create_app, monitoring_routes
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
 from bot.monitoring.monitor import Monitor, Snapshot
+from bot.uploads import MAX_PICTURE_BYTES
 from engine.host import HostState
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.desk_harness import open_harness, until
@@ -114,6 +115,20 @@ async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
                 yield chat, RawClient(chat.url.removeprefix("http://").rstrip("/"))
             finally:
                 await chat.close()
+
+
+async def test_a_file_that_is_no_picture_or_too_large_is_refused_in_words_about_files(tmp_path: Path) -> None:
+    sent = {
+        "text/plain": (b"x", 415, b"no PNG, WebP or JPEG"),
+        "image/png": (bytes(MAX_PICTURE_BYTES + 1), 413, b"This file is too large"),
+    }
+    async with open_page(tmp_path) as (_, client):
+        cookie = await client.new_cookie()
+        for kind, (body, status, said) in sent.items():
+            answer = await client.send(
+                MaliciousRequest("", "POST", "/info", {"Content-Type": kind}, body), cookie
+            )
+            assert (answer.status, said in answer.body) == (status, True), answer.body
 
 
 async def test_no_malicious_request_gets_a_file_an_internal_error_or_a_session(
