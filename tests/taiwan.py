@@ -8,6 +8,7 @@ import json
 
 import opencc
 
+from bot.chats.discord_.incoming.message_menus import MENU_WORDS
 from bot.commands.prompts.face import SURPRISE_WORDS
 from bot.commands.table import COMMANDS, SUGAR_OPTIONS, UNSUPPORTED
 from bot.commands.values import Draw
@@ -43,6 +44,7 @@ def taiwan_texts() -> dict[str, dict[str, str]]:
         *(choice.word for option in options for choice in (*option.choices, *option.named)),
         *SURPRISE_WORDS,
         *UNSUPPORTED,
+        *MENU_WORDS.values(),
     ]
     shown: dict[str, str] = {}
     typed: dict[str, str] = {}

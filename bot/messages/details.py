@@ -119,6 +119,12 @@ _ENGINE_LINES = (
     N_("main memory, because {detail}"),
     N_("no card is visible"),
 )
+_NETWORK_LINES = (
+    N_("no connection"),
+    N_("the proxy does not answer"),
+    N_("connected too often in the last day; the next time is in {seconds} s"),
+    N_("no answer in {seconds} s"),
+)
 _CLASS_LINES = (  # of errors without their own line
     N_("The engine failed."),
     N_("The model cannot be loaded."),
@@ -168,7 +174,7 @@ _SIDECAR_LINES = (  # of one sidecar, several with PROBLEMS_JOINT between them
     N_("sha256 must be 64 digits from 0 to f"),
     N_("weight must be between least_weight and most_weight"),
 )
-KNOWN_LINES = (*_CLASS_LINES, *_ENGINE_LINES, *_SIDECAR_LINES)
+KNOWN_LINES = (*_CLASS_LINES, *_ENGINE_LINES, *_NETWORK_LINES, *_SIDECAR_LINES)
 _FIELD = re.compile(r"\\\{(\w+)\\\}")
 
 
