@@ -147,12 +147,13 @@ def require_permission(
 
 
 def require_private_chat(command: Command, context: CommandContext) -> None:
-    """Return when nobody else reads the answer: Discord shows it to the person alone, Telegram to the chat.
+    """Return when nobody else reads the answer: Discord shows that of a slash command to the person alone.
 
     Raises:
-        NotInPublic: In a group.
+        NotInPublic: In a group, or in a channel where a message asked.
     """
-    if context.platform == "telegram" and context.address.chat_id != context.user_id:
+    is_other_chat = context.platform == "telegram" and context.address.chat_id != context.user_id
+    if context.is_group or is_other_chat:
         raise NotInPublic(command=ENTRY_OF[type(command)].name)
 
 

@@ -29,7 +29,7 @@ from bot.outcomes import (
     ReportedJob,
     ReportListing,
 )
-from bot.policy.rules import MAX_REPORTS_A_DAY, Rules, chats_of, others_read, serves
+from bot.policy.rules import MAX_REPORTS_A_DAY, Rules, chats_of, others_read, require_private_chat, serves
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -135,8 +135,13 @@ class JobSharing:
             self._store.after_commit(lambda: log.warning("job reported", job_id=job.id, person=person))
         return Reported(job.id)
 
-    async def list_reports(self, _: ListReports, context: CommandContext) -> ReportListing:
-        """Return what people reported last, without what was deleted since."""
+    async def list_reports(self, command: ListReports, context: CommandContext) -> ReportListing:
+        """Return what people reported last, without what was deleted since.
+
+        Raises:
+            NotAllowed: NotInPublic, because prompts of other chats are shown.
+        """
+        require_private_chat(command, context)
         rows = await self._store.ended.newest_reports(MOST_LISTED)
         return ReportListing(
             tuple(

@@ -13,6 +13,7 @@ from bot.commands.values import (
     Draw,
     Edit,
     EditPresets,
+    EditProfile,
     EditSettings,
     Enlarge,
     Export,
@@ -54,7 +55,7 @@ COMMAND_VALUES: list[Command] = [
     LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
     Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
     Publish("k"), Delete("k"), Report("k"), ListReports(),
-    Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(),
+    Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
 ]  # fmt: skip
 

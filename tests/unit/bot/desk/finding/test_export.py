@@ -88,14 +88,14 @@ async def test_expired_pictures_are_counted_and_their_settings_stay(harness: Des
 
 
 async def test_an_export_is_refused_with_its_reason(tmp_path: Path) -> None:
-    rules = Rules(allow=frozenset({"telegram:*"}))
+    rules = Rules(allow=frozenset({"telegram:*", "discord:*"}))
     async with open_harness(tmp_path, rules=rules) as harness:
         with pytest.raises(NoPicturesYet):
             await export(harness)
         await draw(harness, "a fox")
-        group = replace(in_group("g"), platform=Platform.TELEGRAM)
-        with pytest.raises(NotInPublic):
-            await harness.desk.handle(Export(), group)
+        for platform in (Platform.TELEGRAM, Platform.DISCORD):  # a mention is answered in the channel
+            with pytest.raises(NotInPublic):
+                await harness.desk.handle(Export(), replace(in_group("g"), platform=platform))
         harness.desk.parts.export._people.add(1)
         with pytest.raises(ExportRunning):
             await export(harness)

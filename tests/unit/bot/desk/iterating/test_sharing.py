@@ -25,6 +25,7 @@ from bot.errors import (
     LoraWithdrawn,
     NotEnded,
     NothingToPublish,
+    NotInPublic,
     NotYours,
     PicturesGone,
     StillSending,
@@ -186,6 +187,8 @@ async def test_hosts_read_what_people_report_and_nobody_reports_without_end(tmp_
                 result.job_id
             )
             harness.clock.advance(seconds=1)
+        with pytest.raises(NotInPublic):
+            await harness.desk.handle(ListReports(), in_group("host", "1"))
         listing = await harness.desk.handle(ListReports(), alone("5", "1"))
         assert isinstance(listing, ReportListing)
         [job] = listing.jobs
