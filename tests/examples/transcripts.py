@@ -1,20 +1,22 @@
-"""Draws the transcripts of the README: what people see on Discord and on Telegram.
+"""Draws the pictures of the README: what people see on Discord, on Telegram and on the page.
 
 ``python -m tests.examples.transcripts`` runs a whole bot with the built-in model against the fakes of both
-platforms, lets a member talk to it, and writes ``discord.png`` and ``telegram.png``. It needs Chromium.
+platforms, lets a member talk to it, and writes ``discord.png``, ``telegram.png``, ``page.png`` and
+``phone.png`` beside this file. It needs Chromium.
 """
 
 import asyncio
 import base64
 import html
 import re
+import socket
 import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.async_api import async_playwright
 
@@ -30,6 +32,11 @@ from tests.integration.web.conftest import CHROMIUM, FLAGS
 
 HERE = Path(__file__).parent
 PICTURE_S = 120.0
+BATCH = "a girl, dewy skin, {red|nude} lips, blue twin tails --lora anime -n 4 --seed 5"
+VISITS: tuple[tuple[str, tuple[int, int], Literal["light", "dark"], str], ...] = (
+    ("page", (1180, 760), "light", BATCH),
+    ("phone", (390, 844), "dark", "一个女孩，冷白瓷肌，浆果唇，波浪卷发 --lora sugar --种子 11"),
+)
 MEMBER = Person(11, "A member", "zh-hans")
 STYLE = """
 body { margin: 0; background: var(--back); color: var(--ink);
@@ -174,11 +181,43 @@ def _marked(text: str) -> str:
     return "".join(lines).rstrip()
 
 
+def free_port() -> int:
+    """A port that no program uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+async def on_page(url: str) -> None:
+    """Talk to the bot on the page, on a desktop and on a phone, and take a picture of each."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for name, (width, height), scheme, said in VISITS:
+            context = await browser.new_context(
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+                locale="en-US" if said.isascii() else "zh-CN",
+                device_scale_factor=1.5,
+            )
+            page = await context.new_page()
+            await page.goto(url)
+            await page.fill("#input", said)
+            await page.press("#input", "Enter")
+            await page.locator('[data-press^="v2:reroll:"]').last.wait_for(timeout=1_000 * PICTURE_S)
+            await page.wait_for_timeout(1_000)  # the page scrolls to its newest message
+            await page.screenshot(path=HERE / f"{name}.png", animations="disabled")
+            await context.close()
+        await browser.close()
+
+
 async def main() -> None:
     """Run the bot, talk to it, draw both pictures."""
     with tempfile.TemporaryDirectory() as folder:
         async with FakeDiscord() as discord, TelegramServer() as telegram:
-            environ = environment(Path(folder), **with_platforms(discord, telegram))
+            port = free_port()
+            environ = environment(Path(folder), **with_platforms(discord, telegram)) | {
+                "SUGARBOT_WEB__ENABLED": "true",
+                "SUGARBOT_WEB__PORT": str(port),
+            }
             async with sugarbot("run", environ=environ) as process:
                 assert process.stdout is not None
                 log = asyncio.create_task(process.stdout.read(), name="log")
@@ -187,6 +226,7 @@ async def main() -> None:
                     "discord": as_html("Discord, in a server", "discord", await on_discord(discord)),
                     "telegram": as_html("Telegram，私聊", "telegram", await on_telegram(telegram)),
                 }
+                await on_page(f"http://127.0.0.1:{port}/")
             await log
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
