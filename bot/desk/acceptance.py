@@ -12,6 +12,7 @@ from random import Random
 
 import structlog
 
+from bot.commands.table import ENTRY_OF
 from bot.commands.values import Compare, Draft, Draw, DrawRecipe
 from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
@@ -27,6 +28,7 @@ from bot.errors import (
     NoCreditsLeft,
     NoDiskSpace,
     NoPrivateChat,
+    NotInPublic,
     TooManyWaiting,
 )
 from bot.monitoring.figures import JOBS_ACCEPTED
@@ -207,8 +209,10 @@ class JobAcceptance:
         self._profiles.require(asked.recipe, context)
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if asked.private and context.is_group else context.address
-        if address is None:
+        if address is None and isinstance(command, Draw | Compare | Draft):
             raise NoPrivateChat
+        if address is None:  # it continues from private pictures, for which the chat looks up no address
+            raise NotInPublic(command=ENTRY_OF[type(command)].name)
         now_ms, recipe = self._clock(), asked.recipe
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),

@@ -1,7 +1,8 @@
 """``/mine export``: ZIP files of one's own pictures and settings, the newest first.
 
-The files are made in a thread, for their person alone, and stay a day for a delivery that fails. The event of
-the command is stored until its answer was sent, so after a crash the files are made again.
+The files are made in a thread, for their person alone. Those of a person's last two exports stay a day, for a
+delivery that fails. The event of the command is stored until its answer was sent, so after a crash the files
+are made again.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import io
 import json
 import secrets
 import zipfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +31,7 @@ from engine.durable import FILE_MODE, make_folder, replacing
 
 MOST_JOBS = 10_000  # of one person; a bot of two people who draw all day makes them in a year
 PAGE_JOBS = 500
+MOST_KEPT = 2  # of one person: the newest, and the one that may still be on its way
 ROOM_BYTES = 8 * 2**20  # for the tables of MOST_JOBS and the directory of a ZIP
 TABLE_NAMES = ("settings.csv", "settings.json")
 _FORMULA = ("=", "+", "-", "@")  # spreadsheets run a cell that begins so
@@ -76,6 +79,7 @@ class PictureExport:
         self._limits = limits or LIMITS
         self._turn = asyncio.Lock()
         self._people: set[int] = set()
+        self._made: defaultdict[int, list[tuple[Path, ...]]] = defaultdict(list)  # person → files, by age
 
     async def export(self, command: Export, context: CommandContext) -> ExportReady:
         """Make the files of the person's jobs.
@@ -100,18 +104,23 @@ class PictureExport:
         jobs, pictures = await self._read(person)
         if not jobs:
             raise NoPicturesYet
+        made = self._made[person]
+        while len(made) >= MOST_KEPT:
+            await asyncio.to_thread(_delete, made.pop(0))
         available_bytes = await self._space.available_bytes() - ROOM_BYTES
         if available_bytes < 0:
             raise NoDiskSpace(free_bytes=available_bytes, needed_bytes=ROOM_BYTES)
         stem = f"sugarbot-{secrets.token_hex(8)}"
-        return await asyncio.to_thread(self._write, stem, jobs, pictures, limits, available_bytes)
+        ready = await asyncio.to_thread(self._write, stem, jobs, pictures, limits, available_bytes)
+        made.append(ready.parts)
+        return ready
 
     async def _read(self, person: int) -> tuple[list[JobRow], list[PictureRow]]:
         """Return the person's jobs, the newest first, and their pictures in the same order."""
         jobs: list[JobRow] = []
         pictures: list[PictureRow] = []
         for offset in range(0, MOST_JOBS, PAGE_JOBS):
-            page = await self._store.finding.page(JobPage(person, PAGE_JOBS, offset))
+            page = await self._store.finding.page(JobPage(person, PAGE_JOBS, offset, most=MOST_JOBS))
             rows = await self._store.jobs.pictures_of([job.id for job in page])
             of_job: dict[str, list[PictureRow]] = {job.id: [] for job in page}
             for row in rows:
@@ -151,9 +160,7 @@ class PictureExport:
                 paths.append(path)
                 packed += len(taken)
         except OSError:
-            for path in paths:
-                with contextlib.suppress(OSError):
-                    path.unlink()
+            _delete(paths)
             raise
         expired = len(pictures) - len(files)
         return ExportReady(tuple(paths), packed, len(files) - packed, expired)
@@ -164,6 +171,12 @@ class PictureExport:
             path = self._pictures_dir / picture.file_name
             with contextlib.suppress(FileNotFoundError):
                 yield path, path.stat().st_size
+
+
+def _delete(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _fitting(files: Sequence[tuple[Path, int]], room: int) -> list[Path]:

@@ -148,7 +148,10 @@ class PictureHistory:
             if wanted and not match:
                 return ()
             offset = (page - 1) * INLINE_JOBS
-            jobs = await self._store.finding.page(JobPage(person, INLINE_JOBS, offset, match))
+            sent_as = (str(context.platform), form)
+            jobs = await self._store.finding.page(
+                JobPage(person, INLINE_JOBS, offset, match, sent_as=sent_as)
+            )
             sent = await self._store.finding.sent_pictures([job.id for job in jobs], context.platform, form)
         return tuple(OwnPicture(each.job, each.idx, each.file_id, each.typed, each.code) for each in sent)
 

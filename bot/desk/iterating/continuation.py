@@ -72,8 +72,8 @@ class JobContinuation:
         """Return the job from which a command continues, and what it changes of that job.
 
         Raises:
-            PersonError: NoSuchJob, NotYours (that job is private, or of another chat), NoSuchPicture,
-                PicturesGone, StartGone, AlreadyLarge.
+            PersonError: NoSuchJob, NotYours (that job, or that of its start picture, is private, or of
+                another chat), NoSuchPicture, PicturesGone, StartGone, AlreadyLarge.
         """
         earlier = await self._earlier(command, context)
         changes = changes_of(command, earlier, self._model)
@@ -85,6 +85,9 @@ class JobContinuation:
                 raise NoSuchPicture(job_id=earlier.id, number=command.index + 1, count=len(rows))
         if changes.start is not None and not disk.has_start:
             raise StartGone(job_id=changes.start.job_id, number=changes.start.index + 1)
+        if changes.start is not None and changes.seed is None and changes.start.job_id != earlier.id:
+            # With another seed it shows more of the picture that the earlier job began with.
+            await self._access.require_start(changes.start.job_id, earlier, context)
         return earlier, changes
 
     async def _earlier(self, command: ContinuingCommand, context: CommandContext) -> JobRow:

@@ -32,6 +32,17 @@ class JobAccess:
             raise NotYours(job_id=job.id)
         return job
 
+    async def require_start(self, job_id: str, earlier: JobRow, context: CommandContext) -> None:
+        """Return if this person may get new pictures from one that began ``earlier``, a job that they see.
+
+        Whose job it is decides: its person has chosen that picture.
+
+        Raises:
+            PersonError: As ``require_visible``, for somebody else.
+        """
+        if await self._store.people.find(context.platform, context.user_id) != earlier.person:
+            await self.require_visible(job_id, context)
+
     async def require_sheet(self, context: CommandContext) -> JobRow:
         """Return the newest sheet of this person.
 

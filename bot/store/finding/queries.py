@@ -45,6 +45,8 @@ class JobPage:
     Attributes:
         match: A query of the search; empty for all jobs.
         open_in: Platform and chat, if others read the answer: only jobs that were drawn openly there.
+        sent_as: Platform and form: only jobs, except private ones, with pictures that it has in that form.
+        most: Without words, only so many of the newest jobs are looked at.
         limit: At most so many, after the first ``offset``.
     """
 
@@ -54,6 +56,8 @@ class JobPage:
     match: str = ""
     only_favourites: bool = False
     open_in: tuple[str, str] | None = None
+    sent_as: tuple[str, str] | None = None
+    most: int = MOST_SEARCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,13 @@ class FindingQueries:
     async def page(self, wanted: JobPage) -> tuple[JobRow, ...]:
         """Return jobs of a person, newest first. Of very many, only the newest are looked at."""
         platform, chat_id = wanted.open_in or ("", "")
+        sent_to, form = wanted.sent_as or (platform, "")
         values: dict[str, str | int] = {
             "person": wanted.person,
             "only_open": int(wanted.open_in is not None),
-            "platform": platform,
+            "platform": sent_to,
             "chat_id": chat_id,
+            "form": form,
             "limit": wanted.limit,
             "offset": wanted.offset,
         }
@@ -115,7 +121,7 @@ class FindingQueries:
         elif wanted.only_favourites:
             rows = await self._query("favourites", **values)
         else:
-            rows = await self._query("newest", most=MOST_SEARCHED, **values)
+            rows = await self._query("newest", most=wanted.most, **values)
         return tuple(job_of_row(row) for row in rows)
 
     async def favourites_of(self, person: int, job_ids: Sequence[str]) -> dict[str, tuple[int, ...]]:

@@ -5,9 +5,10 @@ WHERE accepted_order > coalesce((SELECT rowid FROM job_search ORDER BY rowid DES
 ORDER BY accepted_order LIMIT :limit;
 
 -- name: add_words
--- The words of jobs: a JSON list of [accepted_order, who, words, pinyin].
+-- The words of jobs: a JSON list of [accepted_order, who, words, pinyin]; none of those deleted since they were read.
 INSERT INTO job_search (rowid, who, words, pinyin)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(:jobs);
+SELECT value ->> 0, value ->> 1, iif(deleted_ms IS NULL, value ->> 2, ''), iif(deleted_ms IS NULL, value ->> 3, '')
+FROM json_each(:jobs) JOIN job ON accepted_order = value ->> 0;
 
 -- name: delete_words
 -- The words of a job that nobody may find any more.
@@ -23,11 +24,14 @@ SELECT was FROM earlier_person WHERE person = :person;
 
 -- name: newest
 -- One page of a person's jobs, newest first, of the newest ``most``; in a chat that others read only its open ones.
+-- With ``form`` only the jobs, except private ones, with pictures that ``platform`` has as such.
 SELECT * FROM job
 WHERE person = :person AND deleted_ms IS NULL
   AND accepted_order > coalesce((SELECT accepted_order FROM job WHERE person = :person
                                  ORDER BY accepted_order DESC LIMIT 1 OFFSET :most), 0)
   AND (:only_open = 0 OR (private = 0 AND platform = :platform AND chat_id = :chat_id))
+  AND (:form = '' OR (private = 0 AND EXISTS (
+      SELECT 1 FROM picture_file WHERE job = id AND picture_file.platform = :platform AND form = :form)))
 ORDER BY accepted_order DESC LIMIT :limit OFFSET :offset;
 
 -- name: matching
@@ -37,6 +41,8 @@ JOIN job ON job.accepted_order = hit.rowid
 WHERE job.person = :person AND job.deleted_ms IS NULL
   AND (:only_open = 0 OR (private = 0 AND platform = :platform AND chat_id = :chat_id))
   AND (:only_favourites = 0 OR job.id IN (SELECT job FROM favourite WHERE favourite.person = :person))
+  AND (:form = '' OR (private = 0 AND EXISTS (
+      SELECT 1 FROM picture_file WHERE job = id AND picture_file.platform = :platform AND form = :form)))
 ORDER BY job.accepted_order DESC LIMIT :limit OFFSET :offset;
 
 -- name: favourites

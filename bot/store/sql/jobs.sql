@@ -28,7 +28,7 @@ SELECT * FROM job WHERE id = :id;
 -- The newest job of the same request that waits, is drawn or was drawn.
 SELECT * FROM job
 WHERE person = :person AND request = :request AND created_ms > :since_ms AND created_ms <= :now_ms
-  AND state IN ('queued', 'running', 'done')
+  AND state IN ('queued', 'running', 'done') AND deleted_ms IS NULL
 ORDER BY accepted_order DESC LIMIT 1;
 
 -- name: newest_sheet_of

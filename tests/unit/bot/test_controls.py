@@ -12,6 +12,7 @@ from bot.commands.values import Draw, LoraSwitch, LoraWish
 from bot.messages import LOCALES, button_label
 from bot.outcomes import (
     MOST_IN_ROW,
+    Axis,
     ControlStyle,
     HistoryEntry,
     JobState,
@@ -21,6 +22,8 @@ from bot.outcomes import (
     PictureFile,
     ReportedJob,
     ReportListing,
+    Sheet,
+    SheetAxis,
     controls_of,
 )
 from tests.unit.bot.chats.making import JOB, LORA, make_receipt, make_recipe, make_result, make_status
@@ -28,6 +31,7 @@ from tests.unit.bot.chats.making import JOB, LORA, make_receipt, make_recipe, ma
 ONE, FOUR = ((Path("0.png"),), tuple(Path(f"{index}.png") for index in range(4)))
 ALL = Offers(enlarge=True, publish=True, report=True)
 PICTURE = PictureFile(2, 9, Path("2.png"))
+SHEET = replace(make_recipe(), sheet=Sheet(False, None, SheetAxis(Axis.SEED, ("1",)), (0,), (), 64, 64))
 WHOLE = ["reroll", "repeat", "edit", "original"]
 
 
@@ -38,6 +42,7 @@ WHOLE = ["reroll", "repeat", "edit", "original"]
         (make_status(), [["cancel"]]),
         (make_result(state=JobState.FAILED, paths=()), [["reroll", "edit"]]),
         (make_result(state=JobState.CANCELLED, paths=()), [["reroll", "edit"]]),
+        (make_result(state=JobState.FAILED, paths=(), recipe=SHEET), [["reroll"]]),  # it has no one text
         (make_result(paths=ONE), [["vary", "vary-strong"], WHOLE, ["star", "delete"]]),
         (
             make_result(paths=ONE, offers=ALL),

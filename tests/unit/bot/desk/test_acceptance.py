@@ -17,6 +17,7 @@ from bot.errors import (
     NoCreditsLeft,
     NoPrivateChat,
     NoSuchJob,
+    NotInPublic,
     NotYours,
     PersonError,
     TooManyWaiting,
@@ -230,7 +231,7 @@ async def test_private_pictures_without_a_private_chat_are_refused_before_chargi
 async def test_a_reroll_of_private_pictures_stays_private(harness: DeskHarness) -> None:
     first = await harness.desk.handle(Draw(prompt="a", private=True), a_context("1"))
     assert isinstance(first, Receipt)
-    with pytest.raises(NoPrivateChat):
+    with pytest.raises(NotInPublic):
         await harness.desk.handle(Reroll(first.job_id), in_group("2"))
     own = Address(Platform.CONSOLE, "ann alone")
     again = await harness.desk.handle(Reroll(first.job_id), in_group("3", own))

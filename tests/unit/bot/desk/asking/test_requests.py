@@ -8,7 +8,18 @@ import pytest
 
 from bot.commands.prompts.advice import AdviceKind
 from bot.commands.prompts.face import SUGGESTED
-from bot.commands.values import Cancel, Draw, EditSettings, Face, Link, LoraSwitch, LoraWish, Original, Reroll
+from bot.commands.values import (
+    Cancel,
+    Delete,
+    Draw,
+    EditSettings,
+    Face,
+    Link,
+    LoraSwitch,
+    LoraWish,
+    Original,
+    Reroll,
+)
 from bot.errors import AlreadyAsked, NoCreditsLeft, PersonError, TooManyWaiting, UnknownLora
 from bot.outcomes import Advice, DryRun, FacesMixed, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
@@ -91,8 +102,14 @@ async def test_a_request_that_gave_no_pictures_may_be_sent_again_at_once(tmp_pat
             await until(lambda: len(renderer.requests) == 1)
             await until(lambda: len(chat.results) == 2)
             third = await ask(harness, "4")
+            await until(lambda: len(chat.results) == 3)
+            while await harness.store.outbox.is_sending(third):
+                pass
+            await harness.desk.handle(Delete(third), a_context("5", platform=Platform.TELEGRAM))
+            fourth = await ask(harness, "6")
         assert (await harness.job(second)).state == "failed"
-        assert len({first, second, third}) == 3
+        assert len({first, second, third, fourth}) == 4
+        assert not fourth.startswith("as ")
 
 
 async def test_a_refused_repetition_costs_nothing_and_is_refused_the_same_way_again(tmp_path: Path) -> None:

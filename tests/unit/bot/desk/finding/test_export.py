@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw, Export
-from bot.desk.finding.export import ExportLimits, PictureExport
+from bot.desk.finding.export import MOST_JOBS, ExportLimits, PictureExport
 from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet, NotInPublic
 from bot.outcomes import ExportReady, Platform
 from bot.policy.rules import Rules
+from bot.store.finding.queries import JobPage
+from bot.store.rows import JobRow
 from tests.fakes.desk_harness import DeskHarness, a_context, in_group, open_harness
 
 
@@ -85,6 +87,32 @@ async def test_expired_pictures_are_counted_and_their_settings_stay(harness: Des
     next((harness.folder / "pictures").iterdir()).unlink()
     ready = await export(harness)
     assert (ready.pictures, ready.expired) == (1, 1)
+
+
+async def test_of_a_person_s_exports_the_last_two_lie_on_the_disk(harness: DeskHarness) -> None:
+    await harness.desk.handle(Draw(prompt="another's"), a_context("b", "ben"))
+    await draw(harness, "a fox", before=1)
+    made = [await export(harness) for _ in range(4)]
+    assert [part.exists() for ready in made for part in ready.parts] == [False, False, True, True]
+    await export(harness, user="ben")
+    assert made[-1].parts[0].exists()
+
+
+async def test_an_export_has_as_many_jobs_as_it_says(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = []
+    page = harness.store.finding.page
+
+    async def noted(wanted: JobPage) -> tuple[JobRow, ...]:
+        looked_at.append(wanted.most)
+        return await page(wanted)
+
+    monkeypatch.setattr(harness.store.finding, "page", noted)
+    await draw(harness, "a fox")
+    await export(harness)
+    assert looked_at == [MOST_JOBS]
+    assert [job.recipe.typed for job in await page(JobPage(1, 9, most=1))] == ["a fox"]
 
 
 async def test_an_export_is_refused_with_its_reason(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from bot.commands.values import (
     Original,
     ShowRecipe,
 )
+from bot.desk.finding.history import INLINE_JOBS
 from bot.errors import NoSuchJob, NoSuchPicture, NotYours, PicturesGone, UnknownRecipe
 from bot.outcomes import (
     Address,
@@ -31,6 +32,7 @@ from bot.outcomes import (
     Undeliverable,
 )
 from bot.policy.rules import Rules
+from bot.store.finding.queries import SearchWords
 from tests.fakes.desk_harness import DeskHarness, a_context, in_group, open_harness
 
 RICH = Rules(daily_credits=99, max_waiting=99)
@@ -268,7 +270,9 @@ async def test_inline_mode_gets_one_s_own_sent_pictures_without_private_ones(tmp
             for number, (user, private) in enumerate([("ann", False), ("ann", True), ("ben", False)]):
                 command = Draw(prompt=f"fox {number}", private=private, count=2)
                 await harness.desk.handle(command, a_context(str(number), user))
-            results = await harness.chat.wait_for_results(3)
+            results = (await harness.chat.wait_for_results(3))[:3]
+            for number in range(INLINE_JOBS):  # sent to another platform, for example
+                await draw(harness, f"newer {number}", "a newer fox")
         for result in results:
             for picture in result.pictures:
                 name = f"{result.recipe.typed} {picture.index}"
@@ -303,3 +307,13 @@ async def test_nobody_finds_a_deleted_job(harness: DeskHarness) -> None:
             await harness.desk.handle(ShowRecipe(code), a_context("s"))
         [row] = await harness.store._run("SELECT count(*) FROM job_search WHERE job_search MATCH 'fox'")
         assert row[0] == 1
+
+
+async def test_the_search_keeps_no_text_of_a_job_that_is_deleted_meanwhile(harness: DeskHarness) -> None:
+    job = await draw(harness, "1", "a fox")
+    await harness.desk.handle(Cancel(job), a_context("c"))
+    [read] = await harness.store.finding.unindexed(9)
+    await harness.desk.handle(Delete(job), a_context("d"))
+    await harness.store.finding.add_words([SearchWords(read.accepted_order, "p1", read.typed, "")])
+    assert not await harness.store._run("SELECT * FROM job_search WHERE job_search MATCH 'fox'")
+    assert await harness.store.finding.unindexed(9) == ()

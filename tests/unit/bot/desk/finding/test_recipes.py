@@ -7,7 +7,7 @@ import pytest
 
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, DrawRecipe, LoraRevoke, LoraWish, ShowRecipe
-from bot.errors import NoCreditsLeft, NoPrivateChat, NotYours, RecipeLoraGone, UnknownRecipe
+from bot.errors import NoCreditsLeft, NotInPublic, NotYours, RecipeLoraGone, UnknownRecipe
 from bot.outcomes import Address, Platform, Receipt, RecipeShown
 from bot.policy.rules import Rules
 from engine.shelf import Shelf
@@ -75,7 +75,7 @@ async def test_consents_and_credits_of_whoever_draws_decide(tmp_path: Path) -> N
 
 async def test_the_code_of_a_private_picture_shows_nothing_to_a_group(harness: DeskHarness) -> None:
     code = (await accept(harness, replace(ASKED, private=True), "1")).recipe.code
-    with pytest.raises(NoPrivateChat):
+    with pytest.raises(NotInPublic):  # pressing Start in the private chat would change nothing
         await harness.desk.handle(DrawRecipe(code), in_group("2", "ben"))
     own = Address(Platform.CONSOLE, "ben alone")
     receipt = await harness.desk.handle(DrawRecipe(code), in_group("3", "ben", private_address=own))

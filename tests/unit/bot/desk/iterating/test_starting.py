@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Command, Delete, Draw, Enlarge, PixelSize, Repeat, Reroll, Vary
-from bot.errors import AlreadyLarge, NoSuchPicture, PersonError, PicturesGone, StartGone
+from bot.errors import AlreadyLarge, NoSuchPicture, NotYours, PersonError, PicturesGone, StartGone
 from bot.outcomes import Derivation, JobState, Lineage, Receipt, Start
 from bot.policy.rules import Rules, price
 from engine.request import LARGER, VARY_STRONG, VARY_SUBTLE, FailReason, StartPicture
@@ -71,6 +71,20 @@ async def test_a_varied_job_drawn_again_begins_with_the_same_picture(tmp_path: P
     assert same.recipe.seed == varied.recipe.seed != again.recipe.seed
     assert again.lineage == Lineage(Derivation.AGAIN, varied.job_id)
     assert same.lineage == Lineage(Derivation.SAME_SEED, varied.job_id)
+
+
+async def test_nobody_else_gets_new_pictures_from_one_that_they_may_not_see(tmp_path: Path) -> None:
+    secret = await drawn(tmp_path, seed=7, private=True)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        varied = await ask(harness, "2", Vary(secret.job_id, 0, strong=True))
+        # As after Publish: everybody here sees the variation, and nobody the picture that it began with.
+        await harness.store.ended.publish(varied.job_id, "console", "here", "")
+        with pytest.raises(NotYours):
+            await harness.desk.handle(Reroll(varied.job_id), a_context("3", "ben"))
+        same = await harness.desk.handle(Repeat(varied.job_id), a_context("4", "ben"))
+        assert isinstance(same, Receipt)
+        assert same.recipe.seed == varied.recipe.seed, "it shows nothing new"
+        assert (await ask(harness, "5", Reroll(varied.job_id))).recipe.start == varied.recipe.start
 
 
 async def test_a_changed_text_says_from_which_job_it_comes(harness: DeskHarness) -> None:
