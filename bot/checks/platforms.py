@@ -150,8 +150,13 @@ def _ids_of(platform: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _client(base_url: str, proxy: str, headers: dict[str, str]) -> httpx.AsyncClient:
+    """Make a client that takes its proxy from the settings only, as the chats do."""
     return httpx.AsyncClient(
-        base_url=f"{base_url}/", proxy=proxy or None, headers=headers, timeout=REQUEST_TIMEOUT_S
+        base_url=f"{base_url}/",
+        proxy=proxy or None,
+        headers=headers,
+        timeout=REQUEST_TIMEOUT_S,
+        trust_env=False,
     )
 
 

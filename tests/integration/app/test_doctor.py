@@ -281,6 +281,10 @@ def test_the_table_has_the_faults_that_hosts_meet() -> None:
 
 def test_a_sound_set_up_has_no_fault_and_the_platforms_are_only_read(machine: HostMachine) -> None:
     machine.database()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):  # the bot itself reads no proxy from them
+        machine.patch.setenv(name, "http://127.0.0.1:9")
+        machine.patch.delenv("NO_PROXY", raising=False)
+        machine.patch.delenv("no_proxy", raising=False)
     exit_code, found = machine.doctor()
     assert exit_code == 0
     codes = {each["code"] for each in found["findings"] if each["level"] != "fine"}
