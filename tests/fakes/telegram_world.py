@@ -187,8 +187,11 @@ class World:
             {"message": message | {"from": GROUP_ANONYMOUS_BOT, "sender_chat": chat, service_field: other}}
         )
 
-    def press(self, sent: Sent, label: str, *, by: Person = Person()) -> str:
-        """A person presses the button with this label; returns the query's id."""
+    def press(self, sent: Sent, label: str, *, by: Person = Person(), answers: Person | None = None) -> str:
+        """A person presses the button with this label; returns the query's id.
+
+        ``answers`` wrote the message that ours replies to.
+        """
         data = dict(sent.buttons)[label]
         query_id = f"q{self._next_press}"
         self._next_press += 1
@@ -201,6 +204,9 @@ class World:
         }
         if sent.thread_id is not None:
             message |= {"message_thread_id": sent.thread_id, "is_topic_message": True}
+        if answers is not None:
+            asked = {"message_id": 1, "date": 1_790_000_000, "chat": chat, "from": answers.user()}
+            message["reply_to_message"] = asked
         self.push(
             {
                 "callback_query": {

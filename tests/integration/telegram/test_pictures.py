@@ -203,3 +203,16 @@ async def test_a_turned_page_replaces_the_list_and_in_a_group_sends_no_album(
     assert "page 2" in turned.text
     assert len(turned.rows[-1]) >= 2, "pages have a row of their own"
     assert len(files(world, chat_id)) == (2 if chat_id > 0 else 0)
+
+
+async def test_another_person_s_press_turns_no_page_of_a_list_but_gets_a_list_of_its_own(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk, tmp_path: Path
+) -> None:
+    group = -100_200
+    jobs = history(tmp_path, 2)
+    desk.answer = lambda *_: replace(jobs, page=2, has_more=True)
+    world.messages[group, 80] = Sent(group, 80, "text", "page 1", (("Older ›", data_of(Mine("", 2))),))
+    world.press(world.messages[group, 80], "Older ›", by=Person(id=12), answers=Person(id=11))
+    await server.until(lambda: desk.settled)
+    assert world.messages[group, 80].text == "page 1"
+    assert any("page 2" in each.text for each in world.messages.values())

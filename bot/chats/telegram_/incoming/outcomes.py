@@ -71,7 +71,7 @@ class OutcomeReplies:
         *,
         turned: bool = False,
     ) -> Reply:
-        """Make the messages for an outcome of this command; ``turned``: by a button under its list."""
+        """Make the messages for an outcome of this command; ``turned``: by a button under its own list."""
         match outcome:
             case Receipt():
                 return self._show_receipt(outcome, command, context, address)

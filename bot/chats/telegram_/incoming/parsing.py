@@ -98,15 +98,17 @@ def parse_update(raw: RawEvent, me: User) -> ParsedUpdate:
 def _parse_press(query: CallbackQuery, event_id: str) -> ParsedUpdate:
     if query.from_user.is_bot:
         return IgnoredUpdate(UpdateKind.MACHINE)
-    message = query.message
+    message, is_own = query.message, True
     if message is None:  # the message was sent through the bot into another chat
         address = ChatAddress(query.from_user.id)
     elif isinstance(message, Message):
         address = _reply_address(message)
+        asker = message.reply_to_message.from_user if message.reply_to_message else None
+        is_own = asker is None or asker.id == query.from_user.id
     else:  # the message is too old for Telegram to describe it
         address = ChatAddress(message.chat.id, reply_to=message.message_id)
     context = _context(event_id, query.from_user, address)
-    return ButtonPress(query.id, query.data or "", context, address)
+    return ButtonPress(query.id, query.data or "", context, address, is_own)
 
 
 def _parse_edit(message: Message, raw: RawEvent, event_id: str) -> ParsedUpdate:

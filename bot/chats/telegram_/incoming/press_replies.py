@@ -55,7 +55,7 @@ class PressReplies:
             return reply
         is_quiet = isinstance(outcome, Receipt) and press.address.is_group
         await answer.stop_spinner(messages.format_outcome(outcome, locale) if is_quiet else "")
-        return self._outcomes.show(outcome, command, press.context, press.address, turned=True)
+        return self._outcomes.show(outcome, command, press.context, press.address, turned=press.is_own)
 
     def apologise(self, press: ButtonPress, error: Exception) -> Reply:
         """Make the alert for an internal error."""

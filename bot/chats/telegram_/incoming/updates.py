@@ -35,12 +35,17 @@ class TextMessage:
 
 @dataclass(frozen=True, slots=True)
 class ButtonPress:
-    """A press of a button under a message of the bot."""
+    """A press of a button under a message of the bot.
+
+    Attributes:
+        is_own: The message answers the presser, as far as Telegram says.
+    """
 
     query_id: str
     data: str
     context: CommandContext
     address: ChatAddress
+    is_own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
