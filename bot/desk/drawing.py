@@ -355,7 +355,8 @@ class Drawing:
 
     def _listen(self, claim: Claim, event: Event) -> None:
         if isinstance(event, Drawn):
-            claim.drawn.append(event.picture)
+            drawn = {each.index: each for each in (*claim.drawn, event.picture)}  # a retry draws some again
+            claim.drawn = [drawn[index] for index in sorted(drawn)]
             if claim.progress is not None:
                 self._progress.publish_step(claim.progress, tuple(claim.drawn))
         elif isinstance(event, Progress):

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bot.errors import CannotSave
 from bot.outcomes import History, JobResult, JobState, Platform
 from bot.store.rows import PictureRow
 from engine.planner.headroom import Headroom
-from engine.request import MAX_SEED, Event, FailReason, Picture, RenderRequest
+from engine.request import MAX_SEED, Event, Failed, FailReason, Finished, Picture, RenderRequest, Stopped
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
@@ -42,6 +43,24 @@ async def test_a_job_becomes_its_pictures(harness: DeskHarness) -> None:
     for picture in result.pictures:
         with Image.open(picture.path) as opened:
             assert opened.info["parameters"] == f"Seed: {picture.seed}"
+
+
+class DrawsAgain(FakeRenderer):
+    """As ``LocatedRenderer`` after the LoRA of a sheet's later picture has gone: it begins again."""
+
+    async def render(
+        self, request: RenderRequest, listen: Callable[[Event], None]
+    ) -> Finished | Stopped | Failed:
+        await super().render(replace(request, count=2), listen)
+        return await super().render(request, listen)
+
+
+async def test_a_job_that_is_drawn_from_the_beginning_again_has_each_picture_once(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, renderer=DrawsAgain()) as harness:
+        await accept(harness, count=3)
+        result = await only_result(harness)
+    assert (result.state, result.refund) == (JobState.DONE, 0)
+    assert [picture.index for picture in result.pictures] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("reason", FailReason)
