@@ -198,6 +198,9 @@ async def test_the_context_menu_use_as_variation_asks_which_picture_and_how_much
     await until(lambda: desk.handled[-1][0] == Vary(JOB_ID, 1, strong=False))
     forged = await discord.submit(f"v2:form:vary:{JOB_ID}:all", filled(form))
     assert "another version" in await answered(discord, forged)
+    alone["attachments"] = []  # a placeholder or the end of a job without pictures: only its buttons remain
+    asked = await discord.context_menu("Use as variation", message_id)
+    assert "shows no picture of mine" in await answered(discord, asked)
 
 
 async def test_the_context_menu_picture_info_shows_the_recipe_to_its_person_with_a_code_to_copy(

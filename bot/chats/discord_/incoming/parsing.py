@@ -49,7 +49,7 @@ from bot.commands.values import (
     Unlink,
     Vary,
 )
-from bot.errors import NotInPublic, TextOnly, UnknownCommand
+from bot.errors import NoPictureThere, NotInPublic, TextOnly, UnknownCommand
 from bot.languages import is_chinese
 from bot.outcomes import Address, CommandContext, Platform
 
@@ -142,6 +142,8 @@ def parse_menu(interaction: Interaction, menu: MessageMenu) -> Command | Form:
         case MessageMenu.INFO:
             return ShowRecipe(job_id=job.job_id)
         case MessageMenu.VARY:
+            if not job.indices:  # its buttons alone name no picture that could be varied
+                raise NoPictureThere
             locale = locale_of(interaction)
             return variation_form(job.job_id, job.indices, locale, is_private=job.is_private)
 
