@@ -76,7 +76,8 @@ class JobSharing:
 
         Raises:
             PersonError: NoSuchJob, NotYours, AlreadyPublic, PicturesGone, NothingToPublish (nobody else reads
-                that chat), LoraWithdrawn, or ChatNotAllowed (the bot does not serve that chat any more).
+                that chat), LoraWithdrawn, ChatNotAllowed (the bot does not serve that chat any more), or
+                StillSending (the end of that delivery would count for the next one).
         """
         job = await self._access.require_own(command.job_id, context)
         if not job.private:
@@ -89,6 +90,8 @@ class JobSharing:
             raise LoraWithdrawn(job_id=job.id)
         if not serves(self._rules, job.asked_in):
             raise ChatNotAllowed(chat=job.asked_in[-1])
+        if await self._store.outbox.is_sending(job.id):
+            raise StillSending(job_id=job.id)
         platform, _, chat_id = job.asked_in[0].partition(":")
         is_here = job.asked_in[0] == chats_of(context)[0]
         address = context.address if is_here else Address(Platform(platform), chat_id, job.asked_ref)

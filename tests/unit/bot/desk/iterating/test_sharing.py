@@ -179,6 +179,19 @@ async def test_a_job_is_deleted_only_after_its_end_and_not_delivered_any_more(tm
         )
 
 
+async def test_pictures_that_are_being_sent_are_published_a_moment_later(tmp_path: Path) -> None:
+    secret = await drawn(tmp_path, in_group("1"), private=True)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await harness.store._run("UPDATE outbox SET state = 'sending'")
+        with pytest.raises(
+            StillSending
+        ):  # the end of that delivery would be taken for the end of the next one
+            await harness.desk.handle(Publish(secret.job_id), alone("2"))
+        assert (await harness.job(secret.job_id)).private
+        await harness.store._run("UPDATE outbox SET state = 'sent'")
+        assert isinstance(await harness.desk.handle(Publish(secret.job_id), alone("3")), Published)
+
+
 async def test_hosts_read_what_people_report_and_nobody_reports_without_end(tmp_path: Path) -> None:
     result = await drawn(tmp_path, in_group("1"), prompt="a face to report")
     async with open_harness(tmp_path, rules=RULES) as harness:
