@@ -43,8 +43,9 @@ def test_a_text_for_taiwan_has_the_same_facts_and_no_simplified_quotes() -> None
 
 def test_words_that_a_converter_takes_for_others_are_those_of_taiwan() -> None:
     """A setting of a picture is no argument of a function, “only” no counter of animals."""
-    wrong = ("引數", "全域性", "隻", " 里", "介面卡", "映象", "許可權")
-    for chinese in read_catalogue().values():
+    wrong = ("引數", "全域性", "隻", " 里", "介面卡", "映象", "許可權", "響應", "賬", "質量", "文本", "擴音")
+    words = [each.word for entry in COMMANDS for option in entry.options for each in option.named]
+    for chinese in (*read_catalogue().values(), *words):
         shown = in_script(chinese, "zh-TW")
         assert not [word for word in wrong if word in shown], shown
 
