@@ -57,7 +57,7 @@ def test_what_cannot_be_undone_needs_a_job(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("text", ["/vary 0", "/larger k3f9 5", "/pick 99"])
+@pytest.mark.parametrize("text", ["/vary 0", "/larger k3f9 17", "/pick 99"])
 def test_a_picture_that_no_job_has_is_refused(text: str) -> None:
     with pytest.raises(BadPicture):
         parse(text)
