@@ -189,7 +189,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
         random=random,
     )
-    drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents)
+    drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents, preferences=preferences)
     acceptance = _build_acceptance(
         inputs, ledger, recipes, sheets, requests, profiles, habits, continuation, drawings, queue
     )

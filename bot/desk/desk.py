@@ -18,6 +18,7 @@ from bot.commands.values import (
     Compare,
     Draft,
     Draw,
+    DrawRecipe,
     Help,
     LoraOffer,
 )
@@ -250,6 +251,8 @@ class Desk:
         """Whether the person alone is to see the answer to a request for pictures; answered from memory."""
         if isinstance(command, Compare | Draft):
             command = command.draw
+        if isinstance(command, DrawRecipe):
+            return bool(self.parts.preferences.settings_of(context).options.private)
         if not isinstance(command, Draw):
             return False
         try:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.grammar import parse
-from bot.commands.values import Draw, DrawRecipe, LoraRevoke, LoraWish, ShowRecipe
+from bot.commands.values import Draw, DrawRecipe, EditSettings, LoraRevoke, LoraWish, ShowRecipe
 from bot.errors import NoCreditsLeft, NotInPublic, NotYours, RecipeLoraGone, UnknownRecipe
 from bot.outcomes import Address, Platform, Receipt, RecipeShown
 from bot.policy.rules import Rules
@@ -82,6 +82,19 @@ async def test_the_code_of_a_private_picture_shows_nothing_to_a_group(harness: D
     assert isinstance(receipt, Receipt)
     job = await harness.job(receipt.job_id)
     assert (job.private, job.chat_id) == (True, "ben alone")
+
+
+async def test_the_settings_of_whoever_draws_a_recipe_hold(harness: DeskHarness) -> None:
+    code = (await accept(harness, ASKED, "1")).recipe.code
+    wish = EditSettings(Draw(private=True, spoiler=True))
+    await harness.desk.handle(wish, a_context("2", "ben"))
+    assert harness.desk.wants_private(DrawRecipe(code), in_group("3", "ben"))
+    assert not harness.desk.wants_private(DrawRecipe(code), in_group("3"))
+    with pytest.raises(NotInPublic):
+        await harness.desk.handle(DrawRecipe(code), in_group("3", "ben"))
+    drawn = await accept(harness, DrawRecipe(code), "4", "ben")
+    job = await harness.job(drawn.job_id)
+    assert (job.private, job.spoiler, job.recipe.seed) == (True, True, 7)
 
 
 async def test_a_recipe_is_shown_by_code_to_everybody_and_by_job_to_its_person(harness: DeskHarness) -> None:
