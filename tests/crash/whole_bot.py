@@ -65,7 +65,8 @@ class SimulatedPeople:
             person = Person(self.random.randint(11, 10 + self.number))
             is_group = self.random.random() < 0.1
             group = Group(-100_200 - self.random.randrange(GROUPS)) if is_group else None
-            text = f"a fox -n {count}"
+            # Each request has words of its own: the same one again within a minute is no second job.
+            text = f"fox {len(self.messages)} -n {count}"
             message_id = self.telegram.world.say(f"/sugar {text}" if group else text, by=person, group=group)
             self.messages.append((group.id if group else person.id, message_id))
             await self.telegram.wake()
@@ -76,7 +77,11 @@ class SimulatedPeople:
         user_id = str(900_000_000_000_000_030 + self.random.randint(1, self.number))
         try:
             if chance < 0.85 or not self.interactions:
-                options = {"prompt": "a face", "count": count, "private": self.random.random() < 0.2}
+                options = {
+                    "prompt": f"face {len(self.interactions)}",
+                    "count": count,
+                    "private": self.random.random() < 0.2,
+                }
                 self.interactions.append(await self.discord.slash("sugar", options, user_id=user_id))
             elif chance < 0.92:
                 await self.discord.replay(self.random.choice(self.interactions[-5:]))
@@ -87,12 +92,8 @@ class SimulatedPeople:
 
     async def _cancel(self) -> None:
         for asked in reversed(self.interactions[-5:]):
-            message = self.discord.messages.get(asked.message_id)
-            if (
-                message
-                and message["components"]
-                and self.discord.buttons(asked.message_id)[0]["label"] == "Cancel"
-            ):
+            is_shown = asked.message_id in self.discord.messages
+            if is_shown and "Cancel" in [one.get("label") for one in self.discord.buttons(asked.message_id)]:
                 user = self.discord.event_of(asked)["member"]["user"]["id"]
                 await self.discord.press(asked.message_id, user_id=user)
                 return

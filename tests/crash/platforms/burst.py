@@ -99,7 +99,7 @@ async def _send_all(
     """Return the times of the first command and of the last answer (or the time-out), and the commands."""
     await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), READY_S)
     # The worker already renders when the burst begins.
-    first = [await discord.slash("sugar", {"prompt": "a face", "count": 4}) for _ in range(4)]
+    first = [await discord.slash("sugar", {"prompt": f"face {number}", "count": 4}) for number in range(4)]
     await until(lambda: any(_is_drawn(discord, one.message_id) for one in first), READY_S)
     await asyncio.sleep(QUIET_S)
     began_s = time.monotonic()

@@ -29,7 +29,7 @@ main()
 THREAD = """
 import sys, threading, time
 from bot.cli import doctor
-async def report(settings):
+async def report(settings, options):
     threading.Thread(target=lambda: time.sleep(300), name="library").start()
     print('hanging', flush=True)
     return 3
@@ -43,7 +43,7 @@ import asyncio, sys, time
 from bot.cli import doctor
 from bot.cli import runner
 runner.STOP_S = 1.0
-async def report(settings):
+async def report(settings, options):
     try:
         print('hanging', flush=True)
         await asyncio.sleep(300)

@@ -26,7 +26,6 @@ BAD = {
     "a size the model cannot": ("/sugar a face --size 7x9999", "7 × 9999"),
     "a shape the model cannot": ("/sugar a face --size 9:1", "Did you mean 192 × 128?"),
     "another bot's option": ("/sugar a face --steps 30", "same number of steps"),
-    "a negative prompt": ("/sugar a face --no hat", "support negative prompts"),
     "a shape with nothing in it": ("/sugar a face --size 2:0", "not a size"),
     "a seed beyond the range": ("/sugar a face --seed 4294967296", "not a seed"),
     "a seed below it": ("/sugar a face --seed -1", "not a seed"),
