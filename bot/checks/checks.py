@@ -72,7 +72,8 @@ def check_libraries(headroom: Headroom, site_packages: Path | None = None) -> It
     """Check that packages for a machine without a card do not run on one with a card; blocking."""
     torch = find_spec("torch")
     folder = site_packages or (Path(torch.origin).parents[1] if torch and torch.origin else None)
-    if headroom.is_card and folder and has_stand_ins(folder):
+    is_there = headroom.is_card and headroom.total_bytes > 0
+    if is_there and folder and has_stand_ins(folder):
         yield Finding(Level.WRONG, "card", "libraries_missing", {"name": headroom.device_name})
 
 
