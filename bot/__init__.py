@@ -8,8 +8,10 @@ none.
 * ``app``       the composition of all parts
 * ``outcomes``  the values that the desk and the chats exchange
 * ``errors``    everything that can go wrong, and who can repair it
-* ``cli``, ``chats``, ``checks``, ``desk``, ``messages``, ``policy``, ``store``, ``commands``, ``settings``:
-  packages; each may import those after it
+* ``cli``, ``chats``, ``checks``, ``desk`` | ``card``, ``messages`` | ``monitoring`` | ``policy`` | ``store``
+  | ``downloads``, ``pictures``, ``commands``, ``settings``, ``languages``: packages; each may import those
+  after it, and those joined by | do not import each other
+* ``uploads``   the settings inside a picture file
 
 Tests of this package alone: ``pytest tests/unit/bot tests/integration``.
 """

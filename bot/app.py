@@ -101,6 +101,7 @@ async def open_application(
         built: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
 
         async def find_lora() -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
+            """Return a LoRA that everybody may use, once the desk is built."""
             return (await built).find_lora_for_all()
 
         calibration = Calibration(costs, model, find_lora, card.read_driver)
@@ -176,6 +177,7 @@ def create_monitor(application: Application) -> Monitor:
     """Create the monitor of an open application."""
 
     def take_snapshot() -> Snapshot:
+        """Return the state of the worker, the card and the queue at this moment."""
         host, readings = application.host, application.headroom_monitor
         queue, now_s = application.desk.queue_status(), asyncio.get_running_loop().time()
         return Snapshot(

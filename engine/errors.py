@@ -143,7 +143,7 @@ class LoraNotAFile(LoraRejected):
 
 
 class LoraNameRefused(LoraRejected):
-    """The file name is not one that people can type and tell from others."""
+    """The file name is not one that people can type and distinguish from others."""
 
 
 class LoraNameShared(LoraNameRefused):

@@ -41,7 +41,7 @@ class StartPicture:
 
     Attributes:
         png: The whole file, as the worker made it; the worker resizes the picture to the request's size.
-        strength: The part of the schedule that is drawn anew, 0 < … <= 1; 1 equals noise alone.
+        strength: The part of the schedule that is drawn again, 0 < … <= 1; 1 equals noise alone.
 
     Raises:
         ValueError: The strength is outside its range.

@@ -1,5 +1,5 @@
 -- Why: consent is for a content, and files are renamed and copied. What hosts stated about each content that a LoRA
--- has or had is remembered, so that a restart opens none of them, and a revocation concerns all of them.
+-- has or had is remembered, so that a restart does not open them, and a revocation concerns all of them.
 
 CREATE TABLE lora_content (
     lora           TEXT NOT NULL,               -- the name as names are compared
@@ -22,7 +22,7 @@ DROP TABLE lora_verdict;
 
 CREATE TABLE lora_verdict (
     sha256  TEXT NOT NULL,
-    weights TEXT NOT NULL,                      -- a hash that tells the weights of the model from others
+    weights TEXT NOT NULL,                      -- a hash that distinguishes the weights of the model
     refusal TEXT NOT NULL,                      -- the class of the refusal; empty: the picture was good
     at_ms   INTEGER NOT NULL,
     PRIMARY KEY (sha256, weights)

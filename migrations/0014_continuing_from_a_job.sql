@@ -38,7 +38,7 @@ CREATE TABLE job_now (
     request          TEXT NOT NULL DEFAULT '',    -- hash of what was asked for, and where; may be empty
     start_job        TEXT,                        -- the picture that the drawing begins with; NULL: noise alone
     start_index      INTEGER,
-    start_strength   REAL,                        -- the part of the schedule that is drawn anew
+    start_strength   REAL,                        -- the part of the schedule that is drawn again
     derivation       TEXT,                        -- how it continues from an earlier job; NULL: it does not
     parent_job       TEXT,                        -- that job
     parent_index     INTEGER,                     -- its picture; NULL: the whole job

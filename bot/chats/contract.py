@@ -96,7 +96,7 @@ class Desk(Protocol):
         """
 
     def progress_of(self, context: CommandContext) -> LoraAdding | None:
-        """How far a command that takes long is; this reads only memory. None: nothing to tell."""
+        """How far a command that takes long is; this reads only memory. None: no progress is known."""
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use and that match, best first; this reads only memory."""

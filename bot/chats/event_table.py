@@ -33,10 +33,10 @@ def ignored(reason: str) -> EventRule:
 
 
 def is_lora_file(name: object) -> bool:
-    """Tell whether a file of this name looks like a LoRA."""
+    """Return whether a file of this name looks like a LoRA."""
     return str(name).lower().endswith(LORA_SUFFIX)
 
 
 def is_picture_file(name: object) -> bool:
-    """Tell whether a file of this name looks like a picture whose settings can be read."""
+    """Return whether a file of this name looks like a picture whose settings can be read."""
     return str(name).lower().endswith(PICTURE_SUFFIXES)

@@ -126,7 +126,7 @@ def _check_bot_settings(bot: dict[str, Any]) -> list[Finding]:
 
 
 async def _has_other_reader(api: PlatformApi) -> bool:
-    """Whether another program takes this bot's updates; the request confirms none of them."""
+    """Whether another program takes this bot's updates; the request confirms no update."""
     try:
         await api.get("getUpdates", limit="1", timeout="0")
     except NotAnswered as problem:

@@ -150,7 +150,7 @@ async def add(settings: Settings, path: Path, name: str) -> int:
 
 
 async def remove(settings: Settings, name: str) -> int:
-    """Delete a file of the LoRA folder and its sidecar; return 1 if there is none of this name.
+    """Delete a file of the LoRA folder and its sidecar; return 1 if no file has this name.
 
     Waiting jobs keep the copies that the running bot has made for them.
     """

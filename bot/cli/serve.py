@@ -104,7 +104,7 @@ async def _try_out_named(application: Application, message: str, default: str) -
                 names.append(wish.name)
     for name in filter(None, names):
         if (file := parts.shelf.find_checking(name)) is not None:
-            with contextlib.suppress(EngineError, TimeoutError):  # the answer tells
+            with contextlib.suppress(EngineError, TimeoutError):  # the answer shows it
                 async with asyncio.timeout(TRIAL_S):
                     await parts.files.try_out(file)
 

@@ -65,7 +65,7 @@ class _Vocabulary:
 
     Attributes:
         names: After dashes; ``keywords`` also without.
-        values: The value of a name that stands for one; ``unvalued`` are the other names.
+        values: The value of a name that means one; ``unvalued`` are the other names.
         start: Matches wherever an option may start; ``chinese`` any Chinese name, ``value`` a named value.
     """
 
@@ -115,6 +115,7 @@ class _OpenSlot:
         return None if self.option.takes_rest else marks.SLOT_END.search(text, start, end)
 
     def flag(self, value: str) -> Flag:
+        """Return the option with this value, or raise MissingValue for an empty one."""
         if not value:
             raise _missing_value(self.option, self.typed)
         return Flag(self.option, value)
@@ -142,6 +143,7 @@ class _Lexer:
     known: _Vocabulary
 
     def tokens(self) -> Iterator[_Token]:
+        """Yield the tokens in their order, and end behind the first error."""
         position = value_end = 0
         while found := self.known.start.search(self.text, position):
             start = found.start()

@@ -48,7 +48,7 @@ def words_about_job(rest: str) -> JobWords:
     """Read a job's id, the number of a picture and switches, in any order.
 
     Raises:
-        BadPicture: The number is none of a picture.
+        BadPicture: The number names no picture.
     """
     job_id, switches = "", set()
     index: int | None = None
@@ -72,6 +72,7 @@ def _named(kind: type[Any]) -> Callable[[str], Command]:
     """Make commands about a job that a person must name."""
 
     def make(rest: str) -> Command:
+        """Return the command, or raise MissingValue for a text without a job."""
         job_id = words_about_job(rest).job_id
         if not job_id:
             entry = ENTRY_OF[kind]
@@ -86,6 +87,7 @@ def _one(kind: type[Any]) -> Callable[[str], Command]:
     """Make commands about one picture of a job."""
 
     def make(rest: str) -> Command:
+        """Return the command for the job and the picture that the text names."""
         words = words_about_job(rest)
         command: Command = kind(words.job_id, words.index)
         return command

@@ -16,7 +16,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``files``        pictures on the disk, the space for them, and retries while it is full
 * ``answers``      outcomes and refusals as JSON, from a closed set of classes
 * ``shelf``        the LoRA folder in chats: list, info, switch, add, remove
-* ``iterating``    what continues from a job: one picture of it, its text
+* ``iterating``    what continues from a job, and what happens to it after its end
 * ``finding``      what people find again: history, search, recipes by code, settings in files, export
 * ``sheets``       comparisons and drafts: many settings in one job, drawn as one picture
 * ``people``       credits, history and linking of a person

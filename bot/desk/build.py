@@ -73,7 +73,7 @@ class DeskInputs:
         shelf: The LoRAs.
         stated: What the database has on them, and on earlier ones.
         model: The model that the renderer draws with.
-        weights: Tells its weights from others; a preview drawn with others is not shown.
+        weights: A hash that distinguishes its weights from others; a preview drawn with others is not shown.
         probe: Measures the free memory of the card.
         costs: Predicts what a job needs.
         rules: Who may do what, and how much.
@@ -87,7 +87,7 @@ class DeskInputs:
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         loading_s: How long that takes about, while it does; None if unknown.
         random: Generates seeds, job ids and link codes.
-        report_card: Returns the state of the card; None reports what ``probe`` tells.
+        report_card: Returns the state of the card; None reports what ``probe`` measures.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
 

@@ -164,6 +164,7 @@ class Desk:
         """
 
         async def move() -> None:
+            """Change the id everywhere in one transaction, then wake the delivery of results."""
             async with self._store.atomic():
                 await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
@@ -227,7 +228,7 @@ class Desk:
         return await self.parts.finding.find_own(search, context, form, page)
 
     def progress_of(self, context: CommandContext) -> LoraAdding | None:
-        """How far the command of this event is, if it takes long and tells; answered from memory."""
+        """How far the command of this event is, if it takes long and reports it; answered from memory."""
         return self.parts.management.progress_of(context)
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
@@ -236,7 +237,7 @@ class Desk:
         return self.parts.shelf.suggest(typed, context.locale, self.parts.profiles.rule(context), preferred)
 
     def find_lora_for_all(self) -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
-        """Return a LoRA that everybody may use, and its files; nothing if there is none."""
+        """Return a LoRA that everybody may use, and its files; both empty if no LoRA is open to everybody."""
         for file in self.parts.shelf.all_files:
             if self.parts.consents.is_for_everybody(file):
                 loras = (LoraChoice(file.name, file.sha256, file.weight),)

@@ -128,6 +128,7 @@ async def find_pictures(
     """Return what people see of these jobs, by job id. Call it outside a transaction: it reads the disk."""
 
     def find() -> dict[str, SavedPictures]:
+        """Look each file up on the disk."""
         found = {}
         for job in jobs:
             files = [

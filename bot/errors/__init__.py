@@ -7,15 +7,16 @@
       - UnknownFlag (FixedSteps · NoGuidance)
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
+      - BadSetting · BadLanguage · BadPresetName
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
-      - LinkNotAllowed
+      - LinkNotAllowed · LoraNotHere · SizeOverLimit
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
-      - NoSheet · ChooseFromSheet
+      - NoSheet · ChooseFromSheet · AlreadyAsked · UnknownPreset · TooManyPresets · PresetTooLong
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports

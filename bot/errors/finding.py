@@ -20,7 +20,7 @@ class PictureNeeded(NotUnderstood):
 
 
 class NotAPicture(NotPossible):
-    """The file is none of the formats whose settings can be read, or it is damaged."""
+    """The file has no format whose settings can be read, or it is damaged."""
 
 
 class NoSettings(NotPossible):

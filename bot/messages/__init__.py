@@ -7,7 +7,9 @@ time. The functions return plain text that contains people's own words; each cha
 * ``answers``    outcomes of the desk       * ``jobs``      notes, status, caption, where an answer is
 * ``refusals``   errors                     * ``failures``  errors of the engine and failed jobs
 * ``details``    technical lines of errors  * ``problems``  settings and set-up
-* ``sheets``     comparisons and drafts
+* ``sheets``     comparisons and drafts     * ``asking``    settings, presets, advice
+* ``iterating``  what continues from a job  * ``finding``   history, recipes, exports
+* ``loras``      the shelf, and who may use which LoRA
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
 * ``checks``     results of ``doctor``      * ``plans``     the plan, and the answer to ``/gpu``
 

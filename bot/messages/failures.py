@@ -79,7 +79,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "end, and not a word such as none or default."
     ),
     errors.LoraNameShared: N_(
-        "“{name}” is too similar to “{other}”, which is on the shelf: people could not tell them apart. "
+        "“{name}” is too similar to “{other}”, which is on the shelf: people would confuse them. "
         "Rename one of the files."
     ),
     errors.LoraTooLarge: N_(

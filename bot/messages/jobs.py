@@ -71,7 +71,7 @@ def format_status(status: Status, locale: str, *, now_s: float | None = None) ->
 
 
 def format_bar(status: Status) -> str:
-    """Return the drawn share of a job as a bar, to stand beside its status; empty before the first step."""
+    """Return the drawn share of a job as a bar for the line of its status; empty before the first step."""
     if status.position is not None or not status.steps:
         return ""
     done, steps = status.index * status.steps + status.step, status.count * status.steps
@@ -173,7 +173,7 @@ def nothing_to_post(locale: str, *, is_search: bool) -> str:
     """Return the label of the button that opens the bot's chat when no own picture can be posted."""
     sentence = N_("Draw your first picture")
     if is_search:
-        sentence = N_("None of your pictures here fits; open our chat")
+        sentence = N_("No picture of yours fits; open our chat")
     return text(sentence, locale)
 
 
@@ -184,7 +184,7 @@ def picture_deleted(locale: str) -> str:
 
 def messages_left(count: int, locale: str) -> str:
     """Return how many messages of a deleted job a chat still shows."""
-    sentence = N_("{count} messages of this job can't be changed any more; please delete them by hand.")
+    sentence = N_("{count} messages of this job can't be changed any more; please delete them yourself.")
     return text(sentence, locale, count=count)
 
 

@@ -119,6 +119,7 @@ class _Figures(Collector):
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
+        """Yield the figures of the process, then those of the queue, the worker and the card."""
         yield from REGISTRY.collect()
         now = self._now
         yield _gauge("sugarbot_queue_waiting", "Jobs that wait", now.waiting)

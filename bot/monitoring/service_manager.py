@@ -1,4 +1,4 @@
-"""Tells systemd, or another manager with its protocol, that the bot has started, lives, and stops.
+"""Reports to systemd, or another manager with its protocol, that the bot has started, lives, and stops.
 
 The protocol is one datagram of lines ``NAME=value`` to the socket in ``NOTIFY_SOCKET`` (man page sd_notify).
 Without that variable nothing is sent.
@@ -49,7 +49,7 @@ class ServiceManager:
             log.warning("service manager not reached", reason=error.strerror)
 
     async def keep_watchdog(self, is_alive: Callable[[], Awaitable[bool]], status: Callable[[], str]) -> None:
-        """Tell the watchdog that the bot lives, as long as it does; return at once without a watchdog.
+        """Report to the watchdog that the bot lives, as long as it does; return at once without a watchdog.
 
         Args:
             is_alive: If this is False or hangs, the watchdog hears nothing and restarts the bot.

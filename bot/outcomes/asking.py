@@ -23,7 +23,7 @@ class DefaultSkipped:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Something in a request cannot work; it is drawn all the same, and the person is not told again."""
+    """Something in a request cannot work; it is drawn all the same, and the person reads this once."""
 
     kind: AdviceKind
 

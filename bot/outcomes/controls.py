@@ -49,7 +49,7 @@ class Control:
 
     Attributes:
         label: A key of ``bot.messages.button_label``.
-        row: Controls of one row stand side by side, ``MOST_IN_ROW`` at most; rows count from 0, without gaps.
+        row: Controls of one row are side by side, ``MOST_IN_ROW`` at most; rows count from 0, without gaps.
         number: The picture that the label names, from 1; None for a label without one.
     """
 

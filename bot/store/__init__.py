@@ -11,6 +11,9 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``jobs``        queries on the way of a request: inbox, jobs, pictures, their messages, outbox
 * ``continuing``  queries on what happens to a job after its end
 * ``finding``     the search, favourites and recipe codes
+* ``asking``      settings, presets and advice of people; profiles of chats
+* ``consent``     who may use which LoRA, who has used it; reports to owners
+* ``loras``       what hosts have changed on the shelf; verdicts of trial pictures
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups

@@ -1,4 +1,4 @@
-"""What people always want, what they were told, and what may be drawn in a chat; queries of asking.sql."""
+"""What people always want, which advice they got, what may be drawn in a chat; queries of asking.sql."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -55,7 +55,7 @@ class AskingStore:
         await self._query("delete_preset", person=person, key=key)
 
     async def give_advice(self, person: int, kind: str, at_ms: int) -> bool:
-        """Store that a person is told something; False if they were told before."""
+        """Store that a person gets this advice; False if they got it before."""
         return bool(await self._query("give_advice", person=person, kind=kind, at_ms=at_ms))
 
     async def merge(self, merged: int, kept: int) -> None:

@@ -138,6 +138,7 @@ def _take_tags(prompt: str, hashes: str) -> tuple[str, tuple[LoraTag, ...], tupl
     hypernets: list[str] = []
 
     def take(tag: re.Match[str]) -> str:
+        """Collect the LoRA or the hypernet of this tag, and return its replacement: nothing."""
         name = tag["name"].strip()
         if tag["kind"].lower() == "hypernet":
             hypernets.append(name)

@@ -7,6 +7,9 @@
 ``random_checkpoint``  ``python -m engine.bench.random_checkpoint``: writes random weights to disk
 ``random_model``       Z-Image-Turbo's configuration with random weights, which suffice for speed
 ``random_tokenizer``   a tokenizer as large as Qwen3's
+``streaming``          ``python -m engine.bench.streaming``: a step and a switch while blocks are off the card
+``larger``             ``python -m engine.bench.larger``: pictures that begin with an earlier one
+``eight_bit``          products in eight bits: their speed, and their error
 ``insert_results``     ``python -m engine.bench.insert_results``: puts results into a README
 ``measurement``        time and peak memory of a piece of work
 

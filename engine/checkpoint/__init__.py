@@ -2,6 +2,7 @@
 
 * ``header``         reads a safetensors header and trusts none of it
 * ``contents``       which parts a Z-Image folder must have, and the shapes of its linears
+* ``part_sizes``     the memory that each part takes on the card
 * ``model``          finds the model that the settings name, and the sizes it draws
 * ``fetch``          downloads a model in a process that can be ended
 * ``copies``         which converted copy belongs to which checkpoint

@@ -87,7 +87,7 @@ def weight_files(folder: Path, part: str) -> list[Path]:
 
 
 def weights_fingerprint(folder: Path) -> str:
-    """Return a hash that tells the weights of one checkpoint from those of another, whatever its name.
+    """Return a hash that distinguishes the weights of one checkpoint from others, whatever its name.
 
     It reads a few hundred kilobytes: sizes, and pieces of every file, the beginning with the header among
     them. Training changes nearly every number, so that some piece differs. A copy has the same hash.

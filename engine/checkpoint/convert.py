@@ -153,6 +153,7 @@ def _linked(path: Path, source: Path, draft: Path) -> bool:
 
 def _convert_published(folder: Path, published: PublishedFile) -> Iterator[int]:
     def pieces(name: str) -> Iterator[memoryview]:
+        """Yield the bytes of this tensor in bfloat16."""
         for numbers in published.pieces(name):
             yield to_bfloat16(numbers).data.cast("B")
 
@@ -179,6 +180,7 @@ def _convert_part(folder: Path, stem: str, sources: _Sources) -> Iterator[int]:
         }
 
         def pieces(name: str) -> Iterator[memoryview]:
+            """Yield the bytes of this tensor, wider floats as bfloat16; the pieces share one buffer."""
             path, tensor = sources[name]
             for begin in range(0, tensor.nbytes, PIECE_BYTES):
                 piece = piece_buffer[: min(PIECE_BYTES, tensor.nbytes - begin)]

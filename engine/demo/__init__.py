@@ -11,6 +11,7 @@
 ``metrics``          draws an evaluation set and scores it with the probe
 ``train``            ``python -m engine.demo.train``; the stages are in ``training``
 ``evaluate``         ``python -m engine.demo.evaluate``: prints the model's figures
+``judge``            ``python -m engine.demo.judge``: judges the worker's pipeline with the model
 ``preview``          ``python -m engine.demo.preview``: the picture strip of the READMEs
 
 ``weights/`` is an ordinary diffusers folder and ``loras/`` an ordinary shelf: the engine loads both as any

@@ -28,7 +28,7 @@ class CardReport:
         loading_s: How long a start takes about, while no model is loaded.
         errors: The last ones, oldest first.
         default_lora: The LoRA of requests that name none, where the report is read; empty for none, None if
-            it is not told.
+            it is unknown.
         png: A picture of the last hour; empty before the first reading.
     """
 

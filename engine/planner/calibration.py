@@ -35,12 +35,12 @@ FindLora = Callable[[], Awaitable[tuple[tuple[LoraChoice, ...], tuple[LoraSource
 
 
 class Calibration:
-    """Tells the cost book of each worker, and calibrates it once for each card, version and plan.
+    """Reports each worker to the cost book, and calibrates it once for each card, version and plan.
 
     Args:
         costs: The book.
         model: Which the worker draws with.
-        find_lora: Returns a LoRA that may be used, and its files; nothing if there is none.
+        find_lora: Returns a LoRA that may be used, and its files; both empty if no LoRA may be used.
         read_driver: Returns the version of the card's driver; may block.
     """
 

@@ -1,7 +1,7 @@
 """The names of LoRA files: the path within the folder without the suffix, as people download it.
 
-Capitals, spaces, dots and subfolders stay. Refused is what nobody could type, see or tell apart from another
-name, and whatever is not a regular file below the folder itself.
+Capitals, spaces, dots and subfolders stay. The module refuses what nobody could type, see or distinguish from
+another name, and whatever is not a regular file below the folder itself.
 """
 
 import os

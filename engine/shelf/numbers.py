@@ -90,7 +90,7 @@ def check_numbers(file: BufferedReader, tensors: Mapping[str, Tensor], layers: S
     Raises:
         LoraNotFinite: Some are infinite or not numbers.
         LoraTooStrong: Some change the model more than its number format bears.
-        LoraAllZero: None of them changes anything.
+        LoraAllZero: They change nothing.
         LoraDamaged: The file became shorter.
         Each has the facts ``why``, a word, and ``found``, the module.
     """

@@ -4,9 +4,9 @@ The package asks the desk for every decision: rights, prices and drawing are not
 holds all its lasting state: raw updates before they are confirmed to Telegram, and the address of each job's
 placeholder.
 
-An update takes this path: ``incoming.poller`` stores it, ``parsing`` reads it, ``handler`` asks the desk and
-sends the reply through ``outgoing.sender``. A result takes this one: ``outgoing.delivery`` edits the
-placeholder through ``sender``.
+An update takes this path: ``incoming.poller`` stores it, ``incoming.parsing`` reads it, ``incoming.handler``
+asks the desk and sends the reply through ``outgoing.sender``. A result takes this one: ``outgoing.delivery``
+edits the placeholder through ``outgoing.sender``.
 
 * ``adapter``       ``TelegramChat`` and its settings: open, serve, close
 * ``menus``         the command menus

@@ -7,7 +7,7 @@
     GET  /charts/{name}              a picture that belongs to an answer in it
     GET  /exports/{name}             a ZIP file that belongs to an answer in it
     POST /say /press /language       JSON; status 204, the answer follows as an event
-    POST /info                       a picture file, whose settings are read; likewise
+    POST /info                       a picture file, whose settings are read; answered in the same way
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
     GET  /metrics                    the figures for Prometheus
 

@@ -77,7 +77,7 @@ def code_in(message: str) -> ShowRecipe | None:
 
 
 def drawn_code(rest: str) -> DrawRecipe | None:
-    """Return the drawing of a code that stands alone behind ``/sugar``; None for any other text.
+    """Return the drawing of a code that is the whole text behind ``/sugar``; None for any other text.
 
     Raises:
         BadRecipeCode: It is written like a code, and has a typo.

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class AdviceKind(StrEnum):
-    """What a person is told once. The values equal the CHECK list of advice_given.kind.
+    """The kinds of advice; a person reads each once. The values equal the CHECK list of advice_given.kind.
 
     NEGATIVE    a negative prompt: the model draws without guidance, which it would steer
     QUALITY     ``masterpiece, best quality``: tags of other models

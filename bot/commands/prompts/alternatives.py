@@ -2,7 +2,7 @@ r"""Draws one of the alternatives of a prompt: ``{red|rose} lips`` becomes ``ros
 
 Each picture of a batch draws for itself, by its own seed: the same text with the same seed is the same
 prompt, for ever and on every machine. Alternatives may be empty and may contain alternatives. ``__lips__``
-stands for the suggestions of that face slot. Braces without a bar are prose, and so is what an odd number of
+means any suggestion of that face slot. Braces without a bar are prose, and so is what an odd number of
 backslashes precedes: ``\{a\|b\}``. Full-width braces and bars count too.
 """
 

@@ -66,7 +66,7 @@ _SLOT_OF_WORD = {form: slot for slot, word in SLOT_WORDS.items() for form in typ
 
 
 def wildcard_of(slot: str, locale: str) -> str:
-    """Return what stands for any suggestion of a slot: ``__lips__``, ``__唇妆__``."""
+    """Return the wildcard that means any suggestion of a slot: ``__lips__``, ``__唇妆__``."""
     return f"__{SLOT_WORDS[slot] if is_chinese(locale) else slot}__"
 
 

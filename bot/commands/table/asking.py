@@ -23,7 +23,7 @@ SETTINGS_OPTIONS = (
         "advice",
         "提示",
         OptionKind.SWITCH,
-        "Tell me once what cannot work, like a negative prompt",
+        "Say once what cannot work, like a negative prompt",
         named=(OptionChoice(OFF, "no-advice", "不提示"), OptionChoice(OFF, "quiet", "免提示")),
     ),
     Option(

@@ -15,7 +15,7 @@ class PersonSettings:
     Attributes:
         options: Only its LoRAs, size, count, privacy and spoiler count.
         language: A locale; empty for that of the platform.
-        advice: Whether the person is told, once each, what cannot work.
+        advice: Whether the bot says what cannot work, each thing once.
     """
 
     options: Draw = field(default=Draw(), repr=False)

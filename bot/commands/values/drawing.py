@@ -61,15 +61,15 @@ class Draw:
         loras: Empty for the chat's default.
         size: None for the model's native size.
         seed: None for a new one, which the answer names.
-        count: None for the person's own default, else one; ``private`` and ``spoiler`` likewise.
-        private: Only the person sees the answer, if the platform supports that.
-        spoiler: The pictures are hidden until somebody opens them, if the platform supports that.
+        count: None for the person's own default, else one.
+        private: Only the person sees the answer, if the platform supports that; None for their own default.
+        spoiler: Somebody must open the pictures to see them, if the platform supports that; None as above.
         surprise: Every slot of the face that is empty is drawn at random.
         negative: What the person does not want to see. The model cannot use it, so it only gives advice.
         preset: The name of options of the person that count where the request says nothing.
         dry: Only say what it would be, and cost.
         again: Draw it even if the person asked for the same a moment ago.
-        edited_from: The job whose text the person changed; empty if they wrote it anew. Text cannot name it.
+        edited_from: The job whose text the person changed; empty for a new text. Text cannot name it.
     """
 
     prompt: str = field(default="", repr=False)

@@ -183,7 +183,7 @@ class Recipes:
         return PixelSize(*(max(side, self._model.min_side_px) for side in sides))
 
     def find_missing(self, wishes: Sequence[LoraWish], may_use: Rule) -> str:
-        """Return the first LoRA of these that this person cannot use now; empty if there is none."""
+        """Return the first LoRA of these that this person cannot use now; empty if they can use all."""
         named = (wish for wish in wishes if wish.name and normalize(wish.name) != NO_LORA)
         return next((wish.name for wish in named if self._shelf.find_wish(wish, may_use) is None), "")
 

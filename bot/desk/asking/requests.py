@@ -124,16 +124,16 @@ class DrawRequests:
         context: CommandContext,
         person: int,
     ) -> tuple[Note, ...]:
-        """Add what the person should know and was not told before, unless they want no advice."""
+        """Add the advice that the person has not read before, unless they want no advice."""
         kinds = [AdviceKind.NEGATIVE] if command.negative else []
         kinds += advice_for(recipe.typed)
         kinds += [AdviceKind.FACES for note in notes if isinstance(note, FacesMixed)]
-        told = set()
+        new = set()
         if self._preferences.settings_of(context).advice:
             now_ms, give = self._clock(), self._store.asking.give_advice
-            told = {kind for kind in kinds if await give(person, kind, now_ms)}
-        kept = (note for note in notes if not isinstance(note, FacesMixed) or AdviceKind.FACES in told)
-        return (*kept, *(Advice(kind) for kind in kinds if kind in told and kind is not AdviceKind.FACES))
+            new = {kind for kind in kinds if await give(person, kind, now_ms)}
+        kept = (note for note in notes if not isinstance(note, FacesMixed) or AdviceKind.FACES in new)
+        return (*kept, *(Advice(kind) for kind in kinds if kind in new and kind is not AdviceKind.FACES))
 
     async def _require_new(self, request: str, person: int) -> None:
         """Return unless the person asked for the same here a moment ago.

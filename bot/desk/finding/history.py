@@ -1,7 +1,7 @@
 """``/mine``: pages of a person's jobs, by words and favourites; favourites; the pictures for inline mode.
 
 In a group, a page contains only jobs that were drawn openly in that group, and says how many it leaves out.
-Each page stands alone, so its buttons work after a restart; new jobs move older ones to later pages.
+Each page needs no other one, so its buttons work after a restart; new jobs move older ones to later pages.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The words that a job is found by, and the query of what a person types; pure functions.
 
 A Chinese character is a word of its own, so that a part of a sentence is found as a phrase. Its syllables
-stand apart, so that pinyin is found as a phrase too, and a Latin word may be either.
+are separate, so that pinyin is found as a phrase too, and a Latin word may be either.
 """
 
 import json

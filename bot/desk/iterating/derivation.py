@@ -10,7 +10,7 @@ from engine.checkpoint.model import ModelInfo
 from engine.request import FINAL, MAX_SEED, VARY_STRONG, VARY_SUBTLE
 
 ContinuingCommand = Reroll | Repeat | Vary | Enlarge | Adopt
-"""The commands that draw from an earlier job; ``Draw`` with a changed text is none of them."""
+"""The commands that draw from an earlier job, except ``Draw`` with a changed text."""
 
 
 @dataclass(frozen=True, slots=True)

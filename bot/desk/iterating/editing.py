@@ -1,4 +1,4 @@
-"""The text that asks for a job again, so that a person changes it instead of typing it anew."""
+"""The text that asks for a job again, so that a person changes it instead of typing all of it."""
 
 from bot.commands.reading import NO_LORA
 from bot.commands.render import render

@@ -2,7 +2,7 @@
 
 * ``access``    which jobs a person may see and continue from
 * ``ledger``    charges, refunds, the daily allowance, and the host's tiers
-* ``history``   the newest jobs, their files, and the credits left
+* ``history``   the files of a person's jobs, and the credits left
 * ``linking``   link identities of several platforms to one person by a code, and unlink them
 * ``attempts``  limits on wrong codes
 

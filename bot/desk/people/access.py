@@ -47,7 +47,7 @@ class JobAccess:
         """Return the newest sheet of this person.
 
         Raises:
-            NoSheet: There is none.
+            NoSheet: They have no sheet.
         """
         person = await self._store.people.find(context.platform, context.user_id)
         sheet = None if person is None else await self._store.jobs.newest_sheet_of(person)

@@ -28,7 +28,7 @@ def list_page(
         command: Search and page.
         locale: Of the titles that a search prefers.
         default: Of this chat; it comes first.
-        may_use: Tells which LoRAs this person may use.
+        may_use: Whether this person may use a LoRA.
         refused: Files to list behind the others; empty for people who are not hosts.
     """
     wanted = command.search.casefold()

@@ -73,7 +73,7 @@ class PreviewStrips:
         return self._folder / f"{key}.png"
 
     def withdraw(self, sha256: frozenset[str]) -> None:
-        """Delete the strips of these contents, and show none of them from now on.
+        """Delete the strips of these contents, and do not show them from now on.
 
         Args:
             sha256: All that are withdrawn; they replace those of the previous call.

@@ -125,7 +125,7 @@ class LoraVersions:
 
 
 class LocatedRenderer:
-    """Implements ``bot.desk.drawing.Renderer``: tells another renderer where LoRAs are.
+    """Implements ``bot.desk.drawing.Renderer``: gives another renderer the places of LoRAs.
 
     Args:
         renderer: The other one.

@@ -36,7 +36,7 @@ ADVICE: dict[AdviceKind, str] = {
         "this model reads “(word:1.3)” as plain text, not as a weight. To stress something, describe it more."
     ),
 }
-"""What cannot work; each person reads each once. Of faces, ``FacesMixed`` tells which."""
+"""What cannot work; each person reads each once. Of faces, ``FacesMixed`` names them."""
 
 PRESET_CHARS = 80  # of one preset in a list of twenty
 _COMMAND = "/sugar"

@@ -49,7 +49,7 @@ def _nothing(history: History, locale: str) -> str:
     if history.page > 1:
         return text(N_("There is no page {page}. /mine shows the first one."), locale, page=history.page)
     if history.search:
-        sentence = N_("I found none of your jobs with “{search}”. Try fewer or other words.")
+        sentence = N_("I found no job of yours with “{search}”. Try fewer or other words.")
         return text(sentence, locale, search=history.search)
     if history.only_favourites:
         sentence = N_("You have no favourites yet. Press ★ under a picture, or send /favourite and a job.")

@@ -39,17 +39,17 @@ UPDATE OR IGNORE preset SET person = :kept WHERE person = :merged;
 DELETE FROM preset WHERE person = :merged;
 
 -- name: give_advice
--- A person is told something; no row if they were told before.
+-- A person gets this advice; no row if they got it before.
 INSERT INTO advice_given (person, kind, at_ms) VALUES (:person, :kind, :at_ms)
 ON CONFLICT (person, kind) DO NOTHING
 RETURNING kind;
 
 -- name: move_advice
--- What the merged person was told, the other one knows.
+-- The kept person has the advice that the merged one got.
 UPDATE OR IGNORE advice_given SET person = :kept WHERE person = :merged;
 
 -- name: delete_advice
--- The other person was told the same.
+-- The kept person has the same advice.
 DELETE FROM advice_given WHERE person = :merged;
 
 -- name: chat_profiles

@@ -5,7 +5,7 @@ WHERE accepted_order > coalesce((SELECT rowid FROM job_search ORDER BY rowid DES
 ORDER BY accepted_order LIMIT :limit;
 
 -- name: add_words
--- The words of jobs: a JSON list of [accepted_order, who, words, pinyin]; none of those deleted since they were read.
+-- The words of jobs: a JSON list of [accepted_order, who, words, pinyin]; without those deleted since they were read.
 INSERT INTO job_search (rowid, who, words, pinyin)
 SELECT value ->> 0, value ->> 1, iif(deleted_ms IS NULL, value ->> 2, ''), iif(deleted_ms IS NULL, value ->> 3, '')
 FROM json_each(:jobs) JOIN job ON accepted_order = value ->> 0;

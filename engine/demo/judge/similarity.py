@@ -36,7 +36,7 @@ def shrunk(pixels: Pixels, like: Pixels) -> Pixels:
 
 
 def _blurred(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return weighted means over the window, where it lies within the picture."""
+    """Return weighted means over the window, where it is within the picture."""
     weights = np.exp(-((np.arange(WINDOW) - WINDOW // 2) ** 2) / (2 * SPREAD**2))
     weights /= weights.sum()
     for axis in (0, 1):

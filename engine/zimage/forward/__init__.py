@@ -1,6 +1,7 @@
 """The transformer, optimised for a card: the same function as diffusers' with fewer passes over memory.
 
 ``forward``      the entry point, ``Forward``: refines captions and makes a ``Batch``, whose calls are steps
+``modules``      the parameters under diffusers' names, without diffusers
 ``weights``      diffusers' parameters as fused layers and blocks, with or without LoRAs
 ``fuse``         fuses the loaded parameters in place
 ``tokens``       latents ↔ tokens, and RoPE

@@ -12,7 +12,7 @@ from engine.zimage.vae.config import VaeConfig
 
 
 class Downsampler(torch.nn.Module):
-    """A convolution that halves both sides; zeros stand in for a row below and a column to the right."""
+    """A convolution that halves both sides; zeros replace the missing row below and column to the right."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -209,7 +209,7 @@ class InteractionHandler:
     async def _handle_visibly(
         self, interaction: Interaction, command: Command, context: CommandContext
     ) -> Outcome:
-        """Let the desk carry out a command; while that takes long, show how far it is, if the desk tells."""
+        """Let the desk carry out a command; while that takes long, show how far it is, if the desk knows."""
         shown = ""
         if not isinstance(command, LONG_COMMANDS):
             return await self._desk.handle(command, context)

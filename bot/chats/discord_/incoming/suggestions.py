@@ -53,6 +53,6 @@ def _label(title: str, name: str) -> str:
 
 
 def _value(lora: LoraSummary) -> str:
-    """Return the name, or what stands for one that is too long or would be read as several."""
+    """Return the name, or the hash if the name is too long or would be read as several."""
     is_one = len(lora.name) <= LABEL_CHARS and not re.search("[,，]", lora.name)
     return lora.name if is_one else f"#{lora.sha256[:32]}"

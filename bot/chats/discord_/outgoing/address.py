@@ -236,6 +236,7 @@ class _StoredAddress:
     shared: bool = False
 
     def target(self) -> Response | UnsentMessage | SentMessage:
+        """Return where the answer is, or will be: in the response, or in an ordinary message."""
         response = Response(self.application_id, self.token, self.created_ms, self.message_id)
         if not self.posted:
             return response

@@ -119,7 +119,7 @@ def _quoted(prompt: str) -> str:
 
 
 def _copyable(command: str) -> str:
-    """A command as it is typed, on one line; backticks would end the block that it stands in."""
+    """A command as it is typed, on one line; a backtick would end its block, so it becomes a quote."""
     return " ".join(command.replace("`", "'").split())[:COPYABLE_CHARS]
 
 

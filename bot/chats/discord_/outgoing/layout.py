@@ -153,7 +153,7 @@ class OutgoingMessage:
 
 
 def _place(control: Control) -> tuple[str, int]:
-    """What stands together: the controls of a row, or all that differ by their picture alone."""
+    """The key of controls shown together: those of a row, or all that differ by their picture alone."""
     return (control.label, 0) if control.number is not None else ("", control.row)
 
 
@@ -163,7 +163,7 @@ def text_view(text: str) -> ui.LayoutView:
 
 
 def progress_view(text: str) -> ui.LayoutView:
-    """A message that says how far a command is; ``shows_progress`` tells it from an answer."""
+    """A message that says how far a command is; ``shows_progress`` distinguishes it from an answer."""
     return text_view(f"{PROGRESS_MARK}{text}")
 
 

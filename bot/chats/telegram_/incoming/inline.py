@@ -1,6 +1,6 @@
 """Inline mode: after the bot's name, a person finds their own pictures by words and posts one in any chat.
 
-An inline query only reads, and comes again with each letter, so it is not stored: a lost one costs nothing.
+An inline query only reads, and each key sends a new one, so it is not stored: a lost one costs nothing.
 Only the newest query of a person is answered. The list contains what Telegram has already as photos, without
 private pictures. A posted picture shows no prompt, because its person posts the picture alone.
 """
@@ -22,7 +22,7 @@ from bot.errors import SugarbotError
 from bot.outcomes import CommandContext, OwnPicture, Platform
 
 ANSWER_TIMEOUT_S = 8.0  # Telegram waits about ten seconds
-CACHE_S = 5  # a new picture appears soon, and repeated letters are answered by Telegram
+CACHE_S = 5  # a new picture appears soon, and Telegram answers a repeated query
 MAX_RESULTS = int(InlineQueryLimit.RESULTS)
 MAX_QUERIES = 8  # answered at the same time
 TITLE_CHARS = 60
@@ -84,7 +84,7 @@ class InlineQueries:
         except (TelegramError, TimeoutError) as error:
             log.info("inline query not answered", reason=repr(error))
         except Exception:
-            # Supervision point: the next letter asks again.
+            # Supervision point: the next key asks again.
             log.exception("inline query failed")
 
     async def _answer_in_time(self, query_id: str, words: str, offset: str, context: CommandContext) -> None:

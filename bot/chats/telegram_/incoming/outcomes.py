@@ -152,6 +152,7 @@ class OutcomeReplies:
         is_first_try = True
 
         async def send() -> None:
+            """Send the placeholder; a second try first asks for the newest receipt."""
             nonlocal receipt, is_first_try
             if not is_first_try:
                 with contextlib.suppress(PersonError):  # the picture may be there by now

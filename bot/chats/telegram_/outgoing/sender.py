@@ -131,6 +131,7 @@ class Sender:
                 return address
 
         async def send(target: ChatAddress) -> Message:
+            """Send the text as a new message to this chat."""
             return await self._bot.send_message(
                 target.chat_id,
                 shown.text,
@@ -208,6 +209,7 @@ class Sender:
         album: list[Message] = []
 
         async def send(target: ChatAddress) -> Message:
+            """Send the album to this chat, inside ``guard``, and return its first message."""
             async with guard():
                 album[:] = await self._send_media_group(target, uploads, as_documents=as_documents)
             return album[0]
@@ -242,6 +244,7 @@ class Sender:
         sent: list[Message] = []
 
         async def send(target: ChatAddress) -> Message:
+            """Send the pictures to this chat, and return the first message."""
             if len(uploads) > 1:
                 sent[:] = await self._send_media_group(target, uploads, as_documents=as_documents)
             else:
