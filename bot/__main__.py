@@ -122,7 +122,9 @@ def doctor(
     """Check the set-up: what works, what is wrong, and what to do; exits 1 if anything is wrong."""
     from bot.cli import doctor as doctor_command
 
-    options = doctor_command.DoctorOptions(json, issue, fix, deep, offline)
+    options = doctor_command.DoctorOptions(
+        as_json=json, for_issue=issue, must_fix=fix, is_deep=deep, is_offline=offline
+    )
     if fix:
         doctor_command.repair_settings(config)
     _run_command(

@@ -36,6 +36,7 @@ from bot.messages.checks import format_finding, part_title
 from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings, load_settings
 from bot.store import open_store
+from bot.store.files.migrate import count_migrations, read_migrations
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
 from engine.planner.headroom import HeadroomProbe
@@ -226,6 +227,9 @@ async def _check_database(settings: Settings) -> list[Finding]:
     path = settings.data_dir / DATABASE
     if not path.exists():
         return [Finding(Level.NOTE, "database", "database_new")]
+    found, known = await asyncio.to_thread(_migrations_of, path)
+    if 0 < found < known:  # opening it would migrate it
+        return [Finding(Level.NOTE, "database", "database_old", {"found": found, "known": known})]
     try:
         store = await open_store(path, MIGRATIONS)
     except DatabaseInUse:
@@ -239,6 +243,11 @@ async def _check_database(settings: Settings) -> list[Finding]:
     problems = describe_problems(survey, settings.language)
     wrong = [Finding(Level.WRONG, "database", "database_wrong", {"problem": each}) for each in problems]
     return wrong or [Finding(Level.FINE, "database", "database_sound", {"schema": survey.schema})]
+
+
+def _migrations_of(path: Path) -> tuple[int, int]:
+    """Return how many migrations the database has had, and how many this version knows. Blocking."""
+    return count_migrations(path), len(read_migrations(MIGRATIONS))
 
 
 def _check_engine(settings: Settings) -> Iterator[Finding]:

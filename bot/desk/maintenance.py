@@ -32,6 +32,7 @@ BACK_UP_AGAIN_S = 3_600.0
 TIDY_EVERY_S = 86_400.0
 DAY_MS = 86_400_000
 REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day
+READ_SETTINGS_MS = 30 * DAY_MS  # a code from `/info` that nobody drew; the file gives it again
 OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db backup`
 
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
@@ -135,7 +136,7 @@ async def tidy_daily(store: Store, data_dir: Path, keep_pictures_days: int, cloc
 
 
 async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
-    """Delete rows that only serve to recognise repeated events, old pictures, and drafts of a crash.
+    """Delete what only serves for a time: events that may repeat, settings from files, old pictures, drafts.
 
     Args:
         store: Jobs, credits and people are kept for ever.
@@ -146,6 +147,7 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
         now_ms: UTC.
     """
     await store.inbox.delete_expired(now_ms - REPEATS_MS)
+    await store.finding.expire_settings(now_ms - READ_SETTINGS_MS)
     if keep_pictures_days:
         waiting = frozenset(await store.outbox.needed_pictures())
         oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000

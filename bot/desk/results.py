@@ -167,7 +167,11 @@ class JobCompletion:
         if job.attempt < MAX_ATTEMPTS or await self._is_cancelled(job):
             await self.requeue(job, uses_attempt=True)
             return
-        pictures = await self._save_pictures(job, drawn) or ()
+        try:
+            pictures = await self._save_pictures(job, drawn) or ()
+        except Exception:  # supervision: the job must end, and the others must be drawn
+            log.exception("what was drawn of a job is lost", job_id=job.id)
+            pictures = ()
         fail = FailReason.WORKER_ERROR
         if await self.end(job, JobState.FAILED, fail=fail, pictures=pictures) is None:
             await self._delete_withdrawn(job, pictures)

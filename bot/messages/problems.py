@@ -39,6 +39,9 @@ FINDINGS = {
     ),
     "database_new": N_("none yet; the first start creates it"),
     "database_in_use": N_("in use by a running Sugarbot"),
+    "database_old": N_(
+        "schema {found}; this version has {known}. The next start makes a copy and migrates it."
+    ),
     "database_wrong": "{problem}",
     "database_sound": N_("intact, schema {schema}"),
     "card": N_("{name}, {free} of {total} GiB free, {reserve} GiB of it kept for other programs"),

@@ -12,7 +12,7 @@ from bot.commands.render import render
 from bot.commands.text import join_parts, normalize
 from bot.commands.values import Draw, EditPresets, EditSettings, Face, PersonSettings
 from bot.desk.iterating.editing import JobEditing
-from bot.errors import MissingValue, NotInPublic, PersonError, PresetTooLong, TooManyPresets, UnknownPreset
+from bot.errors import MissingValue, PersonError, PresetTooLong, TooManyPresets, UnknownPreset
 from bot.outcomes import (
     CommandContext,
     FromDefaults,
@@ -22,6 +22,7 @@ from bot.outcomes import (
     SavedPreset,
     SettingsShown,
 )
+from bot.policy.rules import require_private_chat
 from bot.store import Store
 from bot.store.asking import PersonSettingsRow, PresetRow
 
@@ -126,8 +127,7 @@ class Preferences:
             PersonError: UnknownPreset, TooManyPresets, PresetTooLong, MissingValue (nothing to save); for a
                 job also NoSuchJob, NotYours, NotInPublic.
         """
-        if context.is_group:
-            raise NotInPublic(command="preset")
+        require_private_chat(command, context)
         await self.require_loaded()
         person = await self._store.people.find_or_create(context, self._clock())
         saved, key = self._presets.get(person, {}), normalize(command.name)

@@ -117,19 +117,19 @@ class PictureExport:
 
     async def _read(self, person: int) -> tuple[list[JobRow], list[PictureRow]]:
         """Return the person's jobs, the newest first, and their pictures in the same order."""
-        jobs: list[JobRow] = []
+        jobs: dict[str, JobRow] = {}  # a job accepted meanwhile moves one to the next page
         pictures: list[PictureRow] = []
         for offset in range(0, MOST_JOBS, PAGE_JOBS):
             page = await self._store.finding.page(JobPage(person, PAGE_JOBS, offset, most=MOST_JOBS))
             rows = await self._store.jobs.pictures_of([job.id for job in page])
-            of_job: dict[str, list[PictureRow]] = {job.id: [] for job in page}
+            of_job: dict[str, list[PictureRow]] = {job.id: [] for job in page if job.id not in jobs}
             for row in rows:
-                of_job[row.job].append(row)
-            jobs += page
-            pictures += [row for job in page for row in of_job[job.id]]
+                of_job.get(row.job, []).append(row)
+            jobs |= {job.id: job for job in page}
+            pictures += [row for found in of_job.values() for row in found]
             if len(page) < PAGE_JOBS:
                 break
-        return jobs, pictures
+        return list(jobs.values()), pictures
 
     def _write(
         self,

@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from bot.commands.reading import NO_LORA
 from bot.commands.text import normalize
 from bot.commands.values import DRAFTS, MAX_CELLS, Compare, Draft, Draw, LoraWish
+from bot.desk.asking.recipes import Recipes
 from bot.desk.iterating.derivation import Changes
 from bot.desk.loras.shelf import Rule
 from bot.errors import NothingToCompare, TooManyAxes, TooManyCells
@@ -22,23 +23,10 @@ MAX_AXES = 2  # what differs in more ways is no table
 Written = tuple[Recipe, tuple[Note, ...]]
 
 
-class RecipeWriter(Protocol):
-    """Writes the recipes of single pictures: ``bot.desk.asking.recipes.Recipes``."""
-
-    def new_seed(self) -> int:
-        """Return a new seed."""
-
-    def write(self, draw: Draw, default: LoraWish | None, may_use: Rule) -> Written:
-        """Return the recipe of a request, and notes."""
-
-    def rewrite(self, job: JobRow, changes: Changes, may_use: Rule) -> Written:
-        """Return an earlier job's recipe with these changes and the present files, and notes."""
-
-
 class Sheets:
     """Writes the recipes of sheets for this model."""
 
-    def __init__(self, recipes: RecipeWriter, model: ModelInfo) -> None:
+    def __init__(self, recipes: Recipes, model: ModelInfo) -> None:
         self._recipes = recipes
         self._model = model
 
@@ -85,7 +73,7 @@ class Sheets:
         The LoRAs have their present files.
 
         Raises:
-            PersonError: As ``RecipeWriter.rewrite``.
+            PersonError: As ``Recipes.rewrite``.
         """
         sheet, seed = job.recipe.sheet, changes.seed
         shift = (self._recipes.new_seed() if seed is None else seed) - job.recipe.seed

@@ -61,10 +61,8 @@ def require_ours(path: Path, known: int | None = None) -> None:
     """
     if not path.is_file():
         return
-    has_log = path.with_name(f"{path.name}-wal").exists()
-    uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        with contextlib.closing(_open_read_only(path)) as connection:
             [program] = connection.execute("PRAGMA application_id").fetchone()
             [found] = connection.execute("PRAGMA user_version").fetchone()
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -76,6 +74,22 @@ def require_ours(path: Path, known: int | None = None) -> None:
         raise DatabaseForeign(path=str(path))
     if known is not None and found > known:
         raise DatabaseNewer(path=str(path), found=found, known=known)
+
+
+def count_migrations(path: Path) -> int:
+    """Return how many migrations a database has had; 0 for a damaged one. It stays unchanged. Blocking."""
+    try:
+        with contextlib.closing(_open_read_only(path)) as connection:
+            [found] = connection.execute("PRAGMA user_version").fetchone()
+            return int(found)
+    except sqlite3.DatabaseError:
+        return 0
+
+
+def _open_read_only(path: Path) -> sqlite3.Connection:
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
+    return sqlite3.connect(uri, uri=True)
 
 
 async def _version_of(connection: aiosqlite.Connection) -> int:

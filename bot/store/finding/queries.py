@@ -152,6 +152,10 @@ class FindingQueries:
         [row] = await self._query("add_settings", code=code, settings=settings, now_ms=now_ms)
         return str(row["code"])
 
+    async def expire_settings(self, oldest_ms: int) -> None:
+        """Delete the settings that were last read from a file before this moment."""
+        await self._query("expire_settings", oldest_ms=oldest_ms)
+
     async def settings_of_code(self, code: str) -> str | None:
         """Return the settings that were read from a file, as JSON."""
         rows = await self._query("settings_of_code", code=code)

@@ -80,8 +80,12 @@ SELECT settings FROM read_settings WHERE code = :code;
 -- name: add_settings
 -- Keep settings under a code; the same settings keep their first code.
 INSERT INTO read_settings (code, settings, created_ms) VALUES (:code, :settings, :now_ms)
-ON CONFLICT (settings) DO UPDATE SET settings = excluded.settings
+ON CONFLICT (settings) DO UPDATE SET created_ms = excluded.created_ms
 RETURNING code;
+
+-- name: expire_settings
+-- Forget settings that nobody has read from a file since; what was drawn with them has codes of its own.
+DELETE FROM read_settings WHERE created_ms < :oldest_ms;
 
 -- name: sent_pictures
 -- A person's newest pictures that a platform has as photos, except private ones; of the matching jobs, if any.

@@ -23,6 +23,7 @@ from bot.checks.repairs import REPAIRS
 from bot.cli import doctor
 from bot.desk import files
 from bot.store import open_store
+from bot.store.files.migrate import count_migrations
 from engine.planner.headroom import Headroom, HeadroomProbe
 from tests.fakes.platform_answers import PlatformAnswers, platform_answers
 from tests.unit.engine.folders import write_model
@@ -105,6 +106,11 @@ def newer(machine: HostMachine) -> None:
         connection.execute("PRAGMA user_version = 9999")
 
 
+def older(machine: HostMachine) -> None:
+    with sqlite3.connect(machine.database()) as connection:
+        connection.execute("PRAGMA user_version = 3")
+
+
 def old_backup(machine: HostMachine, days: int = 5) -> None:
     machine.database()
     (machine.data / "backups").mkdir()
@@ -181,6 +187,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {  # name: code, level, and how it c
     "a database of another program": ("database_unusable", "wrong", lambda m: foreign(m.data / DATABASE)),
     "a damaged database": ("database_unusable", "wrong", lambda m: damage(m.data / DATABASE)),
     "a database of a newer version": ("database_unusable", "wrong", newer),
+    "a database of an older version": ("database_old", "note", older),
     "no backup": ("backup_missing", "note", no_backup),
     "old backups": ("backup_old", "note", old_backup),
     "a LoRA folder that is missing": (
@@ -269,6 +276,8 @@ def test_a_fault_is_named_with_its_exit_code_and_fix_repairs_what_it_can(
     assert exit_code == int(bool(wrong))
     assert found["is_sound"] == (not wrong)
     assert {each["code"] for each in wrong} <= {code}  # nothing else is blamed
+    if code == "database_old":
+        assert count_migrations(machine.data / DATABASE) == 3  # nothing was migrated
     if code in REPAIRS:
         machine.doctor("--fix")
         exit_code, found = machine.doctor()

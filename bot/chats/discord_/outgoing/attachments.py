@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
-from PIL import Image
+from PIL import ExifTags, Image
 
 from bot.outcomes import PictureFile
 
@@ -18,8 +18,6 @@ MAX_ATTACHMENTS = 10  # Discord's limit for files of one message
 REQUEST_BYTES = 24 * 1024 * 1024  # Discord accepts 25 MiB in one request; the rest is for text and headers
 ALT_CHARS = 400  # enough to describe the picture; Discord accepts 1024
 QUALITIES = (95, 85, 70)  # of WebP; 95 looks like the original, 70 fits every picture that we can draw
-USER_COMMENT = 0x9286  # the Exif field where other tools look for the settings of a WebP
-EXIF_IFD = 0x8769
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,9 @@ def _compress(png: bytes, limit_bytes: int) -> bytes:
     with Image.open(io.BytesIO(png)) as picture:
         exif = Image.Exif()
         if settings := picture.info.get("parameters"):
-            exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + settings.encode("utf-16-be")
+            # Other tools look there for the settings of a WebP.
+            comment = b"UNICODE\0" + settings.encode("utf-16-be")
+            exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
         xmp = picture.info.get("xmp", b"")
         for quality in QUALITIES:
             buffer = io.BytesIO()

@@ -225,7 +225,7 @@ FACTS = {
     "name": "n", "device": "cuda:1", "size": "1 × 1", "loras": ("a", "b"), "variable": "V", "example": "e",
     "url": "http://x/", "problem": "p", "about": "a", "hours": 1, "days": 2, "picture_s": 0.5, "start_s": 3.0,
     "seconds": 40, "reason": "r", "bot": "b", "minutes": 5, "server": "s", "permissions": ("Send Messages",),
-    "chat": "-5", "host": "3",
+    "chat": "-5", "host": "3", "found": 7, "known": 9,
 }  # fmt: skip
 
 

@@ -105,6 +105,25 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
     assert drawn == [(poison, 1), (other, 1), (poison, 2), (poison, 3)]
 
 
+async def test_a_job_whose_pictures_cannot_be_saved_after_its_last_try_ends_and_the_next_is_drawn(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(job_id: str, drawn: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
+        if job_id == poison:
+            raise OSError("the disk failed")
+        return save_pictures(job_id, drawn, folder)
+
+    monkeypatch.setattr("bot.desk.results.save_pictures", refuse)
+    harness.renderer.acts.extend([Act.LOSE, Act.LOSE, Act.LOSE])
+    poison = await accept(harness, "1")
+    async with harness.running():
+        await harness.chat.wait_for_results(1)
+        other = await accept(harness, "2", "ben")
+        results = await harness.chat.wait_for_results(2)
+    ends = {result.job_id: (result.state, result.refund) for result in results}
+    assert ends == {poison: (JobState.FAILED, 1), other: (JobState.DONE, 0)}
+
+
 async def test_a_worker_that_does_not_start_costs_no_try(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

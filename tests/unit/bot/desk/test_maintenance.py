@@ -157,6 +157,22 @@ async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_pat
         assert (await harness.store.survey()).is_sound
 
 
+async def test_settings_that_were_read_from_a_file_are_forgotten_a_month_after_the_last_time(
+    tmp_path: Path,
+) -> None:
+    clock = FakeClock()
+    async with open_harness(tmp_path, clock=clock) as harness:
+        finding = harness.store.finding
+        old = await finding.add_settings("AAAA", '{"prompt": "old"}', clock())
+        again = await finding.add_settings("BBBB", '{"prompt": "again"}', clock())
+        clock.advance(days=20)
+        assert await finding.add_settings("CCCC", '{"prompt": "again"}', clock()) == again
+        clock.advance(days=20)
+        await maintenance.tidy(harness.store, tmp_path, 30, clock())
+        assert await finding.settings_of_code(old) is None
+        assert await finding.settings_of_code(again) == '{"prompt": "again"}'
+
+
 async def test_an_undelivered_result_keeps_its_row_and_its_pictures(tmp_path: Path) -> None:
     clock = FakeClock()
     async with open_harness(tmp_path, clock=clock) as harness:

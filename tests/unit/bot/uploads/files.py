@@ -4,9 +4,7 @@ import io
 import struct
 import zlib
 
-from PIL import Image
-
-from bot.uploads.exif import USER_COMMENT
+from PIL import ExifTags, Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -50,6 +48,6 @@ def international_chunk(text: bytes, *, is_compressed: bool = False) -> bytes:
 def with_comment(comment: bytes, kind: str) -> bytes:
     """A small WebP or JPEG of Pillow, with an Exif user comment."""
     exif, file = Image.Exif(), io.BytesIO()
-    exif.get_ifd(0x8769)[USER_COMMENT] = comment
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
     Image.new("RGB", (8, 8)).save(file, kind, exif=exif)
     return file.getvalue()

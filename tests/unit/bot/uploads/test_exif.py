@@ -3,8 +3,9 @@
 import struct
 
 import pytest
+from PIL.ExifTags import Base
 
-from bot.uploads.exif import MAX_ENTRIES, USER_COMMENT, user_comment_of
+from bot.uploads.exif import MAX_ENTRIES, user_comment_of
 
 TEXT = "a girl\nSteps: 8"
 
@@ -15,7 +16,7 @@ def block(order: str, comment: bytes, *, entries: int = 0) -> bytes:
     second = 8 + 2 + 12 * (entries + 1) + 4
     first = others + struct.pack(f"{order}HHII", 0x8769, 4, 1, second)
     start = second + 2 + 12 + 4
-    exif = struct.pack(f"{order}HHII", USER_COMMENT, 7, len(comment), start)
+    exif = struct.pack(f"{order}HHII", Base.UserComment, 7, len(comment), start)
     parts = [
         {"<": b"II*\0", ">": b"MM\0*"}[order], struct.pack(f"{order}I", 8),
         struct.pack(f"{order}H", entries + 1), first, b"\0" * 4,
