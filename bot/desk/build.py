@@ -262,6 +262,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
             access=access,
             rules=rules,
             may_draw=consents.may_draw,
+            profiles=profiles,
             result_ready=result_ready,
             files_to_delete=deletion.changed,
             clock=clock,

@@ -12,7 +12,7 @@
       - BadRecipeCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
-      - LinkNotAllowed · LoraNotHere · SizeOverLimit
+      - LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
@@ -88,6 +88,7 @@ from bot.errors.not_allowed import (
     HostsOnly,
     LoraNotHere,
     NoPrivateChat,
+    NotForThatChat,
     NotInPublic,
     NotYours,
     SizeOverLimit,
@@ -243,6 +244,7 @@ __all__ = [
     "NotAPicture",
     "NotAllowed",
     "NotEnded",
+    "NotForThatChat",
     "NotInPublic",
     "NotLinked",
     "NotPossible",

@@ -19,6 +19,10 @@ class LoraNotHere(NotAllowed):
     """The LoRA may not be used in this chat. Facts: ``name``."""
 
 
+class NotForThatChat(NotAllowed):
+    """The profile of the chat where pictures would be published does not allow them. Facts: ``job_id``."""
+
+
 class SizeOverLimit(NotAllowed):
     """Pictures of this chat are smaller. Facts: ``width_px``, ``height_px``; ``limit``, (width, height)."""
 

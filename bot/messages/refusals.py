@@ -97,6 +97,10 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotYours: N_("Job {job_id} belongs to someone else. /mine shows yours."),
     errors.LoraNotHere: N_("{name} may not be used in this chat. /loras shows those that may."),
+    errors.NotForThatChat: N_(
+        "The pictures of job {job_id} can't be published: that chat allows other LoRAs or smaller pictures. "
+        "Ask a host."
+    ),
     errors.SizeOverLimit: N_(
         "Pictures of this chat are at most as large as {limit}, but this one would be {width_px} × "
         "{height_px}. Draw it in another chat, or ask a host."

@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
 from bot.commands.values import Delete, ListReports, Publish, Report
+from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.people.access import JobAccess
 from bot.errors import (
     AlreadyPublic,
     ChatNotAllowed,
     LoraWithdrawn,
+    NotAllowed,
     NotEnded,
+    NotForThatChat,
     NothingToPublish,
     OwnJob,
     PicturesGone,
@@ -44,6 +48,7 @@ class JobSharing:
 
     Args:
         may_draw: Whether a job's LoRAs may still be used.
+        profiles: What may be shown in the chat where pictures are published.
         result_ready: By platform, set when the outbox has a new result.
         files_to_delete: Set when a deleted job has files.
         clock: UTC milliseconds.
@@ -56,6 +61,7 @@ class JobSharing:
         access: JobAccess,
         rules: Rules,
         may_draw: Callable[[JobRow], Awaitable[bool]],
+        profiles: ChatProfiles,
         result_ready: Mapping[Platform, asyncio.Event],
         files_to_delete: asyncio.Event,
         clock: Callable[[], int],
@@ -64,6 +70,7 @@ class JobSharing:
         self._access = access
         self._rules = rules
         self._may_draw = may_draw
+        self._profiles = profiles
         self._result_ready = result_ready
         self._files_to_delete = files_to_delete
         self._clock = clock
@@ -76,8 +83,8 @@ class JobSharing:
 
         Raises:
             PersonError: NoSuchJob, NotYours, AlreadyPublic, PicturesGone, NothingToPublish (nobody else reads
-                that chat), LoraWithdrawn, ChatNotAllowed (the bot does not serve that chat any more), or
-                StillSending (the end of that delivery would count for the next one).
+                that chat), LoraWithdrawn, ChatNotAllowed (the bot does not serve that chat any more),
+                NotForThatChat, or StillSending (the end of that delivery would count for the next one).
         """
         job = await self._access.require_own(command.job_id, context)
         if not job.private:
@@ -95,6 +102,11 @@ class JobSharing:
         platform, _, chat_id = job.asked_in[0].partition(":")
         is_here = job.asked_in[0] == chats_of(context)[0]
         address = context.address if is_here else Address(Platform(platform), chat_id, job.asked_ref)
+        await self._profiles.require_loaded()
+        try:
+            self._profiles.require(job.recipe, replace(context, address=address))
+        except NotAllowed as refusal:
+            raise NotForThatChat(job_id=job.id) from refusal
         await self._store.ended.publish(job.id, address.platform, address.chat_id, address.ref)
         self._store.after_commit(self._result_ready[address.platform].set)
         self._store.after_commit(lambda: log.info("job published", job_id=job.id))

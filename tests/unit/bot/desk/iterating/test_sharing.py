@@ -10,6 +10,7 @@ from bot.commands.values import (
     Compare,
     Delete,
     Draw,
+    EditProfile,
     ListReports,
     LoraRevoke,
     LoraWish,
@@ -24,6 +25,7 @@ from bot.errors import (
     ChatNotAllowed,
     LoraWithdrawn,
     NotEnded,
+    NotForThatChat,
     NothingToPublish,
     NotInPublic,
     NotYours,
@@ -274,3 +276,17 @@ async def test_no_row_of_the_database_keeps_the_text_of_a_deleted_job(
             assert not [row for row in map(tuple, rows) if "unforgettable" in str(row)], table
         job = await harness.job(receipt.job_id)  # the row can still be read
         assert job.deleted_ms is not None
+
+
+async def test_pictures_are_not_published_in_a_chat_whose_profile_does_not_allow_them(tmp_path: Path) -> None:
+    """Also when the profile came after the pictures, and from whichever chat they are published."""
+    secret = await drawn(tmp_path, in_group("1"), private=True, loras=(LoraWish("sugar"),))
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await harness.desk.handle(EditProfile(("anime",)), in_group("2", "1"))
+    async with open_harness(tmp_path, rules=RULES) as harness:  # the first command of a run
+        for there in (alone("3"), in_group("4")):
+            with pytest.raises(NotForThatChat):
+                await harness.desk.handle(Publish(secret.job_id), there)
+        assert (await harness.job(secret.job_id)).private
+        await harness.desk.handle(EditProfile(reset=("loras",)), in_group("5", "1"))
+        assert isinstance(await harness.desk.handle(Publish(secret.job_id), alone("6")), Published)
