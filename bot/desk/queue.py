@@ -318,7 +318,7 @@ class ProgressPublisher:
             address = Address(Platform(job.platform), job.chat_id, job.ref)
             status = Status(
                 job.id, address, job.locale, job.recipe.count, None, is_loading=queue.is_loading(),
-                loading_s=queue.loading_s(),
+                loading_s=queue.loading_s(), spoiler=job.spoiler,
             )  # fmt: skip
             if step is None:
                 position = queue.scheduler.ahead_of(job.id).jobs

@@ -238,6 +238,7 @@ class Status:
         is_loading: The model still loads, in about ``loading_s``; no job starts before it is loaded.
         index: The picture being drawn, from 0; ``step`` of ``steps`` is done.
         pictures: The job's complete pictures, in memory; a lost attempt draws them again.
+        spoiler: They are hidden until somebody opens them.
     """
 
     job_id: str
@@ -252,6 +253,7 @@ class Status:
     step: int = 0
     steps: int = 0
     pictures: tuple[Picture, ...] = field(default=(), repr=False)
+    spoiler: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -301,8 +301,8 @@ def _pictures_so_far(job_message: JobMessage, count: int, *, is_drawing: bool) -
     size = (source.width_px, source.height_px) if source else (1, 1)
     alt = receipt.recipe.typed if receipt else ""
     return tuple(
-        PictureView(_url(job_message.job_id, index), *size, alt)
-        if index in drawn
+        PictureView(_url(job_message.job_id, index), *size, alt, is_spoiler=now.spoiler)
+        if now and index in drawn
         else PictureView("", *size, "", is_next=is_drawing and now is not None and index == now.index)
         for index in range(count)
     )

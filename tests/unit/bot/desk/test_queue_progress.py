@@ -152,6 +152,14 @@ async def test_the_wait_grows_shorter_as_the_running_job_goes_on(tmp_path: Path)
     assert waits[3] == 0
 
 
+async def test_a_status_says_whether_its_pictures_are_hidden(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        for number, spoiler in enumerate((True, False)):
+            job_id = (await harness.accept(str(number), spoiler=spoiler)).job_id
+            await harness.desk.parts.progress._show(job_id, None, {harness.chat.platform: harness.chat})
+    assert [status.spoiler for status in harness.chat.shown] == [True, False]
+
+
 async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
     async with open_harness(tmp_path, renderer=FakeRenderer(step_s=0.01)) as harness:
         harness.desk.parts.progress._every_s = 0.1

@@ -127,6 +127,14 @@ def test_a_spoiler_is_hidden_until_it_is_opened_and_each_picture_has_its_own_wor
     assert {image["alt"] for image in page.all("img")[:2]} <= {"a fox", "a hare"}
 
 
+def test_a_spoiler_is_hidden_while_its_batch_is_drawn() -> None:
+    drawn = (Picture(0, 7, 512, 768, PNG),)
+    for spoiler, link in ((True, "spoiler"), (False, None)):
+        conversation = make_conversation()
+        conversation.show(make_status(count=2, index=1, pictures=drawn, spoiler=spoiler))
+        assert [one.get("class") for one in seen(conversation).all("a")] == [link]
+
+
 def test_a_recipe_code_can_be_copied(tmp_path: Path) -> None:
     conversation = make_conversation()
     recipe = replace(make_recipe(), code="K3F97QXM2AWV")
