@@ -107,9 +107,21 @@ class PageRoutes:
             Route("/info", self._info, methods=["POST"]),
         ]
 
+    async def refuse(self, request: Request, error: Exception) -> Response:
+        """Answer a request that a route refused, or that no route takes."""
+        assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+        locale, cause = self._locale_of(request), error.__cause__
+        if isinstance(cause, SugarbotError):
+            return PlainTextResponse(format_error(cause, locale), error.status_code)
+        return PlainTextResponse(page_text(REFUSALS[error.status_code], locale), error.status_code)
+
+    async def fail(self, request: Request, _: Exception) -> Response:
+        """Answer a request that a bug ended."""
+        return PlainTextResponse(format_error(SugarbotError(), self._locale_of(request)), 500)
+
     async def _page(self, request: Request) -> Response:
         if is_link_from_elsewhere(request.headers):
-            return HTMLResponse(render_redirect(_locale_of(request)))
+            return HTMLResponse(render_redirect(self._locale_of(request)))
         secret = self._secret_of(request) or new_secret()
         conversation = (await self._session(request, secret)).conversation
         answer = HTMLResponse(
@@ -186,7 +198,7 @@ class PageRoutes:
         """The session of a request; a session of an earlier run starts with the person's newest jobs."""
         if secret is None:
             raise HTTPException(403)
-        session, is_new = self._sessions.open(secret, _locale_of(request))
+        session, is_new = self._sessions.open(secret, self._locale_of(request))
         if is_new and self._secret_of(request):
             await self._desk_client.restore_history(session.conversation)
         return session
@@ -194,6 +206,14 @@ class PageRoutes:
     def _secret_of(self, request: Request) -> str | None:
         secret = request.cookies.get(self._cookie, "")
         return secret if is_secret(secret) else None
+
+    def _locale_of(self, request: Request) -> str:
+        """The language chosen on the page of this request, if it is open; else that of the browser."""
+        secret = self._secret_of(request)
+        conversation = self._sessions.find_by_secret(secret) if secret else None
+        if conversation is not None:
+            return conversation.locale
+        return preferred_locale(request.headers.get("accept-language", ""))
 
     async def _panel(self, conversation: Conversation) -> str:
         card = self._card()
@@ -226,7 +246,8 @@ class _Events(StreamingResponse):
 def create_app(pages: PageRoutes, more: Sequence[Route] = ()) -> Starlette:
     """Create the application without its middleware."""
     app = Starlette(
-        routes=[*pages.routes(), *more], exception_handlers={HTTPException: _refuse, Exception: _fail}
+        routes=[*pages.routes(), *more],
+        exception_handlers={HTTPException: pages.refuse, Exception: pages.fail},
     )
     app.router.redirect_slashes = False
     return app
@@ -261,19 +282,3 @@ def _static_file(path: str) -> Callable[[Request], Awaitable[Response]]:
         return Response(content, media_type=STATIC[path], headers={"Cache-Control": "no-cache"})
 
     return answer
-
-
-def _refuse(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    locale, cause = _locale_of(request), error.__cause__
-    if isinstance(cause, SugarbotError):
-        return PlainTextResponse(format_error(cause, locale), error.status_code)
-    return PlainTextResponse(page_text(REFUSALS[error.status_code], locale), error.status_code)
-
-
-def _fail(request: Request, _: Exception) -> Response:
-    return PlainTextResponse(format_error(SugarbotError(), _locale_of(request)), 500)
-
-
-def _locale_of(request: Request) -> str:
-    return preferred_locale(request.headers.get("accept-language", ""))

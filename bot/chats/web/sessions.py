@@ -76,6 +76,10 @@ class Sessions:
         session = self._sessions.get(chat_id)
         return session.conversation if session else None
 
+    def find_by_secret(self, secret: str) -> Conversation | None:
+        """The conversation of this secret, if its session is open; asking is no use of it."""
+        return self.find(_chat_id_of(secret))
+
     @contextmanager
     def stream(self, session: Session) -> Iterator[None]:
         """Count an event stream while the block runs; its session stays open meanwhile.

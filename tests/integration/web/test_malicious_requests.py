@@ -14,6 +14,9 @@ from bot.chats.web.conversation import Conversation
 from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.routes import PageRoutes, create_app, monitoring_routes
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
+from bot.errors import SugarbotError
+from bot.messages import format_error
+from bot.messages.page import page_text
 from bot.monitoring.monitor import Monitor, Snapshot
 from bot.uploads import MAX_PICTURE_BYTES
 from engine.host import HostState
@@ -272,6 +275,31 @@ async def test_a_request_without_a_session_does_nothing(tmp_path: Path) -> None:
             assert (await client.get("/events", cookie)).status == 403
 
         assert len(chat._sessions) == 0
+
+
+async def test_a_refusal_is_in_the_language_chosen_on_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_page(tmp_path) as (chat, client):
+        cookie = await client.new_cookie()
+        chosen = MaliciousRequest(
+            "", "POST", "/language", {"Content-Type": "application/json"}, b'{"locale": "zh-CN"}'
+        )
+        assert (await client.send(chosen, cookie)).status == 204
+
+        for known, locale in (
+            (cookie, "zh-CN"),
+            ("", "en"),
+            (cookie[:-1] + "~", "en"),
+            (cookie[:-9] + 9 * "x", "en"),
+        ):
+            answer = await client.get("/nothing", known)
+            assert (answer.status, answer.body.decode()) == (404, page_text("not_found", locale))
+        assert len(chat._sessions) == 1  # a refusal begins none
+
+        monkeypatch.setattr(DeskClient, "loras", lambda *_: 1 / 0)
+        answer = await client.get("/", cookie)
+        assert (answer.status, answer.body.decode()) == (500, format_error(SugarbotError(), "zh-CN"))
 
 
 async def test_a_link_of_another_site_begins_no_session(tmp_path: Path) -> None:
