@@ -1,16 +1,20 @@
 """Buttons: from the press to the desk, and the answer back to the person."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.commands.values import Cancel, Publish, Reroll
 from bot.errors import NotYours
-from bot.outcomes import Published
+from bot.outcomes import Deleted, PictureFile, PictureMessage, Platform, Published
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_payloads import EPHEMERAL
+from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, answered, opened, refusing
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, answered, opened, refusing, result_of
+
+LEFT_ID, OPEN_ID = "900000000000000777", "900000000000000778"  # channels
 
 
 async def test_buttons_work_after_a_restart(
@@ -85,6 +89,45 @@ async def test_published_pictures_take_the_place_of_the_answer_to_the_press(
     assert pressed.message_id != asked.message_id
     assert not discord.answer_to(pressed)["flags"] & EPHEMERAL
     assert not discord.answer_to(pressed)["text"], "the result edits the answer that thinks"
+
+
+async def test_what_a_deletion_could_not_delete_is_counted_in_its_answer(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: tuple[PictureFile, ...]
+) -> None:
+    """Where the bot is no member, only a press deletes its own message; a late one not even that."""
+    closed = {CHANNEL_ID: (403, 50001), LEFT_ID: (403, 50001)}
+
+    async def drawn(job_id: str, *, private: bool = False) -> str:
+        desk.answer = lambda *_: replace(RECEIPT, job_id=job_id)
+        asked = await discord.slash("sugar", {"prompt": "a face", "private": private})
+        await answered(discord, asked)
+        await chat.deliver(result_of(desk.handled[-1][1].address, pictures, job_id=job_id, private=private))
+        for channel_id in (LEFT_ID, OPEN_ID):  # in the second, somebody has deleted it
+            await desk.keep_messages([PictureMessage(Platform.DISCORD, channel_id, "5", job_id)])
+        desk.answer = lambda *_: Deleted(job_id)
+        return asked.message_id
+
+    async def pressed(message_id: str) -> str:
+        asked = await discord.press(message_id, f"v2:delete:{JOB_ID}")
+        await until(lambda: asked.followups and discord.messages[asked.followups[0]]["text"])
+        assert message_id not in discord.messages
+        return str(discord.messages[asked.followups[0]]["text"])
+
+    assert "of this job" not in await pressed(await drawn("first"))
+    discord.closed_channels = closed
+    assert "1 messages of this job can't be changed" in await pressed(await drawn("second"))
+    assert not desk.messages
+
+    await drawn("third")
+    typed = await discord.send_message(f"/delete {JOB_ID}", in_guild=False)
+    await until(lambda: discord.replies(typed))
+    assert "2 messages of this job" in discord.replies(typed)[0]["text"]
+
+    message_id = await drawn("fourth", private=True)
+    await discord.press(message_id, f"v2:delete:{JOB_ID}", age_s=20 * 60)
+    direct = discord.direct_channel(MEMBER_ID)
+    await until(lambda: len(discord.in_channel(direct)) == 2)
+    assert "2 messages of this job" in discord.in_channel(direct)[1]["text"]
 
 
 async def test_a_button_of_another_version_is_answered(

@@ -74,12 +74,23 @@ class AnswerDelivery:
         self._clock = clock
 
     async def show_outcome(
-        self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
+        self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str, left: int = 0
     ) -> None:
-        """Answer a command with its outcome; what was deleted also goes from its channel. Raises alike."""
-        if isinstance(outcome, Deleted):
-            await self.delete_messages(outcome.job_id)
+        """Answer a command with its outcome; what was deleted also goes from its channel. Raises alike.
+
+        Args:
+            outcome: What the desk answered.
+            address: Where the answer goes.
+            locale: Its language.
+            event_id: Of the command.
+            left: How many messages of a deleted job nobody but its person can delete.
+        """
         message = await compose_outcome(outcome, locale, address.file_bytes)
+        if isinstance(outcome, Deleted):
+            left += await self.delete_messages(outcome.job_id)
+        if left:
+            text = as_plain_text(messages.messages_left(left, locale))
+            message = replace(message, text=f"{message.text}\n{text}")
         shown = await self._answer(message, address, locale, event_id)
         if shown is not None and isinstance(outcome, PickedPicture | Originals):
             await self._keep_message(shown, outcome.job_id)
@@ -214,15 +225,26 @@ class AnswerDelivery:
                 log.warning("pictures refused as too large", job_id=result.job_id, limit_bytes=limit_bytes)
         return await show(await compose_result(result, 0))
 
-    async def delete_messages(self, job_id: str) -> None:
+    async def delete_messages(self, job_id: str, gone: int = 0) -> int:
         """Delete the messages that show a job's pictures, but no responses that one person alone sees.
+
+        Args:
+            job_id: The job.
+            gone: The id of a message that a press has deleted already.
+
+        Returns:
+            How many could not be deleted.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
         """
+        left = 0
         for shown in await self._desk.messages_of(Platform.DISCORD, job_id):
-            await self._sender.delete(int(shown.chat_id), int(shown.message_id), job_id)
+            message_id = int(shown.message_id)
+            if message_id != gone and not await self._sender.delete(int(shown.chat_id), message_id, job_id):
+                left += 1
         await self._desk.forget_messages(Platform.DISCORD, job_id)
+        return left
 
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""

@@ -21,7 +21,8 @@ MAX_CHARS = 1960  # Discord accepts 2000; the rest is for the mention of a perso
 NO_MENTIONS = discord.AllowedMentions.none()
 MAY_NOT_REPLY = 160002  # the bot has no permission to read the message history
 NETWORK_ERRORS = (discord.HTTPException, aiohttp.ClientError, TimeoutError)
-CLOSED_STATUSES = frozenset({403, 404})  # no permission, or the message, channel or person is gone
+GONE = 404
+CLOSED_STATUSES = frozenset({403, GONE})  # no permission, or the message, channel or person is gone
 RESPONSE_CLOSED_STATUSES = CLOSED_STATUSES | {401}  # the token expired; elsewhere 401 means the bot's token
 _TIME = re.compile(r"\\<(t:\d{1,12}:[fR]>)")  # a time as ``bot.messages`` writes it for Discord
 
@@ -122,14 +123,16 @@ class MessageSender:
             return None
         return await self.send(address.unsent_direct(channel.id), message, nonce)
 
-    async def delete(self, channel_id: int, message_id: int, subject: str) -> None:
-        """Delete one of the bot's messages; it may be gone already. Raises like ``send``."""
+    async def delete(self, channel_id: int, message_id: int, subject: str) -> bool:
+        """Delete one of the bot's messages; False if the bot may not do it there. Raises like ``send``."""
         channel = self._client.get_partial_messageable(channel_id)
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
                 await channel.get_partial_message(message_id).delete()
         except discord.HTTPException as error:
             _raise_unless_closed(error, CLOSED_STATUSES, "delete", subject)
+            return error.status == GONE
+        return True
 
     async def _send(self, address: AnswerAddress, message: OutgoingMessage, nonce: str, reply_to: int) -> int:
         """Send a message, or update the message that Discord already has for this nonce; return its id."""
