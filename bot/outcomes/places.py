@@ -36,6 +36,8 @@ class CommandContext:
         user_id: The platform's id of the person.
         user_name: The name to display; it does not identify the person.
         locale: One of ``bot.languages.LOCALES``.
+        parent_chat_id: The channel of a Discord thread; empty elsewhere. What a host has not decided for the
+            chat holds as decided for its parent.
         space_id: The Discord guild, for allow-lists; empty elsewhere.
         space_locale: The language of that guild, like ``locale``; empty if the platform names none.
         is_group: Several people read the answer.
@@ -49,6 +51,7 @@ class CommandContext:
     address: Address
     locale: str = "en"
     user_name: str = ""
+    parent_chat_id: str = ""
     space_id: str = ""
     space_locale: str = ""
     is_group: bool = False

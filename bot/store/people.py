@@ -124,9 +124,11 @@ class DefaultLoras:
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "people.sql")
 
-    async def of(self, platform: str, chat_id: str) -> DefaultLora | None:
-        """Return the chat's default, else the bot's; None if no host set one."""
+    async def of(self, platform: str, chat_id: str, parent_chat_id: str = "") -> DefaultLora | None:
+        """Return the chat's default, else its parent's, else the bot's; None if no host set one."""
         rows = await self._query("chat_default", platform=platform, chat_id=chat_id)
+        if not rows and parent_chat_id:
+            rows = await self._query("chat_default", platform=platform, chat_id=parent_chat_id)
         rows = rows or await self._query("bot_default")
         return DefaultLora(**dict(rows[0])) if rows else None
 

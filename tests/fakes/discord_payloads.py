@@ -6,6 +6,7 @@ APPLICATION_ID = "900000000000000001"
 BOT_ID = "900000000000000002"
 GUILD_ID = "900000000000000010"
 CHANNEL_ID = "900000000000000020"
+THREAD_ID = "900000000000000021"
 MEMBER_ID = "900000000000000030"
 MANAGE_GUILD = 1 << 5
 MAY_POST = 1 << 10 | 1 << 11 | 1 << 15 | 1 << 38  # see, write, attach files, write in threads
@@ -117,6 +118,22 @@ def guild(permissions: int = VIEW | SEND | ATTACH, denied: int = 0, locale: str 
     }
 
 
+def thread() -> dict[str, Any]:
+    """The thread of the channel, as an interaction and the gateway describe it."""
+    life = {"archived": False, "auto_archive_duration": 60, "archive_timestamp": TIMESTAMP, "locked": False}
+    return {
+        "id": THREAD_ID,
+        "parent_id": CHANNEL_ID,
+        "guild_id": GUILD_ID,
+        "owner_id": MEMBER_ID,
+        "name": "a thread",
+        "type": 11,
+        "message_count": 0,
+        "member_count": 1,
+        "thread_metadata": life,
+    }
+
+
 def message_event(
     message_id: str, channel_id: str, content: str, *, user_id: str, in_guild: bool, **changed: Any
 ) -> dict[str, Any]:
@@ -155,6 +172,8 @@ def interaction(
     The last is ``is_own_install`` outside of a server: somebody brought the bot along as their own app.
     """
     channel: dict[str, Any] = {"id": channel_id, "type": 0, "name": "drawing", "position": 0}
+    if channel_id == THREAD_ID:
+        channel = thread()
     server = {"id": GUILD_ID, "locale": guild_locale, "features": []}
     who: dict[str, Any] = {"guild_id": GUILD_ID, "guild": server, "guild_locale": guild_locale}
     if in_guild:

@@ -73,8 +73,10 @@ class ChatProfiles:
         self._profiles, self.is_loaded = profiles, True
 
     def of(self, context: CommandContext) -> ChatProfile:
-        """Return what may be drawn in this chat."""
-        return self._profiles.get((context.address.platform, context.address.chat_id), _NO_PROFILE)
+        """Return what may be drawn in this chat; if it has no profile of its own, what may in its parent."""
+        platform, parent = context.address.platform, context.parent_chat_id
+        own = self._profiles.get((platform, context.address.chat_id), _NO_PROFILE)
+        return self._profiles.get((platform, parent), own) if parent and own == _NO_PROFILE else own
 
     def rule(self, context: CommandContext) -> Rule:
         """Return which LoRAs this person may use in this chat: its own, and the helpers of those."""
@@ -101,15 +103,16 @@ class ChatProfiles:
             raise SizeOverLimit(**facts, limit=(limit.width_px, limit.height_px))
 
     async def edit(self, command: EditProfile, context: CommandContext) -> ProfileShown:
-        """Change and show the profile of this chat, and record the change.
+        """Change and show the profile of this chat, and record the change; its parent's stays.
 
         Raises:
             UnknownLora: The shelf has no such LoRA for this person; nothing is changed.
         """
         await self.require_loaded()
         consent = partial(self._consents.may_use, context)
-        before = self.of(context)
-        usual = ChatProfile()
+        before, own = self.of(context), self.of(replace(context, parent_chat_id=""))
+        platform, parent = context.address.platform, context.parent_chat_id
+        usual = self._profiles.get((platform, parent), _NO_PROFILE) if parent else _NO_PROFILE
         changed = replace(before, **{name: getattr(usual, name) for name in command.reset})
         if command.loras is not None:
             changed = replace(changed, loras=tuple(self._name_of(name, consent) for name in command.loras))
@@ -117,8 +120,9 @@ class ChatProfiles:
             changed = replace(changed, limit=command.limit)
         if command.language is not None:
             changed = replace(changed, language=command.language)
-        if changed != before:
-            await self._save(before, changed, context)
+        kept = changed if changed != usual else _NO_PROFILE  # what equals the parent's follows it
+        if kept != own and command != EditProfile():
+            await self._save(before, kept, context)
         found = await self._defaults.find(context, self._rule_of(changed, consent))
         default = found.name if isinstance(found, LoraWish) else ""
         return ProfileShown(changed, default, is_changed=changed != before)

@@ -10,7 +10,7 @@ from bot.store.rows import DefaultLora
 
 
 class LoraDefaults:
-    """The LoRA of a request that names none: the chat's default, else the bot's, else that of the settings.
+    """The LoRA of a request that names none: the default of the chat, its parent, the bot, or the settings.
 
     Attributes:
         of_bot: The default of chats without their own; empty for none. Valid once ``load`` has returned.
@@ -30,7 +30,7 @@ class LoraDefaults:
     async def find(self, context: CommandContext, may_use: Rule) -> LoraWish | DefaultMissing | None:
         """Return the default of this chat; None for none, also if it is not for this person to use."""
         address = context.address
-        stored = await self._store.defaults.of(address.platform, address.chat_id)
+        stored = await self._store.defaults.of(address.platform, address.chat_id, context.parent_chat_id)
         wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
         if not wish.name:
             return None

@@ -200,9 +200,9 @@ def _switched(switched: LoraSwitched, locale: str) -> str:
     is_none = switched.lora in ("", "none")
     match switched.scope, switched.is_reset, is_none:
         case Scope.CHAT, True, True:
-            sentence = N_("This chat follows the bot's default again, which is no LoRA.")
+            sentence = N_("This chat has no default of its own any more. It uses no LoRA.")
         case Scope.CHAT, True, False:
-            sentence = N_("This chat follows the bot's default again: {lora} at weight {weight}.")
+            sentence = N_("This chat has no default of its own any more. It uses {lora} at weight {weight}.")
         case Scope.CHAT, False, True:
             sentence = N_("This chat now uses no LoRA.")
         case Scope.CHAT, False, False:

@@ -18,13 +18,16 @@ from tests.fakes.discord_payloads import (
     ATTACH,
     BOT_ID,
     CHANNEL_ID,
+    MAY_POST,
     MEMBER_ID,
     SEND,
+    THREAD_ID,
     guild,
+    thread,
     user,
 )
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, opened, refusing, result_of
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, answered, opened, refusing, result_of
 
 AT_ME = f"<@{BOT_ID}>"
 Pictures = tuple[PictureFile, ...]
@@ -175,6 +178,33 @@ async def test_an_ignored_message_causes_no_request(
     await reply_to(discord, await discord.send_message("a face", in_guild=False))
     assert len(desk.handled) == 1
     assert len(discord.requests) == requests + 1
+
+
+async def test_what_is_asked_in_a_thread_names_its_channel_also_after_a_crash(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    stored: dict[tuple[Platform, str], str] = {}
+
+    def answer(*_: object) -> CreditBalance:
+        stored.update(desk.inbox)
+        return CreditBalance(3, 20, 1_795_000_000)
+
+    def places() -> list[tuple[str, str]]:
+        return [(context.address.chat_id, context.parent_chat_id) for _, context in desk.handled]
+
+    desk = ScriptedDesk(answer)
+    async with opened(config, desk):
+        await discord.gateway.dispatch("GUILD_CREATE", {**guild(MAY_POST), "threads": [thread()]})
+        for channel_id in (THREAD_ID, CHANNEL_ID):
+            await reply_to(discord, await discord.send_message(f"{AT_ME} /quota", channel_id=channel_id))
+            await answered(discord, await discord.slash("quota", channel_id=channel_id))
+    assert places() == 2 * [(THREAD_ID, CHANNEL_ID)] + 2 * [(CHANNEL_ID, "")]
+    desk = ScriptedDesk(answer, inbox=dict(stored))
+    async with opened(config, desk):  # before Discord has described the server
+        await until(lambda: len(desk.handled) == 2)  # the answers to the others are there
+        assert sorted(places()) == [(CHANNEL_ID, ""), (THREAD_ID, CHANNEL_ID)]
+        await answered(discord, await discord.slash("quota", channel_id=THREAD_ID))
+    assert places()[2] == (THREAD_ID, CHANNEL_ID)
 
 
 async def test_a_repeated_message_is_answered_once(

@@ -54,6 +54,7 @@ from bot.languages import is_chinese
 from bot.outcomes import Address, CommandContext, Platform
 
 CHOSEN = "locale"  # a key of ``Interaction.extras``
+PARENT_ID = "parent_id"  # a key that we add to a message in a thread: its channel, which Discord leaves out
 LABEL_CHARS = 100  # Discord's limit for the label of a suggestion, and for its value
 REMEMBERED_PERSONS = 2_000  # whose locale an interaction named lately
 _HAN, _KANA = range(0x4E00, 0xA000), range(0x3040, 0x3100)
@@ -194,6 +195,7 @@ def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 
 
 def context_of(interaction: Interaction, address: AnswerAddress) -> CommandContext:
     """Who asks, and where."""
+    channel = interaction.channel
     return CommandContext(
         platform=Platform.DISCORD,
         event_id=str(interaction.id),
@@ -201,6 +203,7 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
         address=Address(Platform.DISCORD, str(address.channel_id or ""), address.to_json()),
         locale=locale_of(interaction),
         user_name=interaction.user.display_name,
+        parent_chat_id=str(channel.parent_id) if isinstance(channel, discord.Thread) else "",
         space_id=str(interaction.guild_id or ""),
         space_locale=space_locale_of(
             str(interaction.guild_locale or ""), interaction.guild.features if interaction.guild else ()
@@ -250,6 +253,7 @@ class DiscordMessage:
 
     Attributes:
         text: Without the bot's name; with the names of other people in place of their ids.
+        parent_id: The channel of the thread that it stands in; empty elsewhere.
         guild_id: 0 in a direct message.
         file: The LoRA or picture file of this message, or of the one that it replies to.
     """
@@ -263,6 +267,7 @@ class DiscordMessage:
     guild_id: int
     locale: str
     space_locale: str = ""
+    parent_id: str = ""
     file: SentFile | None = None
 
     def command(self) -> Command:
@@ -301,6 +306,7 @@ class DiscordMessage:
             address=Address(Platform.DISCORD, str(self.channel_id), address.to_json()),
             locale=self.locale,
             user_name=self.user_name,
+            parent_chat_id=self.parent_id,
             space_id=str(self.guild_id or ""),
             space_locale=self.space_locale,
             is_group=bool(self.guild_id),
@@ -315,7 +321,7 @@ def parse_message(
     server_locale: str = "",
     features: Collection[str] = (),
 ) -> DiscordMessage:
-    """Read a MESSAGE_CREATE of one of the kinds that are answered.
+    """Read a MESSAGE_CREATE of one of the kinds that are answered; ``PARENT_ID`` is ours.
 
     Raises:
         KeyError, TypeError, ValueError: It does not match Discord's documentation of a message.
@@ -339,6 +345,7 @@ def parse_message(
         guild_id=int(event.get("guild_id") or 0),
         locale=locales.locale_of(str(user_id), text, server_locale),
         space_locale=space_locale_of(server_locale, features),
+        parent_id=str(event.get(PARENT_ID) or ""),
         file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
     )
 

@@ -14,7 +14,7 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_message
 from bot.chats.discord_.incoming.inbox import EventInbox
-from bot.chats.discord_.incoming.parsing import DiscordMessage, PersonLocales, parse_message
+from bot.chats.discord_.incoming.parsing import PARENT_ID, DiscordMessage, PersonLocales, parse_message
 from bot.chats.discord_.outgoing.address import AnswerAddress, SentMessage
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
@@ -62,6 +62,9 @@ class TextMessageHandler:
             log.debug("message ignored", message_id=event.get("id"), kind=kind.value)
             return
         guild = self._client.get_guild(int(event.get("guild_id") or 0))
+        if guild and (thread := guild.get_thread(int(event["channel_id"]))):
+            # Stored with it: after a crash, messages are read before Discord describes its threads.
+            event = {**event, PARENT_ID: str(thread.parent_id)}
         server_locale, features = (str(guild.preferred_locale), guild.features) if guild else ("", ())
         message = parse_message(event, kind, bot_id, self._locales, server_locale, features)
         if self._inbox.mark_seen(event):

@@ -234,6 +234,7 @@ async def test_the_default_of_a_chat_has_priority_over_the_bots(store: Store) ->
     await store.defaults.set_for_chat("web", "room", DefaultLora("", 0.0))
     assert await store.defaults.of("web", "room") == DefaultLora("", 0.0)
     assert await store.defaults.of("web", "hall") == DefaultLora("anime", 1.0)
+    assert await store.defaults.of("web", "hall", "room") == DefaultLora("", 0.0)
 
 
 async def test_the_address_of_a_placeholder_is_stored_before_waiting_statements(store: Store) -> None:

@@ -1,6 +1,7 @@
 """What hosts decide for a chat holds for requests, buttons, recipe codes, lists and defaults alike."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +196,56 @@ async def test_a_sheet_is_bound_by_the_loras_of_its_cells_and_by_its_pictures_at
         await edit(harness, "reset --limit 128x128")
         with pytest.raises(SizeOverLimit):
             require(sheet.recipe, at())
+
+
+def in_thread(user_id: str = "ann") -> CommandContext:
+    return replace(at("thread", user_id), parent_chat_id="group")
+
+
+async def test_a_thread_has_the_profile_of_its_channel_until_it_has_its_own(tmp_path: Path) -> None:
+    async def edit_thread(text: str) -> ProfileShown:
+        shown = await harness.desk.handle(parse(f"/profile {text}"), in_thread("host"))
+        assert isinstance(shown, ProfileShown)
+        return shown
+
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await edit(harness, "--loras sugar --limit 128x64 --language zh-CN")
+        of_channel = ChatProfile(("sugar",), PixelSize(128, 64), "zh-CN")
+        with pytest.raises(PersonError):
+            await harness.desk.handle(Draw("a", loras=(LoraWish("anime"),)), in_thread())
+        receipt = await harness.desk.handle(Draw("a", size=PixelSize(256, 128)), in_thread())
+        assert isinstance(receipt, Receipt)
+        assert (receipt.recipe.width_px, receipt.recipe.height_px) == (128, 64)
+        assert [lora.name for lora in harness.desk.suggest_loras("", in_thread())] == ["sugar"]
+        assert harness.desk.locale_of(in_thread()) == "zh-CN"
+        assert await edit_thread("") == ProfileShown(of_channel, "")
+        assert await edit_thread("reset") == ProfileShown(of_channel, "")  # it has nothing of its own
+
+        of_thread = ChatProfile(("anime",), PixelSize(128, 64), "zh-CN")
+        assert await edit_thread("--loras anime") == ProfileShown(of_thread, "", is_changed=True)
+        assert (await edit(harness, "")).profile == of_channel
+        assert await harness.desk.handle(Draw("b", loras=(LoraWish("anime"),)), in_thread())
+        await edit(harness, "--language en")
+        assert (await edit_thread("")).profile == of_thread
+        now = replace(of_channel, language="en")
+        assert await edit_thread("reset") == ProfileShown(now, "", is_changed=True)
+        assert await edit_thread("") == ProfileShown(now, "")
+        assert (await edit(harness, "", "thread")).profile == ChatProfile()  # as no thread
+
+
+async def test_a_thread_has_the_default_lora_of_its_channel_until_it_has_its_own(tmp_path: Path) -> None:
+    async def loras_in(context: CommandContext) -> list[str]:
+        receipt = await harness.desk.handle(Draw(f"a face {next(events)}"), context)
+        assert isinstance(receipt, Receipt)
+        return [lora.name for lora in receipt.recipe.loras]
+
+    async with open_harness(tmp_path, rules=RULES, default_lora="sugar") as harness:
+        for context, name, of_thread, of_channel in (
+            (at(user_id="host"), "anime", ["anime"], ["anime"]),
+            (in_thread("host"), "sugar", ["sugar"], ["anime"]),
+            (in_thread("host"), "default", ["anime"], ["anime"]),
+            (at(user_id="host"), "none", [], []),
+            (at(user_id="host"), "default", ["sugar"], ["sugar"]),
+        ):
+            await harness.desk.handle(parse(f"/lora switch {name}"), context)
+            assert (await loras_in(in_thread()), await loras_in(at())) == (of_thread, of_channel)
