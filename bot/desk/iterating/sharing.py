@@ -102,9 +102,10 @@ class JobSharing:
         platform, _, chat_id = job.asked_in[0].partition(":")
         is_here = job.asked_in[0] == chats_of(context)[0]
         address = context.address if is_here else Address(Platform(platform), chat_id, job.asked_ref)
+        there = context if is_here else replace(context, address=address, parent_chat_id="")
         await self._profiles.require_loaded()
         try:
-            self._profiles.require(job.recipe, replace(context, address=address))
+            self._profiles.require(job.recipe, there)
         except NotAllowed as refusal:
             raise NotForThatChat(job_id=job.id) from refusal
         await self._store.ended.publish(job.id, address.platform, address.chat_id, address.ref)

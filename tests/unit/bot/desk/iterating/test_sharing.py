@@ -290,3 +290,13 @@ async def test_pictures_are_not_published_in_a_chat_whose_profile_does_not_allow
         assert (await harness.job(secret.job_id)).private
         await harness.desk.handle(EditProfile(reset=("loras",)), in_group("5", "1"))
         assert isinstance(await harness.desk.handle(Publish(secret.job_id), alone("6")), Published)
+
+
+async def test_the_profile_around_a_thread_does_not_count_for_other_chats(tmp_path: Path) -> None:
+    secret = (await drawn(tmp_path, in_group("1"), private=True, loras=(LoraWish("sugar"),))).job_id
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        group, strict = in_group("2", "1"), replace(in_group("2").address, chat_id="strict")
+        await harness.desk.handle(EditProfile(("anime",)), replace(group, address=strict))
+        thread = replace(in_group("3").address, chat_id="thread")
+        in_thread = replace(in_group("3"), address=thread, parent_chat_id="strict")
+        assert await harness.desk.handle(Publish(secret), in_thread) == Published(secret, is_here=False)
