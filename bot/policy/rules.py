@@ -104,20 +104,20 @@ def others_read(chats: Sequence[str]) -> bool:
     """Whether several people read a chat: a channel of a Discord server, or a group of Telegram.
 
     Args:
-        chats: The chat and its server, as ``chats_of`` returns them. Telegram gives groups negative ids.
+        chats: As ``chats_of`` returns them. Telegram gives groups negative ids.
     """
     return len(chats) > 1 or any(one.startswith("telegram:-") for one in chats)
 
 
 def serves(rules: Rules, names: Sequence[str]) -> bool:
-    """Whether the bot serves a chat; ``names`` are its own, its server's and its earlier ones."""
+    """Whether the bot serves a chat; ``names`` are those of ``chats_of``, and its earlier ones."""
     platform = names[0].partition(":")[0] if names else ""
     return platform in LOCAL_PLATFORMS or not rules.allow.isdisjoint({*names, f"{platform}:*"})
 
 
 def chats_of(context: CommandContext) -> tuple[str, ...]:
-    """Return the chat of a command and its server, as ``platform:id``."""
-    ids = (context.address.chat_id, context.space_id)
+    """Return the chat of a command, the channel of a thread, and the server, as ``platform:id``."""
+    ids = (context.address.chat_id, context.parent_chat_id, context.space_id)
     return tuple(f"{context.platform}:{one}" for one in ids if one)
 
 

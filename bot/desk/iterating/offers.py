@@ -14,8 +14,8 @@ def offers_of(model: ModelInfo, job: JobRow, chats: Sequence[str] = ()) -> Offer
     Args:
         model: The model that would draw them larger.
         job: The job.
-        chats: The chat and its server, as ``bot.policy.rules.chats_of`` returns them; empty for the chat to
-            which the job is delivered.
+        chats: As ``bot.policy.rules.chats_of`` returns them; empty for the chat to which the job is
+            delivered.
     """
     delivered = f"{job.platform}:{job.chat_id}"
     chats = chats or (job.asked_in if delivered in job.asked_in else (delivered,))

@@ -39,6 +39,7 @@ from bot.store.rows import JobRow
 
 MOST_LISTED = 10
 DAY_MS = 86_400_000
+_CHATS_OF_A_THREAD = 3  # thread, channel, server: see ``chats_of``
 
 log = structlog.get_logger("bot.desk")
 
@@ -102,7 +103,8 @@ class JobSharing:
         platform, _, chat_id = job.asked_in[0].partition(":")
         is_here = job.asked_in[0] == chats_of(context)[0]
         address = context.address if is_here else Address(Platform(platform), chat_id, job.asked_ref)
-        there = context if is_here else replace(context, address=address, parent_chat_id="")
+        channel = job.asked_in[1].partition(":")[2] if len(job.asked_in) == _CHATS_OF_A_THREAD else ""
+        there = replace(context, address=address, parent_chat_id=channel)
         await self._profiles.require_loaded()
         try:
             self._profiles.require(job.recipe, there)

@@ -40,7 +40,7 @@ class Asker:
 
     Attributes:
         people: The person's identities, as ``platform:user_id``.
-        chats: The chat and its server, as ``platform:id``.
+        chats: The chat, the channel of a thread, and the server, as ``platform:id``.
     """
 
     people: frozenset[str]

@@ -1,5 +1,7 @@
 """Closed by default; a host is a host everywhere; each command's right holds wherever it comes from."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.commands.table import COMMANDS, ENTRY_OF, Right
@@ -81,6 +83,15 @@ def test_no_chat_of_a_platform_is_served_by_default() -> None:
 @pytest.mark.parametrize("entry", ["discord:300", "discord:20", "discord:*"])
 def test_a_guild_a_channel_or_a_whole_platform_can_be_allowed(entry: str) -> None:
     require_permission(Help(), context(), Rules(allow=frozenset({entry})))
+
+
+@pytest.mark.parametrize("entry", ["discord:300", "discord:20", "discord:21"])
+def test_a_thread_is_served_where_its_channel_is(entry: str) -> None:
+    thread = replace(context(chat_id="21"), parent_chat_id="20")
+    require_permission(Help(), thread, Rules(allow=frozenset({entry})))
+    with pytest.raises(ChatNotAllowed) as caught:  # a channel is not served because of its thread
+        require_permission(Help(), context(), Rules(allow=frozenset({"discord:21"})))
+    assert caught.value.facts == {"chat": "discord:300"}
 
 
 @pytest.mark.parametrize("entry", ["telegram:20", "telegram:*", "discord:2", "discord:30", "discord:", "20"])

@@ -300,3 +300,16 @@ async def test_the_profile_around_a_thread_does_not_count_for_other_chats(tmp_pa
         thread = replace(in_group("3").address, chat_id="thread")
         in_thread = replace(in_group("3"), address=thread, parent_chat_id="strict")
         assert await harness.desk.handle(Publish(secret), in_thread) == Published(secret, is_here=False)
+
+
+async def test_the_profile_of_a_channel_counts_for_what_is_published_in_its_thread(tmp_path: Path) -> None:
+    channel = replace(in_group("1"), space_id="server")
+    thread = replace(channel, address=replace(channel.address, chat_id="thread"), parent_chat_id=GROUP)
+    secret = await drawn(tmp_path, thread, private=True, loras=(LoraWish("sugar"),))
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        host = replace(in_group("2", "1"), space_id="server")
+        await harness.desk.handle(EditProfile(("anime",)), host)
+        with pytest.raises(NotForThatChat):
+            await harness.desk.handle(Publish(secret.job_id), alone("3"))
+        await harness.desk.handle(EditProfile(reset=("loras",)), replace(host, event_id="4"))
+        assert await harness.desk.handle(Publish(secret.job_id), alone("5")) == Published(secret.job_id)

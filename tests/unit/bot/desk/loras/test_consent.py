@@ -80,6 +80,13 @@ async def test_a_face_without_a_list_is_for_its_owner_alone(tmp_path: Path) -> N
         assert not await say.may(MEMBER)
 
 
+async def test_a_channel_that_a_sidecar_names_may_use_it_in_its_threads_too(harness: DeskHarness) -> None:
+    for channel, may in (("club", True), ("hall", False)):
+        thread = replace(a_context(channel, STRANGER, chat_id="thread"), parent_chat_id=channel)
+        found = harness.desk.suggest_loras("face", thread)
+        assert [lora.name for lora in found] == ["face"] * may
+
+
 async def test_everybody_of_a_platform_may_be_named(tmp_path: Path) -> None:
     files = {"face": a_lora("face", depicts_person=True, chats=frozenset({"console:*"}))}
     async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
