@@ -15,6 +15,8 @@ POINTS_A_FOLDER = 50
 EVENTS_FOR_ALL = 130  # messages after which a process has reached nearly every await of desk and store
 USUAL_S, RARE_S = 4.0, 1.0  # time to reach a point: on a slow disk, and if it may never be reached
 TRIES_AT_A_POINT = 5  # for points that a process reaches only by chance
+SELDOM = 2  # passes of a point in discovery that may have been chance, such as a job requeued while cancelled
+MOST_UNMET = 4  # of such points, in the short form: two awaits, before and after
 INTERRUPTIONS = 3  # kills at random moments, so that a start finds an interrupted job
 KILLS_A_FAULT = 150  # within which each fault must be detected
 MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
@@ -41,8 +43,9 @@ def at_random(scale: Scale) -> Measured:
 def at_every_await(scale: Scale) -> Measured:
     """Find the awaits that a process reaches, then kill a process before and after each of them.
 
-    The short form kills once at each await, sometimes before and sometimes after it. The long form kills at
-    the first, second, … pass of a usual process, and starts again at the first one after the last.
+    The short form kills once at each await, sometimes before and sometimes after it; a few points that
+    discovery passed by chance may stay unmet. The long form kills at the first, second, … pass of a usual
+    process, and starts again at the first one after the last; it meets all points.
     """
     times = scale.of(1, 20)
     finding = Harness(scale.folder / "found", has_poison=False)
@@ -89,9 +92,11 @@ def at_every_await(scale: Scale) -> Measured:
     figures = (
         f"{found_at} of {len(reached)} points reached, {met.total():,} kills at {len(met)}, {summary.figures}"
     )
+    by_chance = [name for name in missed if reached[name] <= SELDOM]
+    may_miss = not scale.is_long and by_chance == missed and len(missed) <= MOST_UNMET
     return Measured(
         figures + (f"; {len(missed)} reached too rarely, such as {missed[0]}" if missed else ""),
-        summary.holds and not missed,
+        summary.holds and (not missed or may_miss),
     )
 
 
