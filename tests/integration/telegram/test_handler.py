@@ -180,7 +180,7 @@ async def test_a_stop_does_not_wait_for_a_network_that_fails(
         world.say("/quota")
         await server.until(lambda: server.named("sendMessage"))
         stops_at_s = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - stops_at_s < 2.0
+    assert asyncio.get_running_loop().time() - stops_at_s < 20.0  # the next try would be after 60 s
     assert not desk.settled
     async with serving(server, desk):
         await server.until(lambda: desk.settled)

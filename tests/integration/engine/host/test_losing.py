@@ -41,7 +41,7 @@ async def test_a_worker_that_ends_loses_its_job_at_once_and_is_replaced(prompt: 
         started_s = time.monotonic()
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
-        assert time.monotonic() - started_s < 1.5
+        assert time.monotonic() - started_s < 10  # far below the silence after which a worker counts as hung
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
         assert (host.info and host.info.pid) != pid
 
@@ -124,7 +124,7 @@ async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
             await eventually(lambda: host.info is None)
             await eventually(lambda: host.info is not None)
             pauses.append(time.monotonic() - lost)
-            assert lost - started_s < 2
+            assert lost - started_s < 10
     assert pauses[2] > pauses[0] + 0.1
 
 

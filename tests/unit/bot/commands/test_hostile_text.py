@@ -43,7 +43,7 @@ def test_no_slash_option_raises_anything_but_a_refusal(
      "十" * 8000, "张数 " + "十" * 7900, " ——眼神" * 1600],
 )  # fmt: skip
 def test_no_message_takes_long_to_read(text: str) -> None:
-    begin = time.perf_counter()
+    begin_s = time.process_time()
     with contextlib.suppress(PersonError):
         parse(text)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin_s < 1.0

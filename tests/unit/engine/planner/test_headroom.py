@@ -159,13 +159,13 @@ def test_an_outage_writes_two_log_lines() -> None:
 def test_nvml_that_hangs_is_unknown_for_every_caller_and_its_answer_is_not_awaited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 0.25)
     nvml = a_card()
     probe = make_probe(nvml)
     nvml.hangs.clear()
     began_s = time.monotonic()
-    readings = [probe.read() for _ in range(20)]
-    assert time.monotonic() - began_s < 0.5  # the first waits; the others know already
+    readings = [probe.read() for _ in range(40)]
+    assert time.monotonic() - began_s < 5  # the first waits; the others know already: 40 waits take 10 s
     assert not any(reading.is_known for reading in readings)
     assert "in time" in readings[0].reason
     threads = [thread for thread in threading.enumerate() if thread.name == "read NVML"]
@@ -190,7 +190,7 @@ def test_the_end_of_a_loop_does_not_wait_for_a_reading_that_hangs(monkeypatch: p
 
     began_s = time.monotonic()
     asyncio.run(read_and_leave())
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 10  # it hangs until it is set
     nvml.hangs.set()
 
 
