@@ -8,6 +8,7 @@ can override every setting: ``SUGARBOT_WEB__PORT=7861``. Tokens can come from ``
 * ``sections``  the settings with their checks
 * ``load``      reads file and environment, and describes each problem
 * ``language``  the host's language before the settings are read
+* ``listing``   every setting with its variables, default and example, for references
 
 Why not pydantic-settings (tried: 2.16.3). Its sources raise at the first value that they cannot parse, before
 validation, so they do not report all problems at once: a list in ``SUGARBOT_HOSTS`` must be JSON (or opt out
@@ -20,12 +21,15 @@ Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
 """
 
 from bot.settings.language import expected_language
+from bot.settings.listing import ListedSetting, every_setting
 from bot.settings.load import load_settings, settings_file, token_file_variable
 from bot.settings.sections import EXAMPLE_COMMIT, Settings
 
 __all__ = [
     "EXAMPLE_COMMIT",
+    "ListedSetting",
     "Settings",
+    "every_setting",
     "expected_language",
     "load_settings",
     "settings_file",
