@@ -1,7 +1,6 @@
-"""The settings, section by section. Each field describes its valid values, for the message about a wrong one;
-``bot.messages.settings`` says what it means.
+"""The settings, section by section. Each field describes its valid values, for the message about a wrong one.
 
-No message, log or ``repr`` contains a secret.
+``bot.messages.settings`` says what each means. No message, log or ``repr`` contains a secret.
 """
 
 import ipaddress
