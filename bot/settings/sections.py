@@ -218,7 +218,7 @@ class EngineSettings(Section):
         Literal["auto", "bf16", "fp8", "int8"], _must_be("auto, bf16, fp8 or int8", "auto")
     ] = "auto"
     default_lora: Annotated[str, _must_be("a LoRA's name, or empty", "sugar")] = ""
-    lora_dir: Path | None = Field(None, description="a folder", examples=["/srv/loras"])
+    lora_dir: Annotated[Path | None, _must_be("a folder", "/srv/loras")] = None
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512
     spare_worker: Annotated[bool, _must_be("true or false", "true")] = True
     idle_release_min: Annotated[
