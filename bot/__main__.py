@@ -1,4 +1,4 @@
-"""The ``sugarbot`` command: one short function for each shell command.
+"""The ``sugarbot`` command: one short function for each shell command; ``bot.cli.shell`` has the groups.
 
 At the start this module imports only typer. Each command imports what it needs, so that ``--help`` answers at
 once. The docstrings and help texts of the commands are msgids of ``bot/messages/zh_CN.po``.
@@ -9,27 +9,16 @@ end.
 """
 
 import io
-import os
-import signal
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from bot.cli.usage import (
-    USAGE_ERROR,
-    UsageCommand,
-    UsageError,
-    UsageGroup,
-    explain_usage_error,
-    language_of_arguments,
-)
-
-if TYPE_CHECKING:
-    from bot.errors import BadSettings
-    from bot.settings import Settings
+from bot.cli.shell.db import db
+from bot.cli.shell.lora import loras
+from bot.cli.shell.running import AsJson, Config, Quiet, Verbose, run_command
+from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, explain_usage_error
 
 app = typer.Typer(
     cls=UsageGroup,
@@ -39,20 +28,8 @@ app = typer.Typer(
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
-db = typer.Typer(
-    cls=UsageGroup, help=("Check, back up and restore the database; without a subcommand: `check`.")
-)
 app.add_typer(db, name="db")
-
-loras = typer.Typer(
-    cls=UsageGroup, help="Look at the LoRA shelf and change it; without a subcommand: `list`."
-)
 app.add_typer(loras, name="lora")
-
-Config = Annotated[Path | None, typer.Option("--config", help="Read this file instead of sugarbot.toml.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Log warnings only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Log every job.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command(cls=UsageCommand)
@@ -66,7 +43,7 @@ def run(
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
 
-    _run_command(lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0)
+    run_command(lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0)
 
 
 @app.command(cls=UsageCommand)
@@ -74,7 +51,7 @@ def demo(config: Config = None, verbose: Verbose = False) -> None:
     """Draw a first picture with the built-in model, then serve the local page until Ctrl-C."""
     from bot.cli import serve
 
-    _run_command(serve.demo, config, verbose=verbose, stop_code=0)
+    run_command(serve.demo, config, verbose=verbose, stop_code=0)
 
 
 @app.command(cls=UsageCommand)
@@ -91,7 +68,7 @@ def say(
     """Send one message to the bot and wait for its answer."""
     from bot.cli import serve
 
-    _run_command(
+    run_command(
         lambda settings: serve.say(settings, message, user_name=name, is_host=host, out_dir=out),
         config,
         verbose=verbose,
@@ -103,7 +80,7 @@ def setup(config: Config = None) -> None:
     """Download the model if it is missing, and convert its weights once so that every start is faster."""
     from bot.cli import setup as setup_command
 
-    _run_command(setup_command.report, config, verbose=True)
+    run_command(setup_command.report, config, verbose=True)
 
 
 @app.command(cls=UsageCommand)
@@ -127,7 +104,7 @@ def doctor(
     )
     if fix:
         doctor_command.repair_settings(config)
-    _run_command(
+    run_command(
         lambda settings: doctor_command.report(settings, options),
         config,
         report_bad_settings=lambda error, locale: doctor_command.report_bad_settings(error, locale, options),
@@ -167,118 +144,7 @@ def plan(
         raise typer.BadParameter("", param_hint="--size")
     if precision and precision not in plan_command.PRECISIONS:
         raise typer.BadParameter("", param_hint="--precision")
-    _run_command(lambda settings: plan_command.report(settings, question), config)
-
-
-@loras.callback(invoke_without_command=True)
-def lora_without_command(context: typer.Context, config: Config = None) -> None:
-    """Look at the LoRA shelf and change it; without a subcommand: `list`."""
-    if context.invoked_subcommand is None:
-        list_loras(config=config)
-
-
-@loras.command("list", cls=UsageCommand)
-def list_loras(as_json: AsJson = False, config: Config = None) -> None:
-    """List the shelf: each LoRA with its file, and each refused file with the reason."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.list_shelf(settings, as_json=as_json), config)
-
-
-@loras.command("check", cls=UsageCommand)
-def check_lora(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A LoRA file, anywhere.")],
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Check a LoRA file in every way that needs no card; exits 1 if it is refused."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.check(settings, file, as_json=as_json), config)
-
-
-@loras.command("info", cls=UsageCommand)
-def show_lora(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the shelf.")],
-    as_json: AsJson = False,
-    config: Config = None,
-) -> None:
-    """Show what is known of a LoRA, and what its trainer wrote about it."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.info(settings, name, as_json=as_json), config)
-
-
-@loras.command("add", cls=UsageCommand)
-def add_lora(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A LoRA file, anywhere.")],
-    name: Annotated[str, typer.Option("--name", help="Its name on the shelf; default: the file's.")] = "",
-    config: Config = None,
-) -> None:
-    """Check a LoRA file and copy it into the LoRA folder; a running bot notices it."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.add(settings, file, name), config)
-
-
-@loras.command("pin", cls=UsageCommand)
-def pin_lora(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the LoRA folder.")],
-    off: Annotated[bool, typer.Option("--off", help="Allow another content again.")] = False,
-    config: Config = None,
-) -> None:
-    """Keep a LoRA as it is: a file of this name with another content is refused."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.pin(settings, name, is_off=off), config)
-
-
-@loras.command("remove", cls=UsageCommand)
-def remove_lora(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A LoRA of the LoRA folder.")],
-    config: Config = None,
-) -> None:
-    """Delete a LoRA from the LoRA folder; waiting jobs of a running bot keep it."""
-    from bot.cli import lora
-
-    _run_command(lambda settings: lora.remove(settings, name), config)
-
-
-@db.callback(invoke_without_command=True)
-def db_without_command(context: typer.Context, config: Config = None) -> None:
-    """Check, back up and restore the database; without a subcommand: `check`."""
-    if context.invoked_subcommand is None:
-        check(config)
-
-
-@db.command(cls=UsageCommand)
-def check(config: Config = None) -> None:
-    """Show where the database is, its schema version, whether it is intact, and what it contains."""
-    from bot.cli import db
-
-    _run_command(db.check, config)
-
-
-@db.command(cls=UsageCommand)
-def backup(
-    to: Annotated[Path | None, typer.Option(help="A folder; default: backups/ in the data folder.")] = None,
-    config: Config = None,
-) -> None:
-    """Back up the database, even while the bot runs; `run` does this once a day."""
-    from bot.cli import db
-
-    _run_command(lambda settings: db.back_up(settings, to), config)
-
-
-@db.command(cls=UsageCommand)
-def restore(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
-    config: Config = None,
-) -> None:
-    """Replace the database with a backup; the old file is kept beside it. Stop the bot first."""
-    from bot.cli import db
-
-    _run_command(lambda settings: db.restore(settings, file), config)
+    run_command(lambda settings: plan_command.report(settings, question), config)
 
 
 @app.command(cls=UsageCommand)
@@ -308,56 +174,15 @@ def bench(
     if sizes and len(sizes.split(",")) != comparison.SIZES:
         raise typer.BadParameter("", param_hint="--sizes")
     if article:
-        _run_command(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
+        run_command(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
     values = {"--only": only, "--rounds": str(rounds or "")}
     options = [word for option, value in values.items() if value for word in (option, value)]
-    _run_command(
+    run_command(
         lambda settings: comparison.compare(
             settings, is_random=random, sizes=sizes, options=options, into=into
         ),
         config,
     )
-
-
-def _run_command(
-    command: "Callable[[Settings], Coroutine[Any, Any, int]]",
-    config: Path | None,
-    *,
-    verbose: bool = False,
-    stop_code: int | None = None,
-    report_bad_settings: "Callable[[BadSettings, str], None] | None" = None,
-) -> None:
-    """Read the settings, open the log, run a command; print a line for each error that a host can act on.
-
-    Args:
-        command: Makes the command's coroutine.
-        config: The settings file that the command line names.
-        verbose: Log info events, too.
-        stop_code: The exit code after Ctrl-C or SIGTERM; None means 128 and the signal's number.
-        report_bad_settings: Prints them as the command's own result; None for lines on standard error.
-    """
-    from bot.cli import failures, logs, runner
-    from bot.errors import BadSettings
-    from bot.settings import load_settings
-
-    locale = language_of_arguments(sys.argv[1:])
-    os.umask(0o077)  # only their owner may read the files of this process and of its worker
-    code = 1
-    try:
-        settings = load_settings(config)
-        locale = settings.language
-        logs.open_log(secrets=settings.secrets(), verbose=verbose)
-        code = runner.run(lambda: command(settings), stop_code=stop_code)
-    except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
-    except Exception as error:  # noqa: BLE001 - unknown errors are raised again
-        if isinstance(error, BadSettings) and report_bad_settings is not None:
-            report_bad_settings(error, locale)
-            raise typer.Exit(code) from None
-        unknown = failures.print_known_errors(error, lambda line: typer.echo(line, err=True), locale)
-        if unknown is not None:
-            raise unknown from None
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@
 * ``lora``      ``lora list``, ``check``, ``info``, ``add``, ``remove`` and ``pin``
 * ``db``        ``db check``, ``db backup`` and ``db restore``
 * ``bench``     ``bench``: measure this machine
+* ``shell``     the groups of shell commands, and what every command shares
 * ``runner``    runs a command's coroutine, turns signals into a stop, and bounds every wait after it
 * ``failures``  prints one sentence for each error that the host can act on
 * ``logs``      one log on standard error, without secrets

@@ -33,7 +33,8 @@ MODULES = {
     "chats/discord_/incoming/message_menus.py": "names of menus, with their Chinese",
     "messages/details.py": "lines of SQLite, with their translations",
     "messages/page.py": "each language's own name",
-    "__main__.py": "help texts, which are msgids",
+    "cli/shell/db.py": "help texts, which are msgids",
+    "cli/shell/lora.py": "help texts, which are msgids",
 }
 PACKAGES = ("chats", "messages", "card", "checks", "cli")
 

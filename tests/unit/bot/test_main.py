@@ -14,6 +14,7 @@ import structlog
 import typer
 
 from bot import __main__ as command_line
+from bot.cli.shell.running import run_command
 from bot.errors import PortTaken
 from bot.settings import Settings
 from engine.errors import ModelMissing
@@ -59,7 +60,7 @@ def work(error: BaseException | None, code: int = 0) -> int:
         return code
 
     with pytest.raises(typer.Exit) as exited:
-        command_line._run_command(job, None)
+        run_command(job, None)
     return int(exited.value.exit_code)
 
 
@@ -99,7 +100,7 @@ def test_an_unknown_error_is_raised() -> None:
         raise RuntimeError("a mistake")
 
     with pytest.raises(RuntimeError, match="a mistake"):
-        command_line._run_command(job, None)
+        run_command(job, None)
 
 
 def test_an_unknown_error_beside_a_known_one_is_raised(capsys: pytest.CaptureFixture[str]) -> None:
@@ -107,7 +108,7 @@ def test_an_unknown_error_beside_a_known_one_is_raised(capsys: pytest.CaptureFix
         raise ExceptionGroup("both", [PortTaken(host="::1", port=1), RuntimeError("a mistake")])
 
     with pytest.raises(ExceptionGroup) as caught:
-        command_line._run_command(job, None)
+        run_command(job, None)
     assert caught.group_contains(RuntimeError, match="a mistake")
     assert not caught.group_contains(PortTaken)
     assert "is in use" in capsys.readouterr().err
@@ -177,7 +178,7 @@ def test_a_time_out_is_an_unknown_error() -> None:
         raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        command_line._run_command(job, None)
+        run_command(job, None)
 
 
 def test_an_unknown_error_is_a_traceback_without_secrets_or_variables(
