@@ -28,6 +28,10 @@ class Chat(ChatOutput, Protocol):
 
     platform: Platform
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the platform reaches the bot now; only asked while the chat is open."""
+
     async def open(self) -> None:
         """Connect and declare the commands.
 

@@ -15,6 +15,7 @@ from bot import messages
 from bot.chats.contract import Chat
 from bot.errors import OperatorError, PackageMissing, PlatformUnreachable
 from bot.monitoring.figures import CHAT_OPEN
+from bot.outcomes import Platform
 from engine.backoff import Backoff
 
 # Between tries to open a chat or to run a job; the last one repeats.
@@ -54,18 +55,37 @@ class ChatSupervisor:
     Args:
         chats: All chats of the application.
         locale: The host's language, for the log.
+        clock: Seconds; monotonic.
     """
 
-    def __init__(self, chats: Sequence[Chat], locale: str) -> None:
+    def __init__(
+        self, chats: Sequence[Chat], locale: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.chats = tuple(chats)
         self._locale = locale
         self._tried = {chat: asyncio.Event() for chat in chats}
         self._open: set[Chat] = set()
         self._lost: set[Chat] = set()
+        self._offline_since_s = dict.fromkeys(chats, clock())
+        self._clock = clock
 
     def is_open(self, chat: Chat) -> bool:
         """Whether the chat takes messages now."""
         return chat in self._open
+
+    def offline_s(self) -> dict[Platform, float]:
+        """Return for how many seconds each chat has been offline: not open, or without its platform.
+
+        Only what was seen at a call counts, so call it every few seconds. It also sets the figure.
+        """
+        now_s, found = self._clock(), dict[Platform, float]()
+        for chat in self.chats:
+            is_online = self.is_open(chat) and chat.is_connected
+            if is_online:
+                self._offline_since_s[chat] = now_s
+            CHAT_OPEN.labels(chat.platform).set(is_online)
+            found[chat.platform] = now_s - self._offline_since_s[chat]
+        return found
 
     async def wait_until_tried(self) -> None:
         """Return once the first opening of every chat has succeeded or failed."""

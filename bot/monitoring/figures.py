@@ -56,7 +56,10 @@ FLOOD_WAIT_S = Counter(
     ["platform"],
     registry=REGISTRY,
 )
-CHAT_OPEN = Gauge("sugarbot_chat_open", "1 while the chat is open", ["platform"], registry=REGISTRY)
+CHAT_OPEN = Gauge(
+    "sugarbot_chat_open", "1 while the chat is open and its platform reaches it", ["platform"],
+    registry=REGISTRY,
+)  # fmt: skip
 REFUSALS = Counter(
     "sugarbot_refusals", "Commands that the desk refused, by rule", ["rule"], registry=REGISTRY
 )

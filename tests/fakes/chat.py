@@ -15,10 +15,12 @@ class FakeChat:
         shown: Every status, in order.
         results: Every result that arrived, in order.
         log: Job ids as they were shown (``"show"``) and delivered (``"deliver"``), in one order.
+        is_connected: As the platform would be.
     """
 
     def __init__(self, platform: Platform = Platform.CONSOLE, *, deliver_s: float = 0.0) -> None:
         self.platform = platform
+        self.is_connected = True
         self.deliver_s = deliver_s
         self.errors: deque[Exception] = deque()
         self.shown: list[Status] = []

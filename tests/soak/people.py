@@ -14,6 +14,7 @@ from tests.fakes.telegram_world import Group, Person, Sent
 
 PEOPLE = 20  # on each platform; a private chat accepts one message per second
 MOST_UNFINISHED = 12  # jobs that are asked for and not shown; then people ask for other things
+LOOK_AGAIN_S = 0.5
 NOT_PRESSED = ("Delete", "Report")  # they would remove what later acts need, or reach a person's limit
 UNFINISHED = re.compile(
     r"Got it|\S+ ahead of you|You are next|Drawing|Your pictures? (is|are) on"
@@ -165,7 +166,8 @@ def _is_open(shown: str) -> bool:
 
 async def wait_until_answered(crowd: Crowd, timeout_s: float) -> list[str]:
     """Wait until everything is answered; return what is not."""
-    end_s = asyncio.get_running_loop().time() + timeout_s
-    while (left := crowd.unfinished()) and asyncio.get_running_loop().time() < end_s:
-        await asyncio.sleep(0.5)
-    return left
+    for _ in range(int(timeout_s / LOOK_AGAIN_S)):
+        if not crowd.unfinished():
+            return []
+        await asyncio.sleep(LOOK_AGAIN_S)
+    return crowd.unfinished()

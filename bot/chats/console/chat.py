@@ -108,6 +108,11 @@ class ConsoleChat:
         except OSError as error:
             raise OutFolderUnusable(path=str(self._out_dir), detail=error.strerror or str(error)) from error
 
+    @property
+    def is_connected(self) -> bool:
+        """Always: the terminal needs no platform."""
+        return True
+
     async def serve(self) -> None:
         """Wait until cancelled; messages arrive through ``say``."""
         await asyncio.Event().wait()

@@ -122,6 +122,11 @@ class DiscordChat:
             raise PlatformUnreachable(platform=self.platform, detail=self._text_of(error)) from error
         log.info("discord open", menu_declared=is_new)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the gateway's connection is open."""
+        return self._client.is_connected
+
     async def serve(self) -> None:
         """Handle events until cancelled; first those that a crash left unanswered.
 

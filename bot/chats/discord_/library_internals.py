@@ -132,9 +132,14 @@ class FilteringClient(discord.Client):
             **options,
         )
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the gateway's websocket is open; discord.py opens another one after it was closed."""
+        return self.ws is not None and self.ws.open
+
     async def disconnect(self) -> None:
         """End the connection; unlike after ``close``, ``login`` and ``connect`` work again."""
-        if self.ws is not None and self.ws.open:
+        if self.is_connected:
             await self.ws.close(code=1000)
         await self.http.close()
         if self._ready is not discord.utils.MISSING:  # set by ``login``

@@ -108,6 +108,11 @@ class TelegramChat:
             raise PlatformUnreachable(platform=Platform.TELEGRAM.value, detail=detail) from None
         log.info("telegram open", bot=self._bot.username)
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether Telegram answered the last request for updates."""
+        return self._poller.is_answered
+
     async def serve(self) -> None:
         """Take updates and edit placeholders until cancelled."""
         async with asyncio.TaskGroup() as tasks:

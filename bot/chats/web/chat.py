@@ -69,6 +69,11 @@ class WebChat:
         self._server = await asyncio.to_thread(self._build, listener)
         await self._server.start()
 
+    @property
+    def is_connected(self) -> bool:
+        """Always: the page needs no platform."""
+        return True
+
     async def serve(self) -> None:
         """Serve until cancelled, and release idle sessions."""
         if self._server is None:

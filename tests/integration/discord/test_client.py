@@ -356,3 +356,20 @@ def test_no_warning_of_a_missing_voice_library_is_logged() -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+async def test_the_chat_counts_as_connected_while_the_gateway_is_open(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
+) -> None:
+    chat = DiscordChat(config, desk)
+    assert not chat.is_connected
+    await chat.open()
+    serving = asyncio.create_task(chat.serve())
+    assert chat.is_connected
+    await discord.gateway.close()
+    await discord._runner.cleanup()  # Discord is gone, and discord.py tries to reach it
+    await until(lambda: not chat.is_connected, 20)
+    assert not serving.done()
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await chat.close()

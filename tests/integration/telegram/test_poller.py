@@ -205,3 +205,15 @@ async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(
         release.set()
         await server.until(lambda: len(desk.settled) == 3)
     assert prompts(desk) == ["elsewhere", "slow", "second"]
+
+
+async def test_the_chat_counts_as_connected_while_telegram_answers(
+    server: TelegramServer, desk: ScriptedDesk
+) -> None:
+    server.longest_poll_s = 0.05
+    async with serving(server, desk) as chat:
+        await server.until(lambda: server.named("getUpdates"))
+        assert chat.is_connected
+        server.fail("getUpdates", 502, "Bad Gateway", times=2)
+        await server.until(lambda: not chat.is_connected)
+        await server.until(lambda: chat.is_connected)

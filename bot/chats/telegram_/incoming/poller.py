@@ -41,7 +41,11 @@ StartUnstored = Callable[[RawEvent], None]
 
 
 class UpdatePoller:
-    """Polls, stores and dispatches updates: in order within a chat, and several chats at once."""
+    """Polls, stores and dispatches updates: in order within a chat, and several chats at once.
+
+    Attributes:
+        is_answered: Whether Telegram answered the last request for updates.
+    """
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class UpdatePoller:
         handle: HandleUpdate,
         start_unstored: StartUnstored,
     ) -> None:
+        self.is_answered = True
         self._request = request
         self._api_url = api_url
         self._desk = desk
@@ -92,7 +97,9 @@ class UpdatePoller:
         while True:
             min_pause_s = 0.0
             try:
-                return await self._get_updates(offset)
+                updates = await self._get_updates(offset)
+                self.is_answered = True
+                return updates
             except RetryAfter as error:
                 min_pause_s = retry_after_s(error)
                 note_flood_wait("telegram", min_pause_s)
@@ -103,7 +110,7 @@ class UpdatePoller:
                 log.error("telegram now refuses the token; was it revoked?")
             except (TelegramError, TimeoutError) as error:
                 log.warning("no updates from telegram", reason=repr(error))
-            offset = None
+            offset, self.is_answered = None, False
             pause_s = max(backoff.next_pause_s(), min_pause_s)
             await asyncio.sleep(pause_s * random.uniform(1.0, 1.3))  # noqa: S311 - spreads retries, no secret
 

@@ -14,6 +14,7 @@ from bot.errors import PackageMissing, PlatformUnreachable, TokenRefused
 from bot.outcomes import Platform
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import until
+from tests.fakes.figures import figure
 
 GONE = PlatformUnreachable(platform="discord", detail="a test says so")
 REFUSED = TokenRefused(platform="discord")
@@ -270,3 +271,20 @@ async def test_after_a_success_the_pauses_start_again(monkeypatch: pytest.Monkey
         while not (failing.opened == 5 and failing.is_serving):
             await real(0)
     assert [each for each in pauses if each] == [1.0, 2.0, 1.0, 2.0]
+
+
+async def test_a_chat_is_offline_while_it_is_closed_and_while_its_platform_does_not_reach_it() -> None:
+    now_s, chat = 100.0, working_chat()
+    supervisor = ChatSupervisor([chat], "en", lambda: now_s)
+    task = asyncio.create_task(supervisor.keep_open(chat))
+    now_s = 110.0
+    assert supervisor.offline_s() == {Platform.DISCORD: 10.0}
+    assert figure("sugarbot_chat_open", platform="discord") == 0
+    await until(lambda: chat.is_serving)
+    assert supervisor.offline_s() == {Platform.DISCORD: 0.0}
+    assert figure("sugarbot_chat_open", platform="discord") == 1
+    chat.is_connected, now_s = False, 150.0
+    assert supervisor.offline_s() == {Platform.DISCORD: 40.0}
+    assert figure("sugarbot_chat_open", platform="discord") == 0
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
