@@ -51,11 +51,13 @@ _SQLITE_ERRORS = {
     "file is not a database": N_("it is not a database"),
     "database disk image is malformed": N_("its content is malformed"),
     "it contains no jobs table": N_("it contains no jobs table"),
+    "its text is not UTF-8": N_("its text is not UTF-8"),
 }
 _ENGINE_LINES = (
     N_("{path} is not a folder."),
     N_("{path} lacks {parts}."),
     N_("{path} has a wrong {part}."),
+    N_("{path} has a broken {part}."),
     N_("{name} is not a folder on this machine, and engine.revision is not a commit of 40 digits."),
     N_("{name}: the download ended with status {status}."),
     N_("{name} is not on this machine."),
@@ -65,6 +67,7 @@ _ENGINE_LINES = (
     N_("This machine has no device {name}."),
     N_("The worker ended with status {status}."),
     N_("The worker process could not be started: {detail}."),
+    N_("The worker was lost at its first pictures: {detail}"),
     N_("The worker was not ready within {seconds} s."),
     N_("The worker ended while it started, with status {status}."),
     N_("The measurement took more than {seconds} s and was stopped."),

@@ -16,6 +16,15 @@ SENTENCE = re.compile(r"[A-Za-z']+,? [a-z']+,? [a-z']+|[\u4e00-\u9fff]")
 TRANSLATED = {"N_", "text"}
 NOT_READ = {"getLogger", "get_logger", "compile", "Option", "Argument", "Field", "_must_be"}
 LOGS = {"log", "logger"}
+FIGURES = {
+    "Counter",
+    "Gauge",
+    "Histogram",
+    "CounterMetricFamily",
+    "GaugeMetricFamily",
+    "LogLimiter",
+    "ErrorRule",
+}
 KEYWORDS = {"name", "description"}  # of tasks and of fields, whose descriptions are msgids
 MODULES = {
     "chats/discord_/incoming/event_kinds.py": "the table of kinds, for developers",
@@ -31,12 +40,16 @@ MODULES = {
     "chats/discord_/adapter.py": "details of errors, which bot.messages.details translates",
     "chats/telegram_/adapter.py": "details of errors, which bot.messages.details translates",
     "chats/discord_/incoming/message_menus.py": "names of menus, with their Chinese",
+    "desk/drawing.py": "a line of the log",
+    "desk/finding/words.py": "a range of characters",
+    "store/database.py": "details of errors, which bot.messages.details translates",
+    "monitoring/monitor.py": "what a figure for Prometheus counts",
     "messages/details.py": "lines of SQLite, with their translations",
     "messages/page.py": "each language's own name",
     "cli/shell/db.py": "help texts, which are msgids",
     "cli/shell/lora.py": "help texts, which are msgids",
 }
-PACKAGES = ("chats", "messages", "card", "checks", "cli")
+BOTH_LANGUAGES = ("commands", "languages")  # what people type is there in both
 
 
 class Literals(ast.NodeVisitor):
@@ -48,7 +61,7 @@ class Literals(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> None:
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         owner = getattr(getattr(node.func, "value", None), "id", "")
-        if called in TRANSLATED | NOT_READ or owner in LOGS:
+        if called in TRANSLATED | NOT_READ | FIGURES or owner in LOGS:
             return
         for argument in (*node.args, *(each.value for each in node.keywords if each.arg not in KEYWORDS)):
             self.visit(argument)
@@ -76,8 +89,8 @@ def literals(source: str) -> list[str]:
 
 
 def modules() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
-        for file in sorted((ROOT / package).rglob("*.py")):
+    for file in sorted(ROOT.rglob("*.py")):
+        if file.relative_to(ROOT).parts[0] not in BOTH_LANGUAGES:
             yield file.relative_to(ROOT).as_posix(), file.read_text(encoding="utf-8")
 
 

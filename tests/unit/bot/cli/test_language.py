@@ -14,23 +14,12 @@ from bot import __main__ as command_line
 from bot.messages import format_error, text
 from bot.messages.details import KNOWN_LINES, translate_detail
 from engine import errors
+from tests.languages import foreign
 from tests.unit.engine.folders import write_model
 
 pytestmark = pytest.mark.usefixtures("own_threads")
 
-# Three plain English words in a row, in lower case but for the first: names, options and paths are not.
 LOCALES = ("en", "zh-CN")
-ENGLISH = re.compile(r"(?<![\w/.`'\"<=\[-])[A-Za-z]['’a-z]+ (?:[a-z]['’a-z]*,? ){1,}[a-z]{2,}(?![\w/.=-])")
-CHINESE = re.compile("[\u4e00-\u9fff]+")
-NAMES = {
-    "Sugar面部",
-    "Anime动漫",
-    "Realistic写实",
-    "Sugarbot built-in",
-    "sugarbot db",
-    "sugarbot lora",
-    "pip install",
-}
 
 
 def commands() -> list[list[str]]:
@@ -152,13 +141,6 @@ def run_command(
     printed = capfd.readouterr()
     lines = (printed.out + printed.err).splitlines()
     return "\n".join(line for line in lines if not re.match(r"\d{4}-\d\d-\d\dT", line))
-
-
-def foreign(printed: str, locale: str) -> list[str]:
-    for name in NAMES:
-        printed = printed.replace(name, "")
-    found = ENGLISH.findall(printed) if locale == "zh-CN" else CHINESE.findall(printed)
-    return [each for each in found if each.strip()]
 
 
 @pytest.mark.parametrize("locale", LOCALES)
