@@ -25,7 +25,7 @@ FIGURES = {
     "LogLimiter",
     "ErrorRule",
 }
-KEYWORDS = {"name", "description"}  # of tasks and of fields, whose descriptions are msgids
+KEYWORDS = {"name", "description", "help"}  # of tasks, fields and shell commands; the last two are msgids
 MODULES = {
     "chats/discord_/incoming/event_kinds.py": "the table of kinds, for developers",
     "chats/telegram_/incoming/event_kinds.py": "the table of kinds, for developers",
