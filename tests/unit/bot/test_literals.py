@@ -46,8 +46,6 @@ MODULES = {
     "monitoring/monitor.py": "what a figure for Prometheus counts",
     "messages/details.py": "lines of SQLite, with their translations",
     "messages/page.py": "each language's own name",
-    "cli/shell/db.py": "help texts, which are msgids",
-    "cli/shell/lora.py": "help texts, which are msgids",
 }
 BOTH_LANGUAGES = ("commands", "languages")  # what people type is there in both
 
