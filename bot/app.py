@@ -146,7 +146,8 @@ async def open_application(
                 measure=tokens.measure if tokens else None,
             )
         )
-        await desk.parts.consents.load()  # before the first command asks
+        await desk.parts.permissions.load()  # before the first command asks
+        await desk.parts.consents.load()
         built.set_result(desk)
         yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
 

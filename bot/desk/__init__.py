@@ -19,6 +19,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``iterating``    what continues from a job, and what happens to it after its end
 * ``finding``      what people find again: history, search, recipes by code, settings in files, export
 * ``sheets``       comparisons and drafts: many settings in one job, drawn as one picture
+* ``hosting``      what hosts do in chats
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 

@@ -42,7 +42,8 @@ from bot.outcomes import (
     Recipe,
 )
 from bot.pictures.sheet import size_of_sheet
-from bot.policy.rules import Rules, chats_of, price, sheet_price
+from bot.policy.live import LiveRules
+from bot.policy.rules import chats_of, price, sheet_price
 from bot.store import Store
 from bot.store.rows import NewJob
 
@@ -82,7 +83,7 @@ class JobAcceptance:
         continuation: JobContinuation,
         drawings: RecipeDrawings,
         queue: JobQueue,
-        rules: Rules,
+        rules: LiveRules,
         clock: Callable[[], int],
         random: Random,
     ) -> None:
@@ -124,9 +125,9 @@ class JobAcceptance:
             else:
                 person = await self._store.people.find_or_create(context, self._clock())
                 new_job, notes = await self._new_job(command, context, person, disk)
-                job = await jobs.add(new_job, context.event_id, self._rules.max_waiting)
+                job = await jobs.add(new_job, context.event_id, self._rules.now.max_waiting)
                 if job is None:
-                    raise TooManyWaiting(limit=self._rules.max_waiting)
+                    raise TooManyWaiting(limit=self._rules.now.max_waiting)
                 # The largest size that a PNG of these pixels can have.
                 size = job.recipe
                 needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
@@ -170,8 +171,8 @@ class JobAcceptance:
                 raise _RolledBack
         except _RolledBack:
             pass
-        if len(unfinished) >= self._rules.max_waiting:
-            raise TooManyWaiting(limit=self._rules.max_waiting)
+        if len(unfinished) >= self._rules.now.max_waiting:
+            raise TooManyWaiting(limit=self._rules.now.max_waiting)
         if account.credits < new_job.price:
             facts = {"credits": account.credits, "renews_at_s": account.renews_at_s}
             raise NoCreditsLeft(price=new_job.price, **facts)

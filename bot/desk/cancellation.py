@@ -6,7 +6,8 @@ from bot.commands.values import Cancel
 from bot.desk.results import JobCompletion
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
 from bot.outcomes import CancelAccepted, CommandContext, JobState
-from bot.policy.rules import Rules, is_host
+from bot.policy.live import LiveRules
+from bot.policy.rules import is_host
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -19,7 +20,12 @@ class JobCancellation:
     """
 
     def __init__(
-        self, *, store: Store, completion: JobCompletion, rules: Rules, stop_drawing: Callable[[str], None]
+        self,
+        *,
+        store: Store,
+        completion: JobCompletion,
+        rules: LiveRules,
+        stop_drawing: Callable[[str], None],
     ) -> None:
         self._store = store
         self._completion = completion
@@ -50,7 +56,7 @@ class JobCancellation:
             job = await self._store.jobs.find(command.job_id)
             if job is None:
                 raise NoSuchJob(job_id=command.job_id)
-            if job.person != person and not is_host(context, self._rules):
+            if job.person != person and not is_host(context, self._rules.now):
                 raise NotYours(job_id=job.id)
             return job
         if person is None or not (unended := await self._store.jobs.unfinished_of(person)):

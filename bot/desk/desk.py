@@ -44,7 +44,7 @@ from bot.outcomes import (
     QueueStatus,
     Receipt,
 )
-from bot.policy.rules import is_host, require_permission
+from bot.policy.rules import is_host, require_not_banned, require_permission
 from engine.request import LoraChoice, LoraSource
 
 log = structlog.get_logger("bot.desk")
@@ -146,15 +146,16 @@ class Desk:
             NotAllowed: Its class says why not.
         """
         parts = self.parts
-        if isinstance(command, LoraOffer) and not is_host(context, parts.rules):
+        if isinstance(command, LoraOffer) and not is_host(context, parts.rules.now):
             await self._require_permission(Help(), context)
             raise LoraFileSent
         try:
-            require_permission(command, context, parts.rules)
+            require_permission(command, context, parts.rules.now)
         except ChatNotAllowed:  # unless it was allowed under an earlier id
             chat_id = context.address.chat_id
             earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
-            require_permission(command, context, parts.rules, earlier_ids)
+            require_permission(command, context, parts.rules.now, earlier_ids)
+        require_not_banned(command, context, parts.rules.now, parts.clock())
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """Move permission, default LoRA, jobs and results of a chat to the new id that its platform gave it.
@@ -296,6 +297,7 @@ class Desk:
         """Resume what the last run left, then draw, deliver and publish until drained or cancelled."""
         parts = self.parts
         await parts.delivery.recover()
+        await retry_while_full(parts.permissions.load)
         await retry_while_full(parts.tiers.load)
         await retry_while_full(parts.consents.load)
         await retry_while_full(parts.habits.load)

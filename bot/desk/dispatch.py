@@ -59,6 +59,7 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.permissions import Permissions
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -84,7 +85,7 @@ from bot.outcomes import (
     Outcome,
     Platform,
 )
-from bot.policy.rules import Rules
+from bot.policy.live import LiveRules
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
@@ -122,7 +123,7 @@ class DeskParts:
     """
 
     store: Store
-    rules: Rules
+    rules: LiveRules
     model: ModelInfo
     clock: Callable[[], int]
     shelf: LoraShelf
@@ -133,6 +134,7 @@ class DeskParts:
     profiles: ChatProfiles
     reports: OwnerReports
     tiers: TierMembership
+    permissions: Permissions
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]

@@ -12,7 +12,7 @@
       - BadRecipeCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
-      - LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
+      - Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
@@ -84,6 +84,8 @@ from bot.errors.loras import (
 )
 from bot.errors.not_allowed import (
     AnonymousSender,
+    Banned,
+    BannedForNow,
     ChatNotAllowed,
     HostsOnly,
     LoraNotHere,
@@ -197,6 +199,8 @@ __all__ = [
     "BadSize",
     "BadSubject",
     "BadWeight",
+    "Banned",
+    "BannedForNow",
     "CannotSave",
     "ChatNotAllowed",
     "ChooseFromSheet",

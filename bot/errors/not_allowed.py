@@ -11,6 +11,14 @@ class ChatNotAllowed(NotAllowed):
     """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
 
 
+class Banned(NotAllowed):
+    """A host has excluded the person. Facts: ``reason``, which may be empty."""
+
+
+class BannedForNow(Banned):
+    """The ban ends by itself. Facts: as ``Banned``; ``until_s``, unix time."""
+
+
 class NotYours(NotAllowed):
     """Facts: ``job_id``."""
 

@@ -10,6 +10,7 @@ time. The functions return plain text that contains people's own words; each cha
 * ``sheets``     comparisons and drafts     * ``asking``    settings, presets, advice
 * ``iterating``  what continues from a job  * ``finding``   history, recipes, exports
 * ``loras``      the shelf, and who may use which LoRA
+* ``hosting``    what hosts decided
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
 * ``checks``     results of ``doctor``      * ``plans``     the plan, and the answer to ``/gpu``
 * ``settings``   what each setting means

@@ -10,6 +10,7 @@ from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.finding.recipes import LORAS_GONE
 from bot.messages.guide import example_of
+from bot.messages.hosting.refusals import HOSTING_SENTENCES, format_reason
 from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import format_problem
@@ -242,6 +243,7 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
     **CONTINUING_SENTENCES,
+    **HOSTING_SENTENCES,
     **LORA_SENTENCES,
     **ENGINE_SENTENCES,
 }
@@ -260,10 +262,9 @@ def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> 
         return _format_system_error(error, locale) if isinstance(error, OSError) else text(UNEXPECTED, locale)
     sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
     nearest = getattr(error, "facts", {}).get("nearest")
-    if not nearest:
-        return sentence
-    space = "" if is_chinese(locale) else " "
-    return sentence + space + text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest))
+    more = text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest)) if nearest else ""
+    more = more or format_reason(error, locale)
+    return sentence + ("" if is_chinese(locale) or not more else " ") + more
 
 
 def _format_system_error(error: OSError, locale: str) -> str:
@@ -290,8 +291,9 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
     if "limit_bytes" in facts:
         facts["limit_mib"] = int(str(facts["limit_bytes"])) // 2**20
-    if "renews_at_s" in facts:
-        facts["renews_at"] = format_time(float(str(facts["renews_at_s"])), times)
+    for name in ("renews_at_s", "until_s"):
+        if name in facts:
+            facts[name.removesuffix("_s")] = format_time(float(str(facts[name])), times)
     option = next((each for each in SUGAR_OPTIONS if each.name == facts.get("option")), None)
     if option:
         facts["example"] = example_of(option, locale)

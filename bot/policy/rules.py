@@ -5,13 +5,13 @@ command here, whether a person typed, chose or pressed it. Credits are integers,
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from bot.commands.table import ENTRY_OF, Right
-from bot.commands.values import Command
-from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.commands.values import Command, Delete, Export, Help, Mine
+from bot.errors import Banned, BannedForNow, ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import CommandContext
 
 if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
@@ -22,6 +22,9 @@ CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
 
 DAY_S = 86_400
 MAX_REPORTS_A_DAY = 10  # of one person; hosts read them all
+
+WITHOUT_BAN = (Help, Mine, Export, Delete)
+"""What a banned person may do: read, take along and delete what they have."""
 
 CREDIT_AREA_PX = 1024 * 1152
 """The area one credit pays for: Z-Image's native megapixel (1024 × 1024) and an eighth more, because a shape
@@ -51,12 +54,29 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class Ban:
+    """Who may not use the bot.
+
+    Attributes:
+        name: ``platform:user_id``.
+        until_ms: When it ends, in unix milliseconds; None: a host ends it.
+        reason: What the person reads; may be empty.
+    """
+
+    name: str
+    until_ms: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The host's decisions; by default nobody is a host and the bot serves only the console and the page.
 
     Attributes:
         hosts: ``platform:user_id`` of each host.
-        allow: ``platform:chat_id`` of each served chat, ``discord:guild_id``, or ``platform:*``.
+        allow: ``platform:chat_id`` of each served chat, ``discord:guild_id``, or ``platform:*``; and
+            ``platform:user_id`` of each person who is served in private chats.
+        bans: By name.
         daily_credits: As in ``Entitlement``, for people outside all tiers.
         max_waiting: How many jobs of one person may wait or run at once.
     """
@@ -66,6 +86,7 @@ class Rules:
     daily_credits: int = 40
     max_waiting: int = 4
     tiers: tuple[Tier, ...] = ()
+    bans: Mapping[str, Ban] = field(default_factory=dict)
 
     @classmethod
     def from_settings(cls, settings: "Settings") -> Self:
@@ -137,13 +158,31 @@ def require_permission(
         HostsOnly: The command is for hosts, and this person is not a host.
     """
     chats = chats_of(context)
-    is_served = serves(rules, (*chats, *(f"{context.platform}:{one}" for one in [*earlier_ids, "*"])))
+    ids = [*earlier_ids, "*"] if context.is_group else [*earlier_ids, "*", context.user_id]
+    is_served = serves(rules, (*chats, *(f"{context.platform}:{one}" for one in ids)))
     entry = ENTRY_OF[type(command)]
     if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
         return
     if is_served:
         raise HostsOnly(command=entry.name)
     raise ChatNotAllowed(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
+
+
+def require_not_banned(command: Command, context: CommandContext, rules: Rules, now_ms: int) -> None:
+    """Return when this person is not banned, or only reads and deletes what is theirs.
+
+    A host is never banned.
+
+    Raises:
+        Banned: Until a host ends it; BannedForNow: until a time.
+    """
+    ban = rules.bans.get(f"{context.platform}:{context.user_id}")
+    if ban is None or isinstance(command, WITHOUT_BAN) or is_host(context, rules):
+        return
+    if ban.until_ms is None:
+        raise Banned(reason=ban.reason)
+    if now_ms < ban.until_ms:
+        raise BannedForNow(reason=ban.reason, until_s=ban.until_ms // 1_000)
 
 
 def require_private_chat(command: Command, context: CommandContext) -> None:

@@ -12,6 +12,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``continuing``  queries on what happens to a job after its end
 * ``finding``     the search, favourites and recipe codes
 * ``asking``      settings, presets and advice of people; profiles of chats
+* ``hosting``     what hosts decide and do
 * ``consent``     who may use which LoRA, who has used it; reports to owners
 * ``loras``       what hosts have changed on the shelf; verdicts of trial pictures
 * ``people``      queries on people, credits, links, and the default LoRAs of chats

@@ -15,6 +15,7 @@ from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
+from bot.store.hosting.permissions import PermissionStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
@@ -42,6 +43,7 @@ class Store(Database):
         defaults: Default LoRAs.
         asking: What people always want, and their presets.
         profiles: What hosts decided for their chats.
+        permissions: Who is a host, who may use the bot and who may not; what hosts did.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
@@ -63,6 +65,7 @@ class Store(Database):
         self.defaults = DefaultLoras(self)
         self.asking = AskingStore(self)
         self.profiles = ChatProfileStore(self)
+        self.permissions = PermissionStore(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)

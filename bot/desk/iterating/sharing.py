@@ -33,7 +33,8 @@ from bot.outcomes import (
     ReportedJob,
     ReportListing,
 )
-from bot.policy.rules import MAX_REPORTS_A_DAY, Rules, chats_of, others_read, require_private_chat, serves
+from bot.policy.live import LiveRules
+from bot.policy.rules import MAX_REPORTS_A_DAY, chats_of, others_read, require_private_chat, serves
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -60,7 +61,7 @@ class JobSharing:
         *,
         store: Store,
         access: JobAccess,
-        rules: Rules,
+        rules: LiveRules,
         may_draw: Callable[[JobRow], Awaitable[bool]],
         profiles: ChatProfiles,
         result_ready: Mapping[Platform, asyncio.Event],
@@ -96,7 +97,7 @@ class JobSharing:
             raise NothingToPublish(job_id=job.id)
         if not await self._may_draw(job):
             raise LoraWithdrawn(job_id=job.id)
-        if not serves(self._rules, job.asked_in):
+        if not serves(self._rules.now, job.asked_in):
             raise ChatNotAllowed(chat=job.asked_in[-1])
         if await self._store.outbox.is_sending(job.id):
             raise StillSending(job_id=job.id)

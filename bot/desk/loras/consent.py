@@ -25,7 +25,8 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.results import JobCompletion
 from bot.errors import OwnersOnly
 from bot.outcomes import CommandContext, JobState, LoraAllowed, LoraRevoked
-from bot.policy.rules import Rules, chats_of, is_host
+from bot.policy.live import LiveRules
+from bot.policy.rules import chats_of, is_host
 from bot.store import Store
 from bot.store.rows import GrantKind, GrantRow, JobRow, StatedRow
 from engine.request import FailReason
@@ -116,7 +117,7 @@ class ConsentLedger:
         store: Store,
         shelf: LoraShelf,
         completion: JobCompletion,
-        rules: Rules,
+        rules: LiveRules,
         stop_drawing: Callable[[str], None],
         withdraw: Callable[[frozenset[str]], None],
         clock: Callable[[], int],
@@ -211,7 +212,7 @@ class ConsentLedger:
             OwnersOnly: This person may use it, and no more.
         """
         people = self._decisions.person(f"{context.platform}:{context.user_id}")
-        decides = is_host(context, self._rules)
+        decides = is_host(context, self._rules.now)
 
         def may_decide(file: LoraFile) -> bool:
             return decides or self._shelf.statements.owner_of(file) in people

@@ -2,7 +2,8 @@
 
 from bot.errors import NoSheet, NoSuchJob, NotInPublic, NotYours
 from bot.outcomes import CommandContext
-from bot.policy.rules import Rules, is_host
+from bot.policy.live import LiveRules
+from bot.policy.rules import is_host
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -16,7 +17,7 @@ def is_open_here(job: JobRow, context: CommandContext) -> bool:
 class JobAccess:
     """Finds a job for a person who may see it; an empty id means their newest. Deleted jobs are not found."""
 
-    def __init__(self, *, store: Store, rules: Rules) -> None:
+    def __init__(self, *, store: Store, rules: LiveRules) -> None:
         self._store = store
         self._rules = rules
 
@@ -28,7 +29,7 @@ class JobAccess:
         """
         person = await self._store.people.find(context.platform, context.user_id)
         job = await self._find(job_id, person, context)
-        if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules)):
+        if not (job.person == person or is_open_here(job, context) or is_host(context, self._rules.now)):
             raise NotYours(job_id=job.id)
         return job
 
@@ -63,7 +64,7 @@ class JobAccess:
         """
         person = await self._store.people.find(context.platform, context.user_id)
         job = await self._find(job_id, person, context)
-        if job.person != person and not (or_host and is_host(context, self._rules)):
+        if job.person != person and not (or_host and is_host(context, self._rules.now)):
             raise NotYours(job_id=job.id)
         return job
 

@@ -7,7 +7,8 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from bot.errors import NoCreditsLeft
-from bot.policy.rules import Entitlement, Rules, joint, refund, renews_at_s, top_up
+from bot.policy.live import LiveRules
+from bot.policy.rules import Entitlement, joint, refund, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 
@@ -20,28 +21,31 @@ class TierMembership:
             tiers, who are few. Everybody else has the usual share, 1.
     """
 
-    def __init__(self, *, store: Store, rules: Rules) -> None:
+    def __init__(self, *, store: Store, rules: LiveRules) -> None:
         self._store = store
         self._rules = rules
-        self._usual = rules.entitlement_of(())
         self.weights: dict[int, int] = {}
 
     async def load(self) -> None:
-        """Find the people of all tiers, before stored jobs join the queue again."""
-        names = [name for tier in self._rules.tiers for name in tier.people]
+        """Find the people of all tiers: before stored jobs join the queue again, and when tiers change."""
+        rules = self._rules.now
+        names = [name for tier in rules.tiers for name in tier.people]
         found: defaultdict[int, list[str]] = defaultdict(list)
         for person, name in await self._store.links.people_of(names):
             found[person].append(name)
+        self.weights.clear()  # the queue has this mapping
         for person, named in found.items():
-            self.weights[person] = self._rules.entitlement_of(named).weight
+            self.weights[person] = rules.entitlement_of(named).weight
 
     async def entitlement_of(self, person: int) -> Entitlement:
         """Return what the person is entitled to now; linking may change it."""
-        if not self._rules.tiers:
-            return self._usual
+        rules = self._rules.now
+        usual = rules.entitlement_of(())
+        if not rules.tiers:
+            return usual
         identities = await self._store.links.identities_of(person)
-        entitlement = self._rules.entitlement_of(f"{platform}:{user_id}" for platform, user_id in identities)
-        if entitlement.weight == self._usual.weight:
+        entitlement = rules.entitlement_of(f"{platform}:{user_id}" for platform, user_id in identities)
+        if entitlement.weight == usual.weight:
             self.weights.pop(person, None)
         else:
             self.weights[person] = entitlement.weight

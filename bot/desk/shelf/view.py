@@ -11,7 +11,8 @@ from bot.desk.shelf.listing import list_page
 from bot.desk.shelf.management import LoraFolder
 from bot.desk.shelf.preview import PreviewStrips
 from bot.outcomes import CommandContext, LoraDetails, LoraFileFacts, LoraListing
-from bot.policy.rules import Rules, is_host
+from bot.policy.live import LiveRules
+from bot.policy.rules import is_host
 from engine.errors import EngineError
 
 log = structlog.get_logger("bot.desk")
@@ -29,7 +30,7 @@ class ShelfView:
         defaults: LoraDefaults,
         files: LoraFolder,
         strips: PreviewStrips,
-        rules: Rules,
+        rules: LiveRules,
     ) -> None:
         self._shelf = shelf
         self._defaults = defaults
@@ -39,7 +40,7 @@ class ShelfView:
 
     async def list_page(self, command: LoraList, context: CommandContext, may_use: Rule) -> LoraListing:
         """Return one page of the shelf; hosts also see the refused files."""
-        refused = self._files.shelf.rejected if is_host(context, self._rules) else ()
+        refused = self._files.shelf.rejected if is_host(context, self._rules.now) else ()
         default = await self._defaults.of_chat(context, may_use)
         return list_page(
             self._shelf, command, locale=context.locale, default=default, may_use=may_use, refused=refused
@@ -69,7 +70,7 @@ class ShelfView:
             depicts_person=sidecar.depicts_person,
             is_default=await self._defaults.of_chat(context, may_use) == file.name,
             facts=LoraFileFacts(file.bytes, file.rank, file.sha256)
-            if is_host(context, self._rules)
+            if is_host(context, self._rules.now)
             else None,
             strip=strip,
         )

@@ -52,6 +52,7 @@ FACTS: dict[str, object] = {
     "price": 2,
     "credits": 1,
     "renews_at_s": 1_800_000_000,
+    "until_s": 1_800_000_000,
     "problems": (errors.Problem("no_table", {"setting": "web"}),),
     "package": "uvicorn",
     "path": "/var/x.db",

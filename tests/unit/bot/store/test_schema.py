@@ -9,6 +9,7 @@ import pytest
 
 from bot.commands.prompts.advice import AdviceKind
 from bot.outcomes import Derivation, JobState, Platform
+from bot.store.hosting.permissions import PermissionKind
 from bot.store.rows import GrantKind, LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.desk_harness import MIGRATIONS
@@ -56,6 +57,8 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("lora_grant", "kind", GrantKind),
         ("advice_given", "kind", AdviceKind),
         ("owner_report", "platform", Platform),
+        ("permission", "kind", PermissionKind),
+        ("host_action", "platform", Platform),
         ("owner_report", "state", OutboxState),
     ],
 )

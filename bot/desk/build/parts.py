@@ -1,17 +1,14 @@
 """Build a desk: make its parts and connect them."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from random import Random, SystemRandom
 
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import DrawRequests
+from bot.desk.build.inputs import DeskInputs
 from bot.desk.cancellation import JobCancellation
 from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
@@ -23,6 +20,8 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.audit import HostAudit
+from bot.desk.hosting.permissions import Permissions
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -43,80 +42,21 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.sheets.writing import Sheets
-from bot.desk.shelf.management import LoraFolder, ShelfManagement
+from bot.desk.shelf.management import ShelfManagement
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures
 from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
 from bot.desk.shelf.view import ShelfView
-from bot.downloads import Downloader
 from bot.outcomes import Platform
-from bot.policy.rules import Rules
-from bot.store import Store
-from bot.store.rows import StatedRow
-from engine.checkpoint.model import ModelInfo
-from engine.checkpoint.prompt_tokens import PromptLength
+from bot.policy.live import LiveRules
 from engine.config import LORA_VERSIONS
 from engine.host.report import CardReport
-from engine.planner.cost import CostBook
-from engine.planner.headroom import HeadroomProbe
 from engine.scheduler import Scheduler
-from engine.shelf import Shelf
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeskInputs:
-    """What a desk is built from.
-
-    Attributes:
-        store: The open database.
-        renderer: Draws the pictures.
-        shelf: The LoRAs.
-        stated: What the database has on them, and on earlier ones.
-        model: The model that the renderer draws with.
-        weights: A hash that distinguishes its weights from others; a preview drawn with others is not shown.
-        probe: Measures the free memory of the card.
-        costs: Predicts what a job needs.
-        rules: Who may do what, and how much.
-        pictures_dir: The folder of the finished pictures; created when the first one is saved.
-        clock: UTC milliseconds.
-        open_folder: Gives the LoRA folder that fills the shelf and draws trial pictures.
-        cache_dir: Holds downloads in progress, and previews.
-        downloader: Downloads LoRA files.
-        reserve_bytes: What pictures leave free on the disk.
-        default_lora: The default where no host switched one; empty for none.
-        is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
-        loading_s: How long that takes about, while it does; None if unknown.
-        random: Generates seeds, job ids and link codes.
-        report_card: Returns the state of the card; None reports what ``probe`` measures.
-        measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
-    """
-
-    store: Store
-    renderer: Renderer
-    shelf: Shelf
-    model: ModelInfo
-    probe: HeadroomProbe
-    costs: CostBook
-    rules: Rules
-    pictures_dir: Path
-    clock: Callable[[], int]
-    open_folder: Callable[[LoraShelf, TrialPictures], LoraFolder]
-    cache_dir: Path
-    downloader: Downloader
-    reserve_bytes: int = 0
-    default_lora: str = ""
-    is_loading: Callable[[], bool] = lambda: False
-    loading_s: Callable[[], float | None] = lambda: None
-    random: Random = field(default_factory=SystemRandom)
-    report_card: ReportCard | None = None
-    measure: Callable[[str], PromptLength] | None = None
-    weights: str = ""
-    stated: Sequence[StatedRow] = ()
 
 
 def build_desk(inputs: DeskInputs) -> Desk:
     """Make the parts of a desk and connect them."""
-    store, rules, clock, random = inputs.store, inputs.rules, inputs.clock, inputs.random
+    store, rules, clock, random = inputs.store, LiveRules(inputs.rules), inputs.clock, inputs.random
     pictures_dir = inputs.pictures_dir
     shelf = LoraShelf(inputs.shelf, Statements(inputs.stated))
     versions = LoraVersions(
@@ -133,6 +73,9 @@ def build_desk(inputs: DeskInputs) -> Desk:
     strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
+    permissions = Permissions(
+        store=store, rules=rules, tiers=tiers, audit=HostAudit(store, clock), clock=clock
+    )
     queue = _build_queue(inputs, tiers, shelf, renderer)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
@@ -191,7 +134,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents, preferences=preferences)
     acceptance = _build_acceptance(
-        inputs, ledger, recipes, sheets, requests, profiles, habits, continuation, drawings, queue
+        inputs, rules, ledger, recipes, sheets, requests, profiles, habits, continuation, drawings, queue
     )
     index = SearchIndex(store)
     delivery = OutboxDelivery(
@@ -224,6 +167,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         profiles=profiles,
         reports=OwnerReports(store=store, shelf=shelf, clock=clock),
         tiers=tiers,
+        permissions=permissions,
         queue=queue,
         waits=waits,
         result_ready=result_ready,
@@ -325,6 +269,7 @@ def _build_queue(inputs: DeskInputs, tiers: TierMembership, shelf: LoraShelf, re
 
 def _build_acceptance(
     inputs: DeskInputs,
+    rules: LiveRules,
     ledger: Ledger,
     recipes: Recipes,
     sheets: Sheets,
@@ -346,7 +291,7 @@ def _build_acceptance(
         continuation=continuation,
         drawings=drawings,
         queue=queue,
-        rules=inputs.rules,
+        rules=rules,
         clock=inputs.clock,
         random=inputs.random,
     )

@@ -1,0 +1,23 @@
+-- name: permissions
+-- Everything that hosts decided about people and chats.
+SELECT kind, name, until_ms, reason, at_ms, decided_by FROM permission ORDER BY at_ms, name;
+
+-- name: save_permission
+-- A host decided; it replaces an earlier decision of this kind.
+INSERT INTO permission (kind, name, until_ms, reason, at_ms, decided_by)
+VALUES (:kind, :name, :until_ms, :reason, :at_ms, :decided_by)
+ON CONFLICT (kind, name) DO UPDATE SET until_ms = excluded.until_ms, reason = excluded.reason,
+                                       at_ms = excluded.at_ms, decided_by = excluded.decided_by;
+
+-- name: delete_permission
+-- A host took it back.
+DELETE FROM permission WHERE kind = :kind AND name = :name RETURNING name;
+
+-- name: add_host_action
+-- What a host did.
+INSERT INTO host_action (at_ms, platform, user_id, action, subject, detail)
+VALUES (:at_ms, :platform, :user_id, :action, :subject, :detail);
+
+-- name: newest_host_actions
+-- What hosts did last.
+SELECT at_ms, platform, user_id, action, subject, detail FROM host_action ORDER BY id DESC LIMIT :limit;
