@@ -9,6 +9,12 @@ from enum import StrEnum
 from pathlib import Path
 
 BUILT_IN = "built-in"
+PUBLISHED = "Tongyi-MAI/Z-Image-Turbo"
+PUBLISHED_COMMIT = "f332072aa78be7aecdf3ee76d5c247082da564a6"
+"""The commit of ``PUBLISHED`` on the Hub that is used unless the settings name another; later commits up to
+2026-11 changed no weights."""
+PUBLISHED_COPY_BYTES = 12_400_000_000
+"""What a converted copy of ``PUBLISHED`` takes on the disk."""
 # What a worker holds on the card beside torch's tensors: CUDA's context, kernels, and gaps of the allocator.
 # On an H200 a worker with a budget peaked 0.71 and 0.79 GiB above them (driver 580.159.04, 2026-11-29).
 CONTEXT_BYTES = 800 * 2**20
@@ -78,6 +84,7 @@ class EngineConfig:
         model: ``built-in``, a folder in diffusers' layout, or a Hub name: ``Tongyi-MAI/Z-Image-Turbo``.
         revision: The pinned commit of a Hub name; required for one, ignored otherwise.
         source: ``hub`` or ``modelscope``: the source of a Hub name.
+        endpoint: The address of the source or its mirror; empty for the usual one.
         data_dir: The engine writes only below it: ``models/``, ``triton/``, ``cost.json``.
         lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
@@ -99,6 +106,7 @@ class EngineConfig:
     model: str = BUILT_IN
     revision: str = ""
     source: str = "hub"
+    endpoint: str = ""
     device: str = "auto"
     precision: str = AUTO
     plan: Plan | None = None

@@ -5,11 +5,13 @@
     + ModelMissing                  the folder or revision does not exist
       - ModelNotDownloaded          it is not downloaded; `sugarbot setup` downloads it
       - ModelUnreachable            it cannot be downloaded: the network, the Hub, the proxy or the disk
+    + ModelDamaged                  a downloaded file is not the published one; the next try fetches it
     + ModelIncomplete               parts are missing or unsupported
     + ModelNeedsGuidance            it is not distilled: it draws only with guidance and many steps
     + ModelNotConverted             a published single file; `sugarbot setup` converts it
     + ModelTooLarge                 the card has no room for the weights
       - NoPlanFits                  known before anything is loaded: not even the smallest plan fits
+    + NoRoomForModel                the disk has no room for the download
     + NoRoomForCopy                 the disk has no room for the converted weights
     + ConversionRunning             another process converts in this data folder
   x LoraRejected                    the host replaces the file; it never reached the card
@@ -88,6 +90,10 @@ class ModelUnreachable(ModelMissing):
     """The model could not be downloaded."""
 
 
+class ModelDamaged(ModelError):
+    """A downloaded file is not the published one."""
+
+
 class ModelIncomplete(ModelError):
     """The model folder lacks parts that a Z-Image pipeline needs."""
 
@@ -106,6 +112,10 @@ class ModelTooLarge(ModelError):
 
 class NoPlanFits(ModelTooLarge):
     """Not even the smallest plan fits the card's free memory. Facts: ``needed_bytes``, ``missing_bytes``."""
+
+
+class NoRoomForModel(ModelError):
+    """The disk has no room for the model."""
 
 
 class NoRoomForCopy(ModelError):

@@ -61,7 +61,7 @@ _ENGINE_LINES = (
     N_("{name} is not a folder on this machine, and engine.revision is not a commit of 40 digits."),
     N_("{name}: the download ended with status {status}."),
     N_("{name} is not on this machine."),
-    N_("engine.source is modelscope, but its package is not installed (pip install modelscope)."),
+    N_("{name}: the answer is no list of files"),
     N_("{path} changed while it was converted."),
     N_("{path} cannot be loaded. {detail}"),
     N_("This machine has no device {name}."),

@@ -34,9 +34,16 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The model isn't downloaded yet. `sugarbot setup` downloads it. ({detail})"
     ),
     errors.ModelUnreachable: N_(
-        "The model can't be downloaded. Check the network, and HTTPS_PROXY behind a proxy; or set "
-        'HF_ENDPOINT to a mirror, engine.source = "modelscope", or engine.model to a folder that '
-        "contains the model. ({detail})"
+        "The model can't be downloaded. Check the network, and HTTPS_PROXY behind a proxy; or choose a "
+        "mirror (engine.endpoint), ModelScope or a folder: `sugarbot setup` asks for it. ({detail})"
+    ),
+    errors.ModelDamaged: N_(
+        "{path} had another content than the published file, so it was removed. Run `sugarbot setup` again; "
+        "if it happens again, choose another source there."
+    ),
+    errors.NoRoomForModel: N_(
+        "The model needs {needed_gib} GiB in {folder}, but only {free_gib} GiB are free. Make room, or set "
+        "another data_dir in sugarbot.toml."
     ),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
     errors.ModelNeedsGuidance: N_(

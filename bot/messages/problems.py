@@ -12,6 +12,9 @@ SETTINGS = {
     "readable_by_others": N_(
         "{path} contains a token, but other users of this machine can read it. Run: chmod 600 {path}"
     ),
+    "not_a_token": N_(
+        "{path} has something else than a token in line {line}. Write one token a line, like: DISCORD_TOKEN=…"
+    ),
     "token_file": N_("{setting} must name a readable file with the token, not {path}."),
     "unpinned": N_(
         "engine.revision must be the commit of {model} to use, so that no other weights are ever loaded; "
@@ -128,7 +131,7 @@ FINDINGS = {
         "LoRA."
     ),
     "token_set": N_("a token is set"),
-    "chat_off": N_("off: {variable} is not set"),
+    "chat_off": N_("off: no token; `sugarbot setup` asks for it, or set {variable}"),
     "serves_nobody": N_("on, but no server or chat is allowed: add some in the settings, such as {example}"),
     "token_readable": N_("Other users of this machine can read the token in {path}. Run: chmod 600 {path}"),
     "no_hosts": N_("none, so only this machine can switch LoRAs; add one in the settings, such as {example}"),

@@ -2,13 +2,14 @@
 
 The file is the given path, else ``SUGARBOT_CONFIG``, else ``./sugarbot.toml`` if it exists. The environment
 can override every setting: ``SUGARBOT_WEB__PORT=7861``. Tokens can come from ``DISCORD_TOKEN`` and
-``TELEGRAM_TOKEN``, or from the file that ``DISCORD_TOKEN_FILE`` names. If no setting names a language,
-``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG`` does.
+``TELEGRAM_TOKEN``, from the file that ``DISCORD_TOKEN_FILE`` names, or from ``tokens.env`` beside the file.
+If no setting names a language, ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG`` does.
 
-* ``sections``  the settings with their checks
-* ``load``      reads file and environment, and describes each problem
-* ``language``  the host's language before the settings are read
-* ``listing``   every setting with its variables, default and example, for references
+* ``sections``    the settings with their checks
+* ``load``        reads file and environment, and describes each problem
+* ``token_file``  ``tokens.env``, which holds the tokens
+* ``language``    the host's language before the settings are read
+* ``listing``     every setting with its variables, default and example, for references
 
 Why not pydantic-settings (tried: 2.16.3). Its sources raise at the first value that they cannot parse, before
 validation, so they do not report all problems at once: a list in ``SUGARBOT_HOSTS`` must be JSON (or opt out
@@ -22,16 +23,23 @@ Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
 
 from bot.settings.language import expected_language
 from bot.settings.listing import ListedSetting, every_setting
-from bot.settings.load import load_settings, settings_file, token_file_variable
+from bot.settings.load import load_settings, read_values, settings_file, settings_of, token_file_variable
 from bot.settings.sections import EXAMPLE_COMMIT, Settings
+from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file, write_tokens
 
 __all__ = [
     "EXAMPLE_COMMIT",
+    "WITH_TOKENS",
     "ListedSetting",
     "Settings",
     "every_setting",
     "expected_language",
     "load_settings",
+    "read_tokens",
+    "read_values",
     "settings_file",
+    "settings_of",
+    "token_file",
     "token_file_variable",
+    "write_tokens",
 ]

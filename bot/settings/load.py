@@ -15,12 +15,12 @@ from rapidfuzz import fuzz, process
 from bot.errors import BadSettings, Problem
 from bot.settings.language import SHORT, default_language
 from bot.settings.sections import Settings
+from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file
 
 PREFIX = "SUGARBOT_"
 FILE_NAME = "sugarbot.toml"
 MAX_SHOWN_CHARS = 60  # of a bad value
 
-_WITH_TOKENS = ("discord", "telegram", "huggingface", "modelscope", "civitai")
 _SIMILAR_PERCENT = 60
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -39,8 +39,46 @@ def load_settings(path: Path | None = None, environ: Mapping[str, str] | None = 
     """
     environ = os.environ if environ is None else environ
     problems: list[Problem] = []
+    file = settings_file(path, environ)
+    values, tokens = _from_file(file, problems), read_tokens(token_file(file), problems)
+    return _checked(values, tokens, environ, problems)
+
+
+def read_values(path: Path | None) -> dict[str, Any]:
+    """Return what the settings file says, unchecked; nothing without a file. Blocking.
+
+    Raises:
+        BadSettings: The file cannot be read, or is not TOML.
+    """
+    problems: list[Problem] = []
+    values = _from_file(path, problems)
+    if problems:
+        raise BadSettings(problems=tuple(problems))
+    return values
+
+
+def settings_of(values: Mapping[str, Any], tokens: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
+    """Return the settings that a file with these values and a token file with these tokens would give.
+
+    Args:
+        values: As ``read_values`` returns them.
+        tokens: By section.
+        environ: The environment, which counts before both.
+
+    Raises:
+        BadSettings: ``problems`` lists everything to correct.
+    """
+    return _checked(values, tokens, environ, [])
+
+
+def _checked(
+    values: Mapping[str, Any], tokens: Mapping[str, str], environ: Mapping[str, str], problems: list[Problem]
+) -> Settings:
     raw: _Values = {"language": default_language(environ)}
-    _merge(raw, _from_file(settings_file(path, environ), problems))
+    _merge(raw, values)
+    for section, token in tokens.items():
+        if isinstance(raw.get(section, {}), dict):
+            _merge(raw, {section: {"token": token}})
     _merge(raw, _from_environ(environ, problems))
     try:
         settings = Settings.model_validate(raw)
@@ -81,7 +119,7 @@ def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
     except ValueError as error:
         problems.append(_not_toml(path, text, error))
         return {}
-    sections = [raw.get(name) for name in _WITH_TOKENS]
+    sections = [raw.get(name) for name in WITH_TOKENS]
     has_token = any(isinstance(section, dict) and section.get("token") for section in sections)
     if has_token and os.name == "posix" and mode & 0o077:
         problems.append(Problem("readable_by_others", facts))
@@ -103,7 +141,7 @@ def _distinct(problems: list[Problem]) -> list[Problem]:
 
 def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> _Values:
     raw: _Values = {}
-    for platform in _WITH_TOKENS:
+    for platform in WITH_TOKENS:
         if token := _token(platform, environ, problems):
             raw[platform] = {"token": token}
     for variable, value in sorted(environ.items()):
@@ -149,9 +187,11 @@ def _nested(names: list[str], value: str) -> _Values:
     return {names[0]: value if len(names) == 1 else _nested(names[1:], value)}
 
 
-def _merge(into: _Values, more: _Values) -> None:
+def _merge(into: _Values, more: Mapping[str, Any]) -> None:
     for key, value in more.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if isinstance(value, dict):
+            if not isinstance(into.get(key), dict):
+                into[key] = {}
             _merge(into[key], value)
         else:
             into[key] = value

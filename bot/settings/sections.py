@@ -21,9 +21,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from engine.config import BUILT_IN, EngineConfig
+from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT, EngineConfig
 
-EXAMPLE_COMMIT = "0123456789abcdef0123456789abcdef01234567"
+EXAMPLE_COMMIT = PUBLISHED_COMMIT
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -201,6 +201,12 @@ class EngineSettings(Section):
     model: Annotated[
         str, _must_be("built-in, a folder or a Hub name", "Tongyi-MAI/Z-Image-Turbo", min_length=1)
     ] = BUILT_IN
+    source: Annotated[Literal["hub", "modelscope"], _must_be("hub or modelscope", "modelscope")] = "hub"
+    endpoint: Annotated[
+        str,
+        _url("http", "https"),
+        _must_be("an http or https address, or empty", "https://mirror.example.org"),
+    ] = ""
     revision: Annotated[
         str,
         _must_be(
@@ -210,7 +216,6 @@ class EngineSettings(Section):
             validate_default=True,
         ),
     ] = ""
-    source: Annotated[Literal["hub", "modelscope"], _must_be("hub or modelscope", "modelscope")] = "hub"
     device: Annotated[
         str, _must_be("auto, cpu, cuda or one card", "cuda:1", pattern=r"^(auto|cpu|cuda(:[0-9]{1,2})?)$")
     ] = "auto"
@@ -230,13 +235,15 @@ class EngineSettings(Section):
     @field_validator("revision")
     @classmethod
     def _is_pinned(cls, revision: str, info: ValidationInfo) -> str:
-        if not revision and _is_hub_name(info.data.get("model", BUILT_IN)):
-            raise PydanticCustomError(
-                "unpinned",
-                "engine.revision must name a commit of {model}",  # people read the sentence of bot.messages
-                {"model": info.data["model"], "example": EXAMPLE_COMMIT},
-            )
-        return revision
+        if revision or not _is_hub_name(info.data.get("model", BUILT_IN)):
+            return revision
+        if info.data["model"] == PUBLISHED and info.data.get("source", "hub") == "hub":
+            return PUBLISHED_COMMIT
+        raise PydanticCustomError(
+            "unpinned",
+            "engine.revision must name a commit of {model}",  # people read the sentence of bot.messages
+            {"model": info.data["model"], "example": EXAMPLE_COMMIT},
+        )
 
 
 class Settings(Section):
@@ -280,6 +287,7 @@ class Settings(Section):
             model=engine.model,
             revision=engine.revision,
             source=engine.source,
+            endpoint=engine.endpoint,
             device=engine.device,
             precision=engine.precision,
             reserve_bytes=engine.reserve_mib * 2**20,

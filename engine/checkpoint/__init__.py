@@ -4,6 +4,8 @@
 * ``contents``       which parts a Z-Image folder must have, and the shapes of its linears
 * ``part_sizes``     the memory that each part takes on the card
 * ``model``          finds the model that the settings name, and the sizes it draws
+* ``remote``         the files of a published model, as the Hub, a mirror or ModelScope states them
+* ``download``       downloads them and checks each by its hash
 * ``fetch``          downloads a model in a process that can be ended
 * ``copies``         which converted copy belongs to which checkpoint
 * ``convert``        makes such a copy in bfloat16

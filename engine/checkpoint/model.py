@@ -6,7 +6,6 @@ always noticed.
 """
 
 import errno
-import importlib
 import math
 import re
 import time
@@ -19,8 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.checkpoint import copies
 from engine.checkpoint.contents import missing_parts, published_transformer, time_shift
+from engine.checkpoint.remote import FILES_OF_A_MODEL, unreachable
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import (
+    ModelError,
     ModelIncomplete,
     ModelMissing,
     ModelNeedsGuidance,
@@ -28,13 +29,11 @@ from engine.errors import (
     ModelNotDownloaded,
     ModelUnreachable,
 )
-from engine.formatting import printable
 from engine.request import LARGER, STEPS
 
 log = structlog.get_logger(__name__)
 
 BUILT_IN_WEIGHTS = Path(__file__).parents[1] / "demo" / "weights"
-FILES_OF_A_MODEL = ["*.json", "*.safetensors", "*.txt", "*.jinja"]  # never a pickle, never code
 BASE_SHIFT = 6.0  # of Z-Image, which needs guidance and some 50 steps; Turbo has 3
 MAX_STEPS, MAX_SHIFT = 50, 100.0
 SHAPE_COUNTS = 4.0  # an error of 1 % in shape counts as much as one of 4 % in area
@@ -43,7 +42,6 @@ MAX_LARGER_AREA_PX = 2048 * 2048  # … within this area: attention is then as l
 LARGER_FACTORS = (2.0, 1.5)  # that people are offered, largest first
 LEAST_GROWTH = 1.2  # in area; less is not worth a picture
 MAX_SIDE_PX = 8192  # the positions the transformer knows
-MAX_DETAIL = 300  # characters of a library's error
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 SidePx = Annotated[int, Field(ge=16, le=MAX_SIDE_PX, multiple_of=16)]
@@ -294,6 +292,11 @@ def built_in_lora_folder(model: ModelInfo) -> Path:
     return parent / "loras"
 
 
+def download_folder(config: EngineConfig) -> Path:
+    """Return the folder of a published model below ``data_dir``; it need not exist."""
+    return config.data_dir / "models" / config.model.replace("/", "--") / config.revision
+
+
 def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
     """Find a pinned Hub model on this machine, or download it below ``data_dir/models``."""
     if not _COMMIT.fullmatch(config.revision):
@@ -302,7 +305,7 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
             "and engine.revision is not a commit of 40 digits.",
             model=config.model, revision=config.revision,
         )  # fmt: skip
-    folder = config.data_dir / "models" / config.model.replace("/", "--") / config.revision
+    folder = download_folder(config)
     try:
         return read_model(folder, config.model)
     except (ModelMissing, ModelIncomplete):
@@ -311,12 +314,13 @@ def _fetch(config: EngineConfig, *, download: bool) -> ModelInfo:
         return cached
     if not download:
         raise ModelNotDownloaded(f"{config.model} is not on this machine.", model=config.model)
+    from engine.checkpoint.download import download as fetch  # noqa: PLC0415 - few starts download
+
     started = time.monotonic()
     log.info("model download begins", model=config.model, revision=config.revision, source=config.source)
-    fetch = _hub if config.source == "hub" else _modelscope
     try:
-        fetch(config.model, config.revision, folder)
-    except ModelMissing:
+        fetch(config, folder)
+    except ModelError:
         raise
     except Exception as error:  # supervision: the errors of download libraries change with their versions
         raise _unreachable(config, error) from error
@@ -329,10 +333,7 @@ def _unreachable(config: EngineConfig, error: Exception) -> ModelUnreachable:
     detail = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         detail = f"no space left below {config.data_dir}"
-    return ModelUnreachable(
-        f"{config.model}: {printable(detail)[:MAX_DETAIL]}",
-        model=config.model, revision=config.revision, source=config.source,
-    )  # fmt: skip
+    return unreachable(config, detail)
 
 
 def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
@@ -349,22 +350,3 @@ def _in_hub_cache(config: EngineConfig) -> ModelInfo | None:
         return read_model(Path(found), config.model)
     except (OSError, ValueError, ModelIncomplete, ModelMissing):
         return None
-
-
-def _hub(name: str, revision: str, folder: Path) -> None:
-    """Download from the Hub; ``HF_ENDPOINT`` names a mirror."""
-    import huggingface_hub as hub  # noqa: PLC0415 - only a Hub model needs it
-
-    hub.snapshot_download(name, revision=revision, allow_patterns=FILES_OF_A_MODEL, local_dir=folder)
-
-
-def _modelscope(name: str, revision: str, folder: Path) -> None:
-    """Download from ModelScope; hosts install that package themselves."""
-    try:
-        modelscope = importlib.import_module("modelscope")
-    except ModuleNotFoundError as error:
-        raise ModelMissing(
-            "engine.source is modelscope, but its package is not installed (pip install modelscope)."
-        ) from error
-    pinned = {"revision": revision, "allow_patterns": FILES_OF_A_MODEL, "local_dir": str(folder)}
-    modelscope.snapshot_download(name, **pinned)

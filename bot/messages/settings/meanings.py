@@ -50,6 +50,7 @@ MEANINGS = {
     "engine.model": N_(
         "The model: the small built-in one, a folder in diffusers' layout, or a published one by its name."
     ),
+    "engine.endpoint": N_("The address of that source or of its mirror; empty for the usual one."),
     "engine.revision": N_("The commit of a published model, so that no other weights are ever loaded."),
     "engine.source": N_("Where a published model is downloaded from: Hugging Face (hub) or ModelScope."),
     "engine.device": N_(

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from bot.errors import BadSettings
 from bot.messages.problems import format_problem
 from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
-from engine.config import BUILT_IN, EngineConfig
+from engine.config import BUILT_IN, PUBLISHED_COMMIT, EngineConfig
 
 TOKEN = "123456:secret-secret-secret-secret-secret"
 
@@ -53,6 +53,7 @@ keep_pictures_days = 30     # older pictures are deleted, and /mine says so; 0 k
 model = "built-in"          # or a diffusers folder, or a Hub name such as "Tongyi-MAI/Z-Image-Turbo"
 revision = ""               # the commit of a Hub name, 40 hexadecimal digits; required for one
 source = "hub"              # or modelscope
+endpoint = ""               # a mirror of the source
 device = "auto"             # auto, cpu, cuda, cuda:1
 precision = "auto"          # or bf16, fp8, int8: eight bits are faster and change the picture
 default_lora = ""           # used where nobody names one
@@ -241,8 +242,8 @@ def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
         ("web = 7", ["web", "[web]"]),
         ('engine.model = ""', ["engine.model", "built-in"]),
         (
-            'engine.model = "Tongyi-MAI/Z-Image-Turbo"',
-            ["engine.revision", "Tongyi-MAI/Z-Image-Turbo", EXAMPLE_COMMIT],
+            'engine.model = "owner/model"',
+            ["engine.revision", "owner/model", EXAMPLE_COMMIT],
         ),
         ('engine.revision = "main"', ["engine.revision", "40"]),
         ('engine.source = "web"', ["engine.source", "modelscope"]),
@@ -386,3 +387,23 @@ def test_reading_settings_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=60, check=True
     )
     assert ran.stdout.strip() == "set()"
+
+
+def test_the_published_model_has_a_pin_that_the_host_may_replace() -> None:
+    assert (
+        load_settings(write(Path(), 'engine.model = "Tongyi-MAI/Z-Image-Turbo"'), {}).engine.revision
+        == PUBLISHED_COMMIT
+    )
+    other = "f" * 40
+    text = f'engine = {{ model = "Tongyi-MAI/Z-Image-Turbo", revision = "{other}" }}'
+    assert load_settings(write(Path(), text), {}).engine.revision == other
+
+
+def test_modelscope_has_commits_of_its_own_so_the_pin_of_the_hub_is_not_used_there() -> None:
+    (problem,) = problems('engine = { model = "Tongyi-MAI/Z-Image-Turbo", source = "modelscope" }')
+    assert "engine.revision" in problem
+
+
+def test_a_mirror_reaches_the_engine() -> None:
+    settings = load_settings(write(Path(), 'engine.endpoint = "https://mirror.example.org"'), {})
+    assert settings.to_engine_config().endpoint == "https://mirror.example.org"

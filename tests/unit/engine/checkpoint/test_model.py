@@ -1,14 +1,8 @@
 """The model folder: complete, or its missing parts are named; and the sizes a model draws."""
 
-import contextlib
-import errno
 import json
-import socket
-import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -22,7 +16,6 @@ from engine.errors import (
     ModelMissing,
     ModelNeedsGuidance,
     ModelNotDownloaded,
-    ModelUnreachable,
 )
 from tests.unit.engine.checkpoint.models import TURBO
 from tests.unit.engine.folders import LINEARS, write_model
@@ -190,21 +183,6 @@ def not_in_the_cache(**options: object) -> None:
         raise hub.errors.LocalEntryNotFoundError("not cached")
 
 
-def test_a_hub_model_is_downloaded_below_the_data_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub as hub
-
-    def snapshot_download(name: str, **options: object) -> str:
-        not_in_the_cache(**options)
-        return str(write_model(Path(str(options["local_dir"]))))
-
-    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    found = find_model(make_config(tmp_path, "owner/model", revision=REVISION))
-    assert found.folder == tmp_path / "data" / "models" / "owner--model" / REVISION
-    assert found.name == "owner/model"
-
-
 def test_a_model_that_is_not_on_disk_is_downloaded_only_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,107 +198,6 @@ def test_a_model_that_is_not_on_disk_is_downloaded_only_on_request(
     modelscope = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
     with pytest.raises(ModelNotDownloaded):
         find_model(modelscope, download=False)
-
-
-def test_a_commit_that_the_hub_cache_holds_in_part_is_downloaded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import huggingface_hub as hub
-
-    broken = write_model(tmp_path / "cache")
-    (broken / "model_index.json").unlink()
-
-    def snapshot_download(name: str, *, local_dir: Path | None = None, **options: object) -> str:
-        return str(broken) if local_dir is None else str(write_model(local_dir))
-
-    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    assert "owner--model" in str(find_model(make_config(tmp_path, "owner/model", revision=REVISION)).folder)
-
-
-@pytest.mark.parametrize(
-    ("answer", "word"),
-    [
-        (None, "ConnectError"),
-        (b"", "RemoteProtocolError"),
-        (b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n", "403"),
-    ],
-)
-def test_an_unreachable_hub_is_reported_with_the_errors_of_the_library(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes | None, word: str
-) -> None:
-    from huggingface_hub import constants
-
-    with socket.socket() as hub:
-        hub.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{hub.getsockname()[1]}")
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-        if answer is not None:
-            hub.listen()
-            threading.Thread(target=answer_once, args=(hub, answer), daemon=True).start()
-        with pytest.raises(ModelUnreachable, match=word) as caught:
-            find_model(make_config(tmp_path, "owner/model", revision=REVISION))
-    assert caught.value.facts["model"] == "owner/model"
-    assert "HF_ENDPOINT" in format_error(caught.value, "en")
-    assert "HF_ENDPOINT" in format_error(caught.value, "zh-CN")
-
-
-def answer_once(hub: socket.socket, answer: bytes) -> None:
-    with contextlib.suppress(OSError):
-        while True:
-            connection, _ = hub.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answer)
-
-
-@pytest.mark.parametrize(
-    ("error", "detail"),
-    [
-        (RuntimeError(), "owner/model: RuntimeError"),
-        (ValueError("\n"), "owner/model: ValueError"),
-        (OSError("\n\n a reason\nand advice"), "owner/model: OSError: a reason"),
-        (RuntimeError("\x1b[2Jxet"), r"owner/model: RuntimeError: \x1b[2Jxet"),
-        (RuntimeError("x" * 5000), "owner/model: " + ("RuntimeError: " + "x" * 5000)[:300]),
-    ],
-)
-def test_any_error_of_a_download_is_one_line_even_without_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, detail: str
-) -> None:
-    import huggingface_hub as hub
-
-    def snapshot_download(name: str, **options: object) -> str:
-        not_in_the_cache(**options)
-        raise error
-
-    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    with pytest.raises(ModelUnreachable) as caught:
-        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
-    assert str(caught.value) == detail
-
-
-def test_a_disk_without_space_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub as hub
-
-    def snapshot_download(name: str, **options: object) -> str:
-        not_in_the_cache(**options)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(hub, "snapshot_download", snapshot_download)
-    with pytest.raises(ModelUnreachable, match="no space left below"):
-        find_model(make_config(tmp_path, "owner/model", revision=REVISION))
-
-
-def test_modelscope_gets_the_same_request_and_its_absence_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = make_config(tmp_path, "owner/model", revision=REVISION, source="modelscope")
-    monkeypatch.setitem(sys.modules, "modelscope", None)
-    with pytest.raises(ModelMissing, match="pip install modelscope"):
-        find_model(config)
-    modelscope = ModuleType("modelscope")
-    modelscope.snapshot_download = lambda name, *, local_dir, **_: str(write_model(Path(local_dir)))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "modelscope", modelscope)
-    assert find_model(config).name == "owner/model"
 
 
 def test_the_built_in_model_is_complete_and_its_loras_are_beside_it(tmp_path: Path) -> None:
