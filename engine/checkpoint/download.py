@@ -12,7 +12,7 @@ import httpx
 
 from engine.checkpoint.remote import (
     FILES_OF_A_MODEL,
-    RemoteFile,
+    ModelFile,
     RemoteModel,
     endpoint_of,
     list_remote,
@@ -103,7 +103,7 @@ def _from_modelscope(config: EngineConfig, remote: RemoteModel, draft: Path) -> 
             into.with_name(into.name + _PART).rename(into)
 
 
-def _fill(client: httpx.Client, url: str, parameters: dict[str, str], part: Path, file: RemoteFile) -> None:
+def _fill(client: httpx.Client, url: str, parameters: dict[str, str], part: Path, file: ModelFile) -> None:
     """Append what is missing to the part of a file.
 
     Raises:
@@ -126,7 +126,7 @@ def _fill(client: httpx.Client, url: str, parameters: dict[str, str], part: Path
                 target.write(piece)
 
 
-def _require_sound(path: Path, file: RemoteFile) -> None:
+def _require_sound(path: Path, file: ModelFile) -> None:
     """Return if the file on the disk is the published one.
 
     Raises:
@@ -139,7 +139,7 @@ def _require_sound(path: Path, file: RemoteFile) -> None:
     raise ModelDamaged(f"{path} is not the published file.", path=str(path))
 
 
-def _has_hash(path: Path, file: RemoteFile) -> bool:
+def _has_hash(path: Path, file: ModelFile) -> bool:
     if file.sha256:
         with path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest() == file.sha256

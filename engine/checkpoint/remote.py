@@ -28,7 +28,7 @@ MAX_DETAIL = 300  # characters of a library's error
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFile:
+class ModelFile:
     """One file of a published model.
 
     Attributes:
@@ -48,7 +48,7 @@ class RemoteModel:
     """The files of a published model that the engine needs, at one commit."""
 
     commit: str
-    files: tuple[RemoteFile, ...]
+    files: tuple[ModelFile, ...]
 
     @property
     def total_bytes(self) -> int:
@@ -107,7 +107,7 @@ def _listing_address(config: EngineConfig, revision: str) -> str:
 
 def _read_hub(answer: Mapping[str, Any], _: str) -> RemoteModel:
     files = [
-        RemoteFile(
+        ModelFile(
             path=str(each["rfilename"]),
             size_bytes=int(each["size"]),
             sha256=str((each.get("lfs") or {}).get("sha256", "")),
@@ -123,13 +123,13 @@ def _read_modelscope(answer: Mapping[str, Any], revision: str) -> RemoteModel:
     data = answer["Data"]
     listed: list[dict[str, Any]] = data["Files"][:MAX_LISTED_FILES]
     rows = [each for each in listed if each.get("Type") != "tree"]
-    files = [RemoteFile(str(each["Path"]), int(each["Size"]), str(each["Sha256"])) for each in rows]
+    files = [ModelFile(str(each["Path"]), int(each["Size"]), str(each["Sha256"])) for each in rows]
     newest: dict[str, Any] = max(rows, key=lambda each: int(each.get("CommittedDate") or 0), default={})
     named = str((data.get("LatestCommitter") or {}).get("Id") or newest.get("Revision", ""))
     return RemoteModel(revision or named, _needed(files))
 
 
-def _needed(files: list[RemoteFile]) -> tuple[RemoteFile, ...]:
+def _needed(files: list[ModelFile]) -> tuple[ModelFile, ...]:
     """Return the files that the engine reads; a name that leaves the folder is no file of a model.
 
     Raises:
