@@ -10,9 +10,11 @@ from bot.app import BACKUPS, DATABASE, MIGRATIONS
 from bot.cli.screen import Screen
 from bot.desk import maintenance
 from bot.messages import N_, text
+from bot.messages.problems import format_problem
 from bot.settings import Settings
 from bot.store import Survey, open_store
 from bot.store.files import backup
+from bot.store.files import restore as restoring
 
 
 async def check(settings: Settings) -> int:
@@ -55,32 +57,42 @@ async def back_up(settings: Settings, folder: Path | None) -> int:
     return 0
 
 
-async def restore(settings: Settings, file: Path) -> int:
-    """Replace the database by a backup; print the path under which the replaced file is kept.
+async def restore(settings: Settings, file: Path, *, accepts_broken_laws: bool = False) -> int:
+    """Replace the database by a backup; print what it contains and how to go back.
+
+    Args:
+        settings: The host's settings.
+        file: The backup.
+        accepts_broken_laws: Restore it also if credits or results do not add up.
 
     Raises:
         OperatorError: The bot runs, or this version cannot use the backup; nothing was changed.
     """
-    path = settings.data_dir / DATABASE
+    path, locale = settings.data_dir / DATABASE, settings.language
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    replaced = await asyncio.to_thread(backup.restore, file, path, MIGRATIONS, time.time())
-    locale = settings.language
-    sentence = (
-        text(N_("Restored. The previous database is kept as {path}"), locale, path=str(replaced))
-        if replaced
-        else text(N_("Restored to {path}"), locale, path=str(path))
+    restored = await asyncio.to_thread(
+        restoring.restore, file, path, MIGRATIONS, time.time(), accepts_broken_laws=accepts_broken_laws
     )
-    Screen().print_line(sentence)
+    out, survey = Screen(), restored.survey
+    contents = {
+        "people": survey.people,
+        "jobs": sum(survey.jobs.values()),
+        "pictures": survey.pictures,
+        "schema": survey.schema,
+    }
+    sentence = N_("Restored {path}: {people} people, {jobs} jobs, {pictures} pictures, schema {schema}.")
+    out.print_line(text(sentence, locale, path=str(file), **contents))
+    if restored.migrations:
+        names = tuple(migration.name for migration in restored.migrations)
+        out.print_line(text(N_("Migrated to this version: {names}."), locale, names=names))
+    for problem in describe_problems(survey, locale):
+        out.print_line(f"✗ {problem}")
+    if restored.restore_point:
+        sentence = N_("The database from before is kept. To go back: sugarbot db restore {path}")
+        out.print_line(text(sentence, locale, path=str(restored.restore_point)))
     return 0
 
 
 def describe_problems(survey: Survey, locale: str) -> list[str]:
     """One sentence for each fault of the database; empty if it is sound."""
-    problems = [text(N_("damaged: {detail}"), locale, detail=line) for line in survey.damage]
-    if survey.unbalanced:
-        broken = N_("{count} people have credits that differ from their ledger")
-        problems.append(text(broken, locale, count=survey.unbalanced))
-    if survey.lost_results:
-        broken = N_("{count} ended jobs have no result to deliver")
-        problems.append(text(broken, locale, count=survey.lost_results))
-    return problems
+    return [format_problem(problem, locale) for problem in survey.problems()]

@@ -28,7 +28,8 @@
       - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
-    + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · RestoreFailed
+    + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · BackupUnsound · RestoreFailed
+    + MigrationFailed
     + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
     + UnknownCard · NoCard
 
@@ -158,6 +159,7 @@ from bot.errors.not_understood import (
 )
 from bot.errors.operator import (
     BackupFailed,
+    BackupUnsound,
     BadSettings,
     DatabaseDamaged,
     DatabaseForeign,
@@ -166,6 +168,7 @@ from bot.errors.operator import (
     DatabaseNewer,
     DiskFull,
     FolderUnusable,
+    MigrationFailed,
     NoCard,
     NotStartable,
     OutFolderUnusable,
@@ -186,6 +189,7 @@ __all__ = [
     "AlreadyPublic",
     "AnonymousSender",
     "BackupFailed",
+    "BackupUnsound",
     "BadCount",
     "BadLanguage",
     "BadLinkCode",
@@ -233,6 +237,7 @@ __all__ = [
     "LoraNotHere",
     "LoraRefused",
     "LoraWithdrawn",
+    "MigrationFailed",
     "MissingValue",
     "NoCard",
     "NoCreditsLeft",

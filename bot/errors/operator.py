@@ -63,6 +63,14 @@ class RestoreFailed(OperatorError):
     """The backup could not be put in place; nothing changed. Facts: ``path``, the folder; ``detail``."""
 
 
+class MigrationFailed(OperatorError):
+    """A migration does not fit a database's rows; nothing changed. Facts: ``path``, ``detail``."""
+
+
+class BackupUnsound(OperatorError):
+    """A backup is not sound after its migration; nothing changed. Facts: ``path``, ``problems``."""
+
+
 class TokenRefused(OperatorError):
     """Facts: ``platform``."""
 

@@ -46,6 +46,9 @@ FINDINGS = {
         "schema {found}; this version has {known}. The next start makes a copy and migrates it."
     ),
     "database_wrong": "{problem}",
+    "database_damage": N_("damaged: {detail}"),
+    "unbalanced": N_("{count} people have credits that differ from their ledger"),
+    "lost_results": N_("{count} ended jobs have no result to deliver"),
     "database_sound": N_("intact, schema {schema}"),
     "card": N_("{name}, {free} of {total} GiB free, {reserve} GiB of it kept for other programs"),
     "processor": N_("none in use: pictures are drawn on the processor, {free} of {total} GiB memory free"),

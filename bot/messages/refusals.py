@@ -226,6 +226,14 @@ SENTENCES: dict[type[Exception], str] = {
         "Nothing was restored in {path}: {detail}. Check the file and the folder and try again; "
         "nothing was changed."
     ),
+    errors.MigrationFailed: N_(
+        "{path} can't be migrated to this version: {detail}. Take another backup, or the version of Sugarbot "
+        "that wrote it; nothing was changed."
+    ),
+    errors.BackupUnsound: N_(
+        "{path} is not sound, so it was not restored and nothing was changed. Take another backup; with "
+        "`--anyway` credits and results that don't add up are accepted:\n{problems}"
+    ),
     errors.TokenRefused: N_("{platform} refused the token. Create a new one there and set it as {variable}."),
     errors.PortTaken: N_(
         "{host}:{port} is in use by another program. Stop it, or set another web.port in sugarbot.toml."

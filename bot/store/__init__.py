@@ -17,7 +17,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``loras``       what hosts have changed on the shelf; verdicts of trial pictures
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
-* ``files``       the database as a file: lock, migrations, backups
+* ``files``       the database as a file: lock, migrations, backups, restores
 
 Tests of this package: ``pytest tests/unit/bot/store``.
 """

@@ -1,10 +1,14 @@
 """A summary of the database for the host: figures and violated invariants."""
 
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
+from bot.errors import Problem
 from bot.store.database import Database
+from bot.store.statements import load_statements
+
+_STATEMENTS = ("schema", "integrity", "orphans", "jobs", "totals", "unbalanced", "lost_results")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +39,39 @@ class Survey:
         """Whether nothing is wrong."""
         return not (self.damage or self.unbalanced or self.lost_results)
 
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what is wrong, for ``bot.messages``."""
+        found = [Problem("database_damage", {"detail": line}) for line in self.damage]
+        for code, count in (("unbalanced", self.unbalanced), ("lost_results", self.lost_results)):
+            found += [Problem(code, {"count": count})] if count else []
+        return tuple(found)
+
+
+def survey_file(connection: sqlite3.Connection) -> Survey:
+    """Read everything of a file that nobody else uses, such as a copy. Blocking.
+
+    Raises:
+        sqlite3.DatabaseError: The file is too damaged to be read.
+    """
+    connection.row_factory = sqlite3.Row
+    statements = load_statements("survey.sql")
+    return _summarize({name: connection.execute(statements[name]).fetchall() for name in _STATEMENTS})
+
 
 async def survey(database: Database) -> Survey:
     """Read everything in one transaction, so that the figures are consistent."""
-    query = partial(database.query, "survey.sql")
     async with database.atomic():
-        [schema] = await query("schema")
-        integrity = await query("integrity")
-        orphans = await query("orphans")
-        jobs = await query("jobs")
-        [totals] = await query("totals")
-        [unbalanced] = await query("unbalanced")
-        [lost] = await query("lost_results")
-    damage = [str(row[0]) for row in integrity if row[0] != "ok"]
-    damage += [f"{row['table']} {row['rowid']} → {row['parent']}" for row in orphans]
+        return _summarize({name: await database.query("survey.sql", name) for name in _STATEMENTS})
+
+
+def _summarize(found: Mapping[str, Sequence[sqlite3.Row]]) -> Survey:
+    damage = [str(row[0]) for row in found["integrity"] if row[0] != "ok"]
+    damage += [f"{row['table']} {row['rowid']} → {row['parent']}" for row in found["orphans"]]
     return Survey(
-        schema=schema[0],
-        jobs={row["state"]: row["count"] for row in jobs},
+        schema=found["schema"][0][0],
+        jobs={row["state"]: row["count"] for row in found["jobs"]},
         damage=tuple(damage),
-        unbalanced=unbalanced["count"],
-        lost_results=lost["count"],
-        **dict(totals),
+        unbalanced=found["unbalanced"][0]["count"],
+        lost_results=found["lost_results"][0]["count"],
+        **dict(found["totals"][0]),
     )

@@ -42,9 +42,12 @@ def backup(
 @db.command(cls=UsageCommand)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Restore it also if credits or results do not add up.")
+    ] = False,
     config: Config = None,
 ) -> None:
-    """Replace the database with a backup; the old file is kept beside it. Stop the bot first."""
+    """Replace the database with a sound backup, migrated; the old one is kept. Stop the bot first."""
     from bot.cli import db
 
-    run_command(lambda settings: db.restore(settings, file), config)
+    run_command(lambda settings: db.restore(settings, file, accepts_broken_laws=anyway), config)

@@ -1,1 +1,1 @@
-"""The database as a file: its lock, its backups and its migrations."""
+"""The database as a file: its lock, its backups, restores and migrations."""

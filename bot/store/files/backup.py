@@ -1,13 +1,11 @@
-"""Backups of the database: made while the bot writes, checked, restored as a whole.
+"""Backups of the database: made while the bot writes, and checked.
 
 A copy is written to a draft, checked by SQLite, synced and then renamed. A failure deletes the draft, and a
 crash leaves the last good copy. Blocking: call these functions in a thread.
 """
 
 import contextlib
-import os
 import re
-import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -15,15 +13,14 @@ from pathlib import Path
 
 from bot.errors import BackupFailed, DatabaseDamaged, DatabaseMissing, DiskFull, RestoreFailed
 from bot.store.database import DISK_ERRORS, LOCK_ERRORS, means_full_disk, operator_error, primary_code
-from bot.store.files.lock import locked
-from bot.store.files.migrate import read_migrations, require_ours
-from engine.durable import make_folder, replacing, sync_file
+from bot.store.files.migrate import open_unchanged, require_ours
+from engine.durable import make_folder, replacing
 
 KEEP_DAYS = 7
 KEEP_WEEKS = 4
 CLOCK_SLACK_S = 3_600.0  # the name of a backup from further in the future comes from a wrong clock
 NAMES = re.compile(r"sugarbot-(\d{8}-\d{6})\.db")
-_TIME = "%Y%m%d-%H%M%S"
+TIME_FORMAT = "%Y%m%d-%H%M%S"
 
 
 def back_up(path: Path, folder: Path, now_s: float) -> Path:
@@ -39,42 +36,15 @@ def back_up(path: Path, folder: Path, now_s: float) -> Path:
     if not path.is_file():
         raise DatabaseMissing(path=str(path))
     require_ours(path)
-    backup = folder / f"sugarbot-{datetime.fromtimestamp(now_s, tz=UTC).strftime(_TIME)}.db"
-    with _reporting(path, folder, BackupFailed):
+    backup = folder / f"sugarbot-{datetime.fromtimestamp(now_s, tz=UTC).strftime(TIME_FORMAT)}.db"
+    with reporting(path, folder, BackupFailed):
         make_folder(folder)
         with replacing(backup) as draft:
             with _open_read_only(path) as source, contextlib.closing(sqlite3.connect(draft)) as target:
                 source.backup(target)  # in one step: a reader of a WAL database blocks no writer
                 target.execute("PRAGMA journal_mode = DELETE")  # a single file without a log
-            _require_sound(draft, path)
+            require_sound(draft, path)
     return backup
-
-
-def restore(backup: Path, path: Path, migrations_dir: Path, now_s: float) -> Path | None:
-    """Replace the database by ``backup``; keep the replaced file under another name, and return that.
-
-    Raises:
-        DatabaseMissing: There is no such backup.
-        DatabaseInUse: The bot runs; stop it first.
-        DatabaseDamaged: The backup is damaged; nothing was changed.
-        DatabaseForeign: The backup belongs to another program; nothing was changed.
-        DatabaseNewer: A newer version of the bot wrote the backup; nothing was changed.
-        DiskFull: The disk is full; nothing was changed.
-        RestoreFailed: A file cannot be read or written; nothing was changed.
-    """
-    if not backup.is_file():
-        raise DatabaseMissing(path=str(backup))
-    known = len(read_migrations(migrations_dir))
-    with _reporting(backup, path.parent, RestoreFailed):
-        make_folder(path.parent)
-        with locked(path):
-            require_ours(backup, known)
-            _require_sound(backup, backup)
-            with replacing(path) as draft:
-                shutil.copyfile(backup, draft)
-                sync_file(draft)  # a full disk may show only here, while the old file is in its place
-                kept = _keep_replaced(path, now_s) if path.exists() else None
-    return kept
 
 
 def newest_s(folder: Path, now_s: float) -> float:
@@ -105,7 +75,7 @@ def _dated(folder: Path, now_s: float) -> list[tuple[float, Path]]:
     for path in folder.glob("sugarbot-*.db"):
         if match := NAMES.fullmatch(path.name):
             with contextlib.suppress(ValueError):  # such as month 13
-                made_s = datetime.strptime(match[1], _TIME).replace(tzinfo=UTC).timestamp()
+                made_s = datetime.strptime(match[1], TIME_FORMAT).replace(tzinfo=UTC).timestamp()
                 if made_s <= now_s + CLOCK_SLACK_S:
                     found.append((made_s, path))
     return found
@@ -125,8 +95,14 @@ def _open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextlib.contextmanager
-def _reporting(path: Path, folder: Path, failed: type[BackupFailed | RestoreFailed]) -> Iterator[None]:
-    """Convert errors to what the host must do: ``path`` is damaged, or ``folder`` cannot be written."""
+def reporting(path: Path, folder: Path, failed: type[BackupFailed | RestoreFailed]) -> Iterator[None]:
+    """Convert errors of the block to what the host must do.
+
+    Raises:
+        DatabaseDamaged, DatabaseForeign: ``path`` is.
+        DiskFull: The disk of ``folder`` is full.
+        BackupFailed, RestoreFailed: As ``failed`` says; ``folder`` cannot be used.
+    """
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
@@ -139,39 +115,17 @@ def _reporting(path: Path, folder: Path, failed: type[BackupFailed | RestoreFail
         raise operator_error(error, path) from error
 
 
-def _require_sound(copy: Path, path: Path) -> None:
-    """Check that ``copy`` is intact and has our tables; errors name ``path``."""
-    with _open_read_only(copy) as connection:
+def require_sound(copy: Path, path: Path) -> None:
+    """Return when ``copy`` is intact and has our tables; errors name ``path``. Blocking.
+
+    Raises:
+        DatabaseDamaged: It is not.
+        sqlite3.DatabaseError: It is too damaged to be read.
+    """
+    with contextlib.closing(open_unchanged(copy)) as connection:
         [verdict] = connection.execute("PRAGMA integrity_check(1)").fetchone()
         [tables] = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'job'").fetchone()
     if verdict != "ok" or not tables:
         raise DatabaseDamaged(
             path=str(path), detail=verdict if verdict != "ok" else "it contains no jobs table"
         )
-
-
-def _keep_replaced(path: Path, now_s: float) -> Path:
-    """Link the database to a second name; its first name stays valid until the backup replaces it."""
-    _checkpoint(path)
-    stamp = datetime.fromtimestamp(now_s, tz=UTC).strftime(_TIME)
-    aside = path.with_name(f"{path.name}.{stamp}.aside")
-    if aside.exists() and not aside.samefile(path):  # another restore of this second
-        return _keep_replaced(path, now_s + 1)
-    try:
-        aside.unlink(missing_ok=True)
-        os.link(path, aside)
-    except OSError:  # a file system without hard links
-        with replacing(aside) as draft:
-            shutil.copyfile(path, draft)
-    for end in ("-wal", "-shm"):  # they remain only if the file is too damaged for a checkpoint
-        leftover = path.with_name(path.name + end)
-        if leftover.exists():
-            leftover.replace(aside.with_name(aside.name + end))
-    return aside
-
-
-def _checkpoint(path: Path) -> None:
-    """Write the write-ahead log back into the file, unless the file is too damaged."""
-    damage = contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError)
-    with damage, contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -30,6 +30,18 @@ class Migration:
     number: int
     path: Path
 
+    @property
+    def name(self) -> str:
+        """The file's name without its end."""
+        return self.path.stem
+
+    def read_reason(self) -> str:
+        """Return the first sentence of the comment with which the file begins. Blocking."""
+        comment = re.match(r"(--.*\n)+", self.path.read_text(encoding="utf-8"))
+        lines = comment[0].splitlines() if comment else []
+        whole = " ".join(line.removeprefix("--").strip() for line in lines).removeprefix("Why:").strip()
+        return re.split(r"(?<=\.)\s", whole, maxsplit=1)[0]
+
 
 def read_migrations(migrations_dir: Path) -> tuple[Migration, ...]:
     """Return the migration files in order.
@@ -62,7 +74,7 @@ def require_ours(path: Path, known: int | None = None) -> None:
     if not path.is_file():
         return
     try:
-        with contextlib.closing(_open_read_only(path)) as connection:
+        with contextlib.closing(open_unchanged(path)) as connection:
             [program] = connection.execute("PRAGMA application_id").fetchone()
             [found] = connection.execute("PRAGMA user_version").fetchone()
             names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -79,14 +91,15 @@ def require_ours(path: Path, known: int | None = None) -> None:
 def count_migrations(path: Path) -> int:
     """Return how many migrations a database has had; 0 for a damaged one. It stays unchanged. Blocking."""
     try:
-        with contextlib.closing(_open_read_only(path)) as connection:
+        with contextlib.closing(open_unchanged(path)) as connection:
             [found] = connection.execute("PRAGMA user_version").fetchone()
             return int(found)
     except sqlite3.DatabaseError:
         return 0
 
 
-def _open_read_only(path: Path) -> sqlite3.Connection:
+def open_unchanged(path: Path) -> sqlite3.Connection:
+    """Open a database that no program writes; neither it nor a file beside it is changed. Blocking."""
     has_log = path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     return sqlite3.connect(uri, uri=True)
@@ -113,19 +126,35 @@ async def migrate(connection: aiosqlite.Connection, path: Path, migrations: tupl
         await _copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))
     for migration in pending:
         await _apply(connection, migration)
-        log.info("database migrated", migration=migration.path.stem)
+        log.info("database migrated", migration=migration.name)
     if pending and (orphans := list(await connection.execute_fetchall("PRAGMA foreign_key_check"))):
         raise DatabaseDamaged(path=str(path), detail=f"{len(orphans)} rows without their parents")
 
 
-async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
-    # BEGIN and COMMIT are part of the script: sqlite3's executescript first commits an open transaction.
+def migrate_copy(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
+    """Apply the migrations that a copy lacks, and return them. Blocking.
+
+    Raises:
+        sqlite3.Error: A migration does not fit the rows; throw the copy away.
+    """
+    [found] = connection.execute("PRAGMA user_version").fetchone()
+    for migration in migrations[found:]:
+        connection.executescript(_script_of(migration))
+    return migrations[found:]
+
+
+def _script_of(migration: Migration) -> str:
+    """Return the migration as one transaction: sqlite3's executescript first commits an open one."""
     script = migration.path.read_text(encoding="utf-8")
+    return (
+        f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {migration.number};\n"
+        f"PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
+    )
+
+
+async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
     try:
-        await connection.executescript(
-            f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {migration.number};\n"
-            f"PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
-        )
+        await connection.executescript(_script_of(migration))
     except BaseException:
         if connection.in_transaction:
             await connection.rollback()

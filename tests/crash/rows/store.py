@@ -12,6 +12,7 @@ from types import CoroutineType
 
 from bot.policy.rules import Rules
 from bot.store.files import backup
+from bot.store.files.restore import restore
 from bot.store.rows import LedgerKind
 from tests.crash.harness import begin
 from tests.crash.rows import Measured, Row, Scale
@@ -149,7 +150,7 @@ def backups(scale: Scale) -> Measured:
     path = scale.folder / "restored" / "sugarbot.db"
     for number, file in enumerate(made):
         started_s = time.monotonic()
-        backup.restore(file, path, MIGRATIONS, NOW_S + number)
+        restore(file, path, MIGRATIONS, NOW_S + number)
         longest_s = max(longest_s, time.monotonic() - started_s)
         wrong += _unsound(path)
         with closing(sqlite3.connect(path)) as connection:
@@ -194,7 +195,7 @@ async def _backups_under_load(folder: Path, wanted: int) -> list[Path]:
 def restore_once(file: Path, path: Path, number: int, ready: Connection) -> None:
     """Restore; this process may be killed meanwhile."""
     ready.send("ready")
-    backup.restore(file, path, MIGRATIONS, NOW_S + 1_000 + number)
+    restore(file, path, MIGRATIONS, NOW_S + 1_000 + number)
 
 
 def _unsound(path: Path) -> list[str]:

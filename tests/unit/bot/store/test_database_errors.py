@@ -20,7 +20,8 @@ from bot.errors import (
 )
 from bot.store import Store, open_store
 from bot.store.database import operator_error
-from bot.store.files.backup import back_up, restore
+from bot.store.files.backup import back_up
+from bot.store.files.restore import restore
 from tests.fakes.desk_harness import MIGRATIONS
 
 NOW_S = 1_790_000_000.0

@@ -25,8 +25,9 @@ from bot.errors import (
 from bot.messages import format_error
 from bot.store import open_store
 from bot.store.database import operator_error
-from bot.store.files.backup import back_up, restore
+from bot.store.files.backup import back_up
 from bot.store.files.migrate import APPLICATION_ID
+from bot.store.files.restore import restore
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.unit.bot.store.stored import a_person
 

@@ -9,8 +9,9 @@ import pytest
 
 from bot.errors import DatabaseDamaged
 from bot.store import open_store
-from bot.store.files.backup import back_up, restore
+from bot.store.files.backup import back_up
 from bot.store.files.migrate import APPLICATION_ID
+from bot.store.files.restore import restore
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.unit.bot.store.stored import a_person, names_in
 
@@ -37,7 +38,7 @@ async def test_the_earlier_file_only_gets_another_name_and_needs_no_space(tmp_pa
     made = back_up(path, tmp_path / "backups", NOW_S)
     await a_database(path, "bob")
     file = path.stat().st_ino
-    aside = restore(made, path, MIGRATIONS, NOW_S)
+    aside = restore(made, path, MIGRATIONS, NOW_S).restore_point
     assert aside == tmp_path / ASIDE
     assert (people_in(aside), people_in(path)) == (["ann", "bob"], ["ann"])
     assert aside.stat().st_ino == file, "it was copied"
@@ -47,8 +48,8 @@ async def test_a_second_restore_of_the_same_second_takes_the_next_name(tmp_path:
     path = await a_database(tmp_path / "a.db", "ann")
     made = back_up(path, tmp_path / "backups", NOW_S)
     await a_database(path, "bob")
-    assert restore(made, path, MIGRATIONS, NOW_S) == tmp_path / ASIDE
-    assert restore(made, path, MIGRATIONS, NOW_S) == tmp_path / NEXT_ASIDE
+    assert restore(made, path, MIGRATIONS, NOW_S).restore_point == tmp_path / ASIDE
+    assert restore(made, path, MIGRATIONS, NOW_S).restore_point == tmp_path / NEXT_ASIDE
     assert people_in(tmp_path / ASIDE) == ["ann", "bob"]
     assert people_in(tmp_path / NEXT_ASIDE) == ["ann"]
 
@@ -58,7 +59,7 @@ async def test_a_second_name_from_a_restore_that_was_cut_off_is_used_again(tmp_p
     made = back_up(path, tmp_path / "backups", NOW_S)
     (tmp_path / ASIDE).hardlink_to(path)
     file = path.stat().st_ino
-    assert restore(made, path, MIGRATIONS, NOW_S) == tmp_path / ASIDE
+    assert restore(made, path, MIGRATIONS, NOW_S).restore_point == tmp_path / ASIDE
     assert names_in(tmp_path) == ["a.db", ASIDE, "a.db.lock", "backups"]
     assert (tmp_path / ASIDE).stat().st_ino == file
 
@@ -81,7 +82,7 @@ async def test_the_file_that_is_set_aside_contains_the_log_of_a_crash(tmp_path: 
     path = await a_database(tmp_path / "a.db", "ann")
     made = back_up(path, tmp_path / "backups", NOW_S)
     leave_a_log(path, ann="bob")
-    aside = restore(made, path, MIGRATIONS, NOW_S)
+    aside = restore(made, path, MIGRATIONS, NOW_S).restore_point
     assert aside is not None
     alone = aside.replace(tmp_path / "alone.db")
     assert people_in(alone) == ["bob"]
@@ -94,7 +95,7 @@ async def test_a_log_that_a_damaged_file_cannot_absorb_is_set_aside_with_it(tmp_
     log, index = leave_a_log(path, ann="bob"), tmp_path / "a.db-shm"
     path.write_bytes(path.read_bytes()[:6_000])
     index.touch()
-    aside = restore(made, path, MIGRATIONS, NOW_S)
+    aside = restore(made, path, MIGRATIONS, NOW_S).restore_point
     assert aside == tmp_path / ASIDE
     assert aside.stat().st_size == 6_000
     assert (tmp_path / f"{ASIDE}-wal").read_bytes() == log

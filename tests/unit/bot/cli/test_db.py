@@ -1,0 +1,58 @@
+"""``sugarbot db restore`` says what it has done, how to go back, and what it refuses."""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from bot.cli import db
+from bot.errors import BackupUnsound
+from bot.settings import Settings
+from bot.store import open_store
+from bot.store.files.backup import back_up
+from tests.fakes.desk_harness import MIGRATIONS
+from tests.unit.bot.store.stored import a_person
+
+NOW_S = 1_790_000_000.0
+LANGUAGES: tuple[Literal["en", "zh-CN"], ...] = ("en", "zh-CN")
+
+
+async def a_backup(folder: Path) -> Path:
+    """A backup in which one person has credits; the database has two people."""
+    store = await open_store(folder / "sugarbot.db", MIGRATIONS)
+    await a_person(store, "web", "ann")
+    made = back_up(folder / "sugarbot.db", folder / "backups", NOW_S)
+    await a_person(store, "web", "bob")
+    await store.close()
+    return made
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_restore_names_the_contents_and_the_way_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: Literal["en", "zh-CN"]
+) -> None:
+    made = await a_backup(tmp_path)
+    capsys.readouterr()  # the log of the migrations
+    settings = Settings(data_dir=tmp_path, language=language)
+    assert await db.restore(settings, made) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    assert {"en": "1 people", "zh-CN": "1 人"}[language] in first
+    way_back = last.rpartition("sugarbot db restore ")[2]
+    assert await db.restore(settings, Path(way_back)) == 0
+    assert {"en": "2 people", "zh-CN": "2 人"}[language] in capsys.readouterr().out
+
+
+async def test_credits_that_do_not_add_up_are_restored_and_named_if_the_host_wants_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = await a_backup(tmp_path)
+    capsys.readouterr()  # the log of the migrations
+    with contextlib.closing(sqlite3.connect(made)) as connection, connection:
+        connection.execute("UPDATE account SET credits = credits + 7")
+    settings: Any = Settings(data_dir=tmp_path)
+    with pytest.raises(BackupUnsound):
+        await db.restore(settings, made)
+    assert await db.restore(settings, made, accepts_broken_laws=True) == 0
+    assert "✗ 1 people have credits that differ" in capsys.readouterr().out
