@@ -1,0 +1,10 @@
+"""The generated parts of the pages in ``docs/``: ``python -m tests.docs`` writes them, a test compares them.
+
+A part stands between ``<!-- NAME: begin -->`` and ``<!-- NAME: end -->``; its text comes from the tables that
+the bot itself uses, so that no page can say something else.
+
+* ``pages``     which page has which part, and how a part is put in
+* ``markdown``  tables and text that Markdown leaves alone
+* ``settings``  every setting            * ``commands``  every chat command
+* ``shell``     every shell command      * ``findings``  what ``doctor`` finds, and errors of a start
+"""

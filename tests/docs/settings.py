@@ -1,0 +1,37 @@
+"""The reference of the settings: a table for each table of ``sugarbot.toml``."""
+
+from itertools import groupby
+
+from bot.languages import is_chinese
+from bot.messages import text
+from bot.messages.settings import meaning_of
+from bot.settings import ListedSetting, every_setting
+from tests.docs.markdown import code, plain, table
+
+HEAD = {
+    "en": ("setting", "what it means", "values", "default", "example", "variable"),
+    "zh-CN": ("设置", "含义", "可用的值", "默认值", "例子", "环境变量"),
+}
+
+
+def settings_part(locale: str) -> str:
+    """Return all settings, in the order of ``bot.settings``."""
+    parts = []
+    for section, settings in groupby(every_setting(), lambda setting: setting.section):
+        if section:
+            parts.append(f"### `[{section}]`\n\n{plain(meaning_of(section, locale))}")
+        parts.append(
+            table(HEAD["zh-CN" if is_chinese(locale) else "en"], [_row(each, locale) for each in settings])
+        )
+    return "\n\n".join(parts)
+
+
+def _row(setting: ListedSetting, locale: str) -> tuple[str, ...]:
+    return (
+        code(setting.key),
+        plain(meaning_of(setting.name, locale)),
+        plain(text(setting.must_be, locale)),
+        code(setting.default),
+        code(setting.example),
+        "<br>".join(map(code, setting.variables)),
+    )
