@@ -10,7 +10,7 @@
 ``streaming``          ``python -m engine.bench.streaming``: a step and a switch while blocks are off the card
 ``larger``             ``python -m engine.bench.larger``: pictures that begin with an earlier one
 ``eight_bit``          products in eight bits: their speed, and their error
-``insert_results``     ``python -m engine.bench.insert_results``: puts results into a README
+``insert_results``     ``python -m engine.bench.insert_results``: puts results into a page
 ``measurement``        time and peak memory of a piece of work
 
 The package's README describes each row. No other package imports this one. Tests: ``pytest

@@ -43,7 +43,7 @@ def main(words: list[str] | None = None) -> int:
     """Insert one run's results; return 1 if a page or the results are invalid."""
     parser = argparse.ArgumentParser(prog="python -m engine.bench.insert_results")
     parser.add_argument("folder", type=Path, help="with the results of python -m engine.bench --into")
-    parser.add_argument("pages", type=Path, nargs="+", help="like README.md")
+    parser.add_argument("pages", type=Path, nargs="+", help="like docs/speed.md")
     options = parser.parse_args(words)
     try:
         for page in options.pages:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.planner.placement.table import card_table
+from tests.docs.cards import card_classes
 from tests.docs.commands import commands_part
 from tests.docs.findings import errors_part, findings_part, settings_problems_part
 from tests.docs.settings import settings_part
@@ -19,9 +20,10 @@ PARTS: dict[str, Callable[[str], str]] = {
     "problems": settings_problems_part,
     "errors": errors_part,
     "cards": card_table,
+    "classes": card_classes,
 }
 PART = re.compile(r"(<!-- (\w+): begin -->\n).*?(<!-- \2: end -->)", re.DOTALL)
-PAGES = tuple(sorted((ROOT / "docs").glob("*.md")))
+PAGES = (*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").glob("*.md")))
 
 
 def language_of(page: Path) -> str:

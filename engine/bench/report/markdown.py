@@ -1,4 +1,4 @@
-"""A run's document → Markdown, for ``results.md`` and the READMEs."""
+"""A run's document → Markdown, for ``results.md`` and the pages about speed."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -6,7 +6,7 @@
 * ``options``     all plans that a machine allows
 * ``choose``      the plan: the fastest that fits, its reason, and what was rejected
 * ``replan``      whether a new reading changes the plan
-* ``table``       the table of cards in the README
+* ``table``       the table of cards in the host's guide
 
 Tests: ``pytest tests/unit/engine/planner/placement``.
 """

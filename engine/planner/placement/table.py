@@ -1,4 +1,4 @@
-"""The table *Which card?* of the READMEs: ``python -m engine.planner.placement.table PAGE …``.
+"""The table *Which card?* of the host's guide: ``python -m engine.planner.placement.table PAGE …``.
 
 It replaces the text between two marks of each page; a page ``*.zh-CN.md`` gets Chinese. With ``--check`` it
 changes nothing and fails if a page is stale. Every figure is predicted by ``arithmetic``.
@@ -145,7 +145,7 @@ def _seconds(seconds: float) -> str:
 def main(words: list[str] | None = None) -> int:
     """Fill the pages, or check them; return 1 if a page has no marks or is stale."""
     parser = argparse.ArgumentParser(prog="python -m engine.planner.placement.table")
-    parser.add_argument("pages", type=Path, nargs="+", help="like README.md")
+    parser.add_argument("pages", type=Path, nargs="+", help="like docs/host-guide.md")
     parser.add_argument("--check", action="store_true", help="change nothing; fail if a page is stale")
     options = parser.parse_args(words)
     stale = 0

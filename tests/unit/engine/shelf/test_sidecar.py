@@ -63,9 +63,9 @@ def test_a_sidecar_states_everything() -> None:
     )
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_the_example_in_the_readme_is_a_sidecar(readme: str) -> None:
-    text = Path(readme).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["docs/host-guide.md", "docs/host-guide.zh-CN.md"])
+def test_the_example_in_the_guide_is_a_sidecar(page: str) -> None:
+    text = Path(page).read_text(encoding="utf-8")
     example = next(part for part in re.findall(r"```toml\n(.*?)```", text, re.DOTALL) if "trigger" in part)
     sidecar = parse_sidecar(example.encode())
     assert all(getattr(sidecar, field.name) for field in fields(Sidecar) if field.name != "least_weight")

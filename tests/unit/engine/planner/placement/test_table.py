@@ -1,4 +1,4 @@
-"""The READMEs have the present table of cards; it is generated, and a stale page fails."""
+"""The host's guide has the present table of cards; it is generated, and a stale page fails."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from engine.planner.placement.cards import KNOWN_CARDS
 from engine.planner.placement.table import BEGIN, END, card_table, fill, language_of, main
 
 ROOT = Path(__file__).resolve().parents[5]
-PAGES = ("README.md", "README.zh-CN.md")
+PAGES = ("docs/host-guide.md", "docs/host-guide.zh-CN.md")
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_readme_is_up_to_date(name: str) -> None:
+def test_the_guide_is_up_to_date(name: str) -> None:
     page = ROOT / name
     stale = f"run: python -m engine.planner.placement.table {' '.join(PAGES)}"
     assert fill(page.read_text(encoding="utf-8"), language_of(page)) == page.read_text(encoding="utf-8"), (
