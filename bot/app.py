@@ -18,6 +18,7 @@ from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
 from bot.desk import maintenance
+from bot.desk.alerts.watch import HealthWatch
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
@@ -144,6 +145,8 @@ async def open_application(
                 loading_s=host.loading_s,
                 report_card=CardReporter(monitor, host, planner).report,
                 measure=tokens.measure if tokens else None,
+                locale=settings.language,
+                sends_alerts=settings.alerts,
             )
         )
         await desk.parts.permissions.load()  # before the first command asks
@@ -221,7 +224,7 @@ async def serve_chats(application: Application, chats: Sequence[Chat]) -> AsyncI
             ]
             tasks += [
                 group.create_task(keep_running(name, job), name=name)
-                for name, job in _background_jobs(application).items()
+                for name, job in _background_jobs(application, supervisor).items()
             ]
             try:
                 await supervisor.wait_until_tried()
@@ -232,11 +235,22 @@ async def serve_chats(application: Application, chats: Sequence[Chat]) -> AsyncI
                     task.cancel()
 
 
-def _background_jobs(application: Application) -> dict[str, Callable[[], Awaitable[None]]]:
+def _background_jobs(
+    application: Application, supervisor: ChatSupervisor
+) -> dict[str, Callable[[], Awaitable[None]]]:
     settings, store, costs = application.settings, application.store, application.costs
+    health = HealthWatch(
+        desk=application.desk,
+        host=application.host,
+        folder=settings.data_dir,
+        backups=settings.data_dir / BACKUPS,
+        reserve_bytes=settings.storage.reserve_bytes,
+        offline_s=supervisor.offline_s,
+    )
     folder, keep_days, locale = settings.data_dir, settings.storage.keep_pictures_days, settings.language
     return {
         "watch headroom": application.headroom_monitor.run,
+        "watch health": health.run,
         "watch LoRA folder": application.desk.parts.files.watch,
         "keep LoRA versions": application.desk.parts.versions.run,
         "review plan": lambda: _review_plan(application.host, Replanner(application.planner)),

@@ -20,6 +20,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``finding``      what people find again: history, search, recipes by code, settings in files, export
 * ``sheets``       comparisons and drafts: many settings in one job, drawn as one picture
 * ``hosting``      what hosts do in chats
+* ``alerts``       tells hosts in their private chats what is wrong, and that it is over
 * ``people``       credits, history and linking of a person
 * ``maintenance``  periodic background work
 

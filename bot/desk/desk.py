@@ -310,6 +310,7 @@ class Desk:
             delivering = group.create_task(parts.delivery.run(chats), name="desk delivers")
             drawing = group.create_task(parts.drawing.run(), name="desk draws")
             indexing = group.create_task(parts.index.run(), name="desk adds words to the search")
+            alerting = group.create_task(parts.alerts.run(chats), name="desk alerts hosts")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
             deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
             self._loops = (drawing, delivering, publishing, deleting)
@@ -319,6 +320,7 @@ class Desk:
             await asyncio.wait({delivering, deleting})
             publishing.cancel()
             reporting.cancel()
+            alerting.cancel()
             indexing.cancel()
 
     async def drain(self, timeout_s: float) -> None:

@@ -49,6 +49,7 @@ from bot.commands.values import (
     Vary,
 )
 from bot.desk.acceptance import JobAcceptance
+from bot.desk.alerts.alerts import HostAlerts
 from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.cancellation import JobCancellation
@@ -133,6 +134,7 @@ class DeskParts:
     preferences: Preferences
     profiles: ChatProfiles
     reports: OwnerReports
+    alerts: HostAlerts
     tiers: TierMembership
     permissions: Permissions
     queue: JobQueue

@@ -13,6 +13,7 @@ other chat.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
 from bot.desk.sheets.picture import draw_sheet
 from bot.errors import CannotSave
-from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, PICTURES
+from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, JOBS_REFUNDED, PICTURES
 from bot.outcomes import (
     Address,
     ChatOutput,
@@ -51,6 +52,7 @@ MOST_IN_CHAT = 4  # … of which a slow chat has at most this many
 ORDER_WAIT_S = 60.0  # a person's later results wait for one that is due within this time
 DELIVER_TIMEOUT_S = 120.0  # four pictures over a slow connection
 BACK_OFF = Backoff((2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 300.0))
+MOST_LACKS = 10  # of memory that are remembered
 MAX_DELIVERIES = 300  # about a day; then the result waits for /mine
 
 
@@ -80,6 +82,7 @@ class JobCompletion:
         self._clock = clock
         self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
         self._result_ready = result_ready
+        self.memory_lacks_ms: deque[int] = deque(maxlen=MOST_LACKS)
 
     async def end(
         self,
@@ -111,6 +114,10 @@ class JobCompletion:
             reason = "" if fail is None else fail.value
             self._store.after_commit(JOBS_ENDED.labels(job.platform, state.value, reason).inc)
             self._store.after_commit(partial(PICTURES.inc, len(drawn)))
+            if refund:
+                self._store.after_commit(JOBS_REFUNDED.labels(job.platform).inc)
+            if fail is FailReason.OUT_OF_MEMORY:
+                self._store.after_commit(partial(self.memory_lacks_ms.append, self._clock()))
         log.info("job ended", job_id=job.id, state=state, pictures=len(drawn), fail=fail, refund=refund)
         return refund
 

@@ -24,6 +24,7 @@ from bot.messages.catalogue import N_, Times, format_time, shorten, text
 from bot.messages.finding.history import format_history_entry, history_heading
 from bot.messages.finding.recipes import copyable_code
 from bot.messages.guide import button_label, greeting, help_text, list_label
+from bot.messages.hosting.alerts import format_alert
 from bot.messages.iterating.answers import edit_by_reply_invitation, edit_invitation
 from bot.messages.iterating.forms import form_text, you_wrote
 from bot.messages.jobs import (
@@ -69,6 +70,7 @@ __all__ = [
     "edit_by_reply_invitation",
     "edit_invitation",
     "form_text",
+    "format_alert",
     "format_bar",
     "format_caption",
     "format_error",

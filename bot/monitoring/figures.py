@@ -18,6 +18,9 @@ JOBS_ENDED = Counter(
     ["platform", "state", "reason"],
     registry=REGISTRY,
 )
+JOBS_REFUNDED = Counter(
+    "sugarbot_jobs_refunded", "Jobs that ended with credits returned", ["platform"], registry=REGISTRY
+)
 PICTURES = Counter("sugarbot_pictures", "Pictures that were saved", registry=REGISTRY)
 QUEUE_WAIT = Histogram(
     "sugarbot_queue_wait_seconds", "From a job's acceptance to its first step", buckets=_WAIT_BUCKETS_S,

@@ -16,14 +16,13 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from bot.monitoring.figures import REGISTRY
-from engine.host import HostState
+from engine.host import CAN_DRAW, HostState
 from engine.planner.monitor import CardReading
 
 log = structlog.get_logger("bot.monitoring")
 
 ANSWER_S = 5.0  # the database answers in milliseconds
 READING_S = 60.0  # the memory is read every 1.5 s; a driver that hangs stops it
-CAN_DRAW = (HostState.READY, HostState.MOVING, HostState.RELEASED)  # a job that comes now will be drawn
 
 
 @dataclass(frozen=True, slots=True)

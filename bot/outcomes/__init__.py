@@ -10,6 +10,7 @@
 * ``finding``  what a person finds again: history, favourites, recipes, settings in files
 * ``people``  what a person learns about credits and linked chats
 * ``loras``  what a person learns about the shelf and its defaults
+* ``hosting``  what hosts learn: alerts
 * ``outcome``  every outcome of a command
 * ``output``  what the desk needs of a chat
 """
@@ -38,6 +39,7 @@ from bot.outcomes.finding import (
     Setting,
     SettingsRead,
 )
+from bot.outcomes.hosting.alerts import Alert, AlertKind
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -121,6 +123,8 @@ __all__ = [
     "AddStage",
     "Address",
     "Advice",
+    "Alert",
+    "AlertKind",
     "AnswerWithControls",
     "AskingNote",
     "Axis",

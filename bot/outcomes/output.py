@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from bot.outcomes.hosting.alerts import Alert
 from bot.outcomes.jobs import JobResult, Status
 from bot.outcomes.loras import OwnerReport
 
@@ -35,3 +36,6 @@ class ChatOutput(Protocol):
 
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report to a person's private chat. Raises as ``deliver``."""
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Send an alert to a host's private chat. Raises as ``deliver``."""

@@ -261,6 +261,7 @@ class Settings(Section):
         BeforeValidator(_listed),
         _must_be("a list of chats, each as platform:id or platform:*", '["telegram:-1001234"]'),
     ] = ()
+    alerts: Annotated[bool, _must_be("true or false", "true")] = True
     quota: QuotaSettings = QuotaSettings()
     discord: DiscordSettings = DiscordSettings()
     telegram: TelegramSettings = TelegramSettings()

@@ -15,6 +15,7 @@ from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
+from bot.store.hosting.alerts import AlertQueue
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
@@ -48,6 +49,7 @@ class Store(Database):
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
         verdicts: What trial pictures said about LoRA files.
+        alerts: What hosts are told is wrong.
     """
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:
@@ -70,6 +72,7 @@ class Store(Database):
         self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)
         self.verdicts = LoraVerdicts(self)
+        self.alerts = AlertQueue(self)
 
     async def respond(self) -> None:
         """Return when the database has answered a query.

@@ -1,6 +1,7 @@
 """The parent side of the worker process: starts it, sends it jobs, watches it, and replaces it.
 
 * ``host``            draws jobs, one worker after another
+* ``state``           the states of the worker
 * ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on;
                       what it holds of its device
 * ``step_watch``      how long a worker may be silent
@@ -13,8 +14,9 @@ repair. Never imports torch; knows no people.
 Tests: ``pytest tests/integration/engine tests/unit/engine/host``.
 """
 
-from engine.host.host import Host, HostState
+from engine.host.host import Host
 from engine.host.report import CardReport, WorkerError
+from engine.host.state import CAN_DRAW, HostState
 from engine.host.worker_process import MAX_IN_FLIGHT
 
-__all__ = ["MAX_IN_FLIGHT", "CardReport", "Host", "HostState", "WorkerError"]
+__all__ = ["CAN_DRAW", "MAX_IN_FLIGHT", "CardReport", "Host", "HostState", "WorkerError"]

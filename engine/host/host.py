@@ -9,7 +9,6 @@ import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 import structlog
 
@@ -18,6 +17,7 @@ from engine.backoff import Backoff
 from engine.config import EngineConfig, Plan
 from engine.errors import ModelError, NoPlanFits, WireError, WorkerLost, WorkerNotReady
 from engine.host.report import WorkerError
+from engine.host.state import HostState
 from engine.host.worker_process import MAX_IN_FLIGHT, WorkerProcess
 from engine.planner.monitor import WorkerShare
 from engine.request import (
@@ -38,23 +38,6 @@ RESTART_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # b
 CPU = "cpu"  # the device of a worker that needs no spare: its start is short beside its pictures
 MOST_ERRORS = 10  # that ``/gpu`` shows
 MAX_FAILED_STARTS = 10  # in a row, about four minutes in all; then only a person can help
-
-
-class HostState(StrEnum):
-    """The state of the worker.
-
-    LOADING   it loads the model for the first time
-    READY     it draws, or waits for a job
-    MOVING    it ends, because the model gets another place on the card
-    RELEASED  it gave the card back; the next job starts another worker
-    LOST      it ended by itself or hung; another is being started
-    """
-
-    LOADING = "loading"
-    READY = "ready"
-    MOVING = "moving"
-    RELEASED = "released"
-    LOST = "lost"
 
 
 DrawFirst = Callable[[RenderRequest, Callable[[Event], None]], Awaitable[Finished | Stopped | Failed]]
@@ -78,6 +61,7 @@ class Host:
         plan: The present worker's, or that of the last one.
         load_s: Seconds of the newest start; None before the first.
         errors: The last ends of workers that nobody wanted, oldest first.
+        failed_starts: Of workers, in a row.
         ends: How often a worker ended or did not start, by the state that followed.
         drawn_s: When the last job or calibration ended with pictures, on the event loop's clock.
     """
@@ -94,6 +78,7 @@ class Host:
         self.plan = config.plan
         self.load_s: float | None = None
         self.errors: deque[WorkerError] = deque(maxlen=MOST_ERRORS)
+        self.failed_starts = 0
         self.ends: Counter[HostState] = Counter()
         self.drawn_s: float | None = None
         self._calibrate = calibrate
@@ -306,7 +291,7 @@ class Host:
 
     async def _replace_lost_workers(self, worker: WorkerProcess) -> None:
         """Replace every worker that ends, until cancelled or ``MAX_FAILED_STARTS`` starts in a row fail."""
-        backoff, failed_starts = Backoff(RESTART_PAUSES_S), 0
+        backoff, hopeless = Backoff(RESTART_PAUSES_S), 0
         while True:
             if self._config.keeps_spare and worker.info.device != CPU:
                 await self._start_spare()
@@ -329,14 +314,15 @@ class Host:
                     worker = await self._start_worker()
                 except (ModelError, WorkerNotReady) as error:
                     # Other programs that fill the card may leave it again.
-                    failed_starts += not isinstance(error, NoPlanFits)
+                    hopeless += not isinstance(error, NoPlanFits)
                     is_asked = False
+                    self.failed_starts += 1
                     self._note_loss(str(error))
-                    log.error("worker not restarted", detail=str(error), failed_starts=failed_starts)
-                    if failed_starts == MAX_FAILED_STARTS:
+                    log.error("worker not restarted", detail=str(error), failed_starts=self.failed_starts)
+                    if hopeless == MAX_FAILED_STARTS:
                         raise
                 else:
-                    failed_starts = 0
+                    self.failed_starts = hopeless = 0
 
     async def _release_when_idle(self) -> None:
         """Give the card back whenever no job has come for ``idle_release_s``, until cancelled."""

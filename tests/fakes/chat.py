@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from bot.outcomes import JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
 
 
 class FakeChat:
@@ -26,6 +26,7 @@ class FakeChat:
         self.shown: list[Status] = []
         self.results: list[JobResult] = []
         self.owner_reports: list[OwnerReport] = []
+        self.alerts: list[Alert] = []
         self.log: list[tuple[str, str]] = []
         self._arrived = asyncio.Condition()
 
@@ -56,6 +57,11 @@ class FakeChat:
         if self.errors:
             raise self.errors.popleft()
         self.owner_reports.append(report)
+
+    async def send_alert(self, alert: Alert) -> None:
+        if self.errors:
+            raise self.errors.popleft()
+        self.alerts.append(alert)
 
     async def wait_for_results(self, count: int, timeout_s: float = 5.0) -> list[JobResult]:
         """Return once ``count`` results arrived in all; TimeoutError if they do not."""

@@ -24,6 +24,7 @@ from bot.messages import N_
 from bot.messages.details import system_error_text
 from bot.outcomes import (
     Address,
+    Alert,
     CommandContext,
     ExportReady,
     JobResult,
@@ -150,6 +151,10 @@ class ConsoleChat:
         """Print a report on standard error."""
         for line in messages.format_owner_report(report, self._locale).splitlines():
             self._progress.print_line(line)
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Print an alert on standard error."""
+        self._progress.print_line(messages.format_alert(alert, self._locale))
 
     async def say(self, text: str, *, user_name: str = "", is_host: bool = False) -> ConsoleAnswer:
         """Send one message and wait for its answer without a time limit.

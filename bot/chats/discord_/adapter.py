@@ -26,7 +26,7 @@ from bot.chats.discord_.outgoing.edit_throttle import INTERVAL_S, EditThrottle
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender
 from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
-from bot.outcomes import JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
 
 log = structlog.get_logger()
 BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
@@ -172,6 +172,10 @@ class DiscordChat:
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report as a direct message; raises the errors of ``AnswerDelivery.send_report``."""
         await self._delivery.send_report(report)
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Send an alert as a direct message; raises the errors of ``AnswerDelivery.send_report``."""
+        await self._delivery.send_alert(alert)
 
     async def _connect(self) -> bool:
         """Do what ``open`` says; True if the commands were declared."""

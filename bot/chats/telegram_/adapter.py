@@ -27,7 +27,7 @@ from bot.chats.telegram_.outgoing.reactions import RequestReactions
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.errors import PlatformUnreachable, TokenRefused
-from bot.outcomes import JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
 
 OPEN_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 10.0
@@ -141,6 +141,10 @@ class TelegramChat:
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report to a private chat; raises the errors of ``TelegramDelivery.deliver``."""
         await self._delivery.send_report(report)
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Send an alert to a private chat; raises the errors of ``TelegramDelivery.deliver``."""
+        await self._delivery.send_alert(alert)
 
 
 def _make_client(config: TelegramConfig, **limits: Any) -> HTTPXRequest:

@@ -12,7 +12,7 @@ from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
 from bot.errors import PackageMissing, PortTaken
 from bot.monitoring.monitor import Monitor
-from bot.outcomes import JobResult, OwnerReport, Platform, Status, Undeliverable
+from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status, Undeliverable
 
 if TYPE_CHECKING:
     from bot.chats.web.server import PageServer
@@ -113,6 +113,10 @@ class WebChat:
             Undeliverable: Always.
         """
         raise Undeliverable("the page shows no reports")
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Refuse, as for a report."""
+        raise Undeliverable("the page shows no alerts")
 
     def _build(self, listener: socket.socket) -> "PageServer":
         """Import the page's packages and build the page; it blocks, so it runs in a thread."""

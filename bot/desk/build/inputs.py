@@ -46,6 +46,8 @@ class DeskInputs:
         loading_s: How long that takes about, while it does; None if unknown.
         random: Generates seeds, job ids and link codes.
         report_card: Returns the state of the card; None reports what ``probe`` measures.
+        locale: Of hosts whose language is unknown.
+        sends_alerts: Whether hosts are told what is wrong.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
 
@@ -69,4 +71,6 @@ class DeskInputs:
     report_card: ReportCard | None = None
     measure: Callable[[str], PromptLength] | None = None
     weights: str = ""
+    locale: str = "en"
+    sends_alerts: bool = True
     stated: Sequence[StatedRow] = ()

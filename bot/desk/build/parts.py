@@ -4,6 +4,7 @@ import asyncio
 from functools import partial
 
 from bot.desk.acceptance import JobAcceptance
+from bot.desk.alerts.alerts import HostAlerts
 from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
@@ -166,6 +167,13 @@ def build_desk(inputs: DeskInputs) -> Desk:
         preferences=preferences,
         profiles=profiles,
         reports=OwnerReports(store=store, shelf=shelf, clock=clock),
+        alerts=HostAlerts(
+            store=store,
+            hosts=lambda: rules.now.hosts,
+            locale=inputs.locale,
+            is_enabled=inputs.sends_alerts,
+            clock=clock,
+        ),
         tiers=tiers,
         permissions=permissions,
         queue=queue,

@@ -7,6 +7,7 @@ MEANINGS = {
     "language": N_("The language of the command line, and of chats that do not say theirs."),
     "hosts": N_("Who runs the bot, and may use the commands for hosts."),
     "allow": N_("The servers and chats that the bot serves; elsewhere it answers its hosts alone."),
+    "alerts": N_("Whether hosts get a private message when something is wrong, and when it is over."),
     "quota": N_("How much each person may draw."),
     "quota.daily_credits": N_(
         "Each day at 00:00 UTC a person's credits are filled up to this; a picture costs one."

@@ -1,4 +1,5 @@
 """What hosts decide and do.
 
+* ``alerts``       what hosts are told is wrong, until they have the message
 * ``permissions``  who is a host, who may use the bot and who may not; the record of what hosts did
 """

@@ -33,6 +33,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender, as_plain_text
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import (
+    Alert,
     Deleted,
     JobResult,
     Originals,
@@ -158,11 +159,19 @@ class AnswerDelivery:
             Undeliverable: The person takes no direct messages.
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
         """
-        self._refusals.check()
-        address = AnswerAddress(NO_RESPONSE, int(report.user_id), 0, is_private=True)
         text = as_plain_text(messages.format_owner_report(report, report.locale))
         message = OutgoingMessage(text, others=messages.owner_report_buttons(report))
-        if not await self._sender.send_direct_message(address, message, f"report {report.id}"):
+        await self._send_directly(report.user_id, message, f"report {report.id}")
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Send an alert as a direct message, as ``send_report``."""
+        message = OutgoingMessage(as_plain_text(messages.format_alert(alert, alert.locale)))
+        await self._send_directly(alert.user_id, message, f"alert {alert.id}")
+
+    async def _send_directly(self, user_id: str, message: OutgoingMessage, nonce: str) -> None:
+        self._refusals.check()
+        address = AnswerAddress(NO_RESPONSE, int(user_id), 0, is_private=True)
+        if not await self._sender.send_direct_message(address, message, nonce):
             raise Undeliverable("its person takes no direct messages")
 
     async def _send_new(self, address: AnswerAddress, result: JobResult, *, is_direct: bool) -> None:

@@ -34,6 +34,7 @@ from bot.chats.telegram_.outgoing.uploads import JobPicture, Upload, read_upload
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.monitoring.figures import FALLBACKS
 from bot.outcomes import (
+    Alert,
     JobResult,
     JobState,
     OwnerReport,
@@ -86,6 +87,12 @@ class TelegramDelivery:
         self._rate_limiter.require_capacity(address.chat_id, messages=1)
         text = messages.format_owner_report(report, report.locale)
         await self._sender.show_text(address, text, owner_report_keyboard(report))
+
+    async def send_alert(self, alert: Alert) -> None:
+        """Send an alert to a host's private chat, as ``send_report``."""
+        address = ChatAddress(int(alert.user_id))
+        self._rate_limiter.require_capacity(address.chat_id, messages=1)
+        await self._sender.show_text(address, messages.format_alert(alert, alert.locale))
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)

@@ -8,7 +8,7 @@ from enum import StrEnum
 import pytest
 
 from bot.commands.prompts.advice import AdviceKind
-from bot.outcomes import Derivation, JobState, Platform
+from bot.outcomes import AlertKind, Derivation, JobState, Platform
 from bot.store.hosting.permissions import PermissionKind
 from bot.store.rows import GrantKind, LedgerKind, OutboxState
 from engine.request import MAX_SEED, FailReason
@@ -60,6 +60,9 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("permission", "kind", PermissionKind),
         ("host_action", "platform", Platform),
         ("owner_report", "state", OutboxState),
+        ("alert", "kind", AlertKind),
+        ("alert_message", "platform", Platform),
+        ("alert_message", "state", OutboxState),
     ],
 )
 def test_the_lists_in_the_checks_equal_the_enums(

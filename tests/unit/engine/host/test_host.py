@@ -332,10 +332,12 @@ async def test_after_ten_failed_starts_in_a_row_the_host_gives_up(workers: Worke
     while host.info is None:  # noqa: ASYNC110 - nothing signals it
         await asyncio.sleep(0)
     assert not watch.done()  # nine, and then one that works
+    assert host.failed_starts == 0
     workers.started[-1].is_lost.set()
     with pytest.raises(WorkerNotReady, match="no process"):
         await asyncio.wait_for(watch, 2)
     assert workers.tries == 1 + 9 + 1 + 10
+    assert host.failed_starts == 10
     await host.close()
 
 

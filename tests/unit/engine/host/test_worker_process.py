@@ -82,7 +82,7 @@ async def test_a_worker_gets_its_configuration_and_is_ready_when_it_reports_itse
         assert await ready == worker.info == INFO
         assert not worker.is_lost.is_set()
         assert not worker.has_drawn
-        assert (clock(), child.signals) == (299, [])
+        assert (clock(), child.signals) == (pytest.approx(299), [])
 
 
 async def test_a_worker_that_is_too_slow_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,9 @@
+"""Alerts: what needs a host is reported once to each host's private chat, and once when it is over.
+
+* ``conditions``  what is wrong, by the bot's health at one moment; pure
+* ``tracking``    which conditions to report, and which are over; pure
+* ``watch``       reads the health every few seconds
+* ``alerts``      stores the alerts and delivers them
+
+Tests: ``pytest tests/unit/bot/desk/alerts tests/integration/app/test_alerts.py``.
+"""
