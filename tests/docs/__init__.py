@@ -7,5 +7,5 @@ the bot itself uses, so that no page can say something else; a test fails if one
 * ``markdown``  tables and text that Markdown leaves alone
 * ``settings``  every setting            * ``commands``  every chat command
 * ``shell``     every shell command      * ``findings``  what ``doctor`` finds, and errors of a start
-* ``cards``     the short table of cards
+* ``cards``     the short table of cards   * ``alerts``   messages to hosts
 """

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.planner.placement.table import card_table
+from tests.docs.alerts import alerts_part
 from tests.docs.cards import card_classes
 from tests.docs.commands import commands_part
 from tests.docs.findings import errors_part, findings_part, settings_problems_part
@@ -19,6 +20,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "findings": findings_part,
     "problems": settings_problems_part,
     "errors": errors_part,
+    "alerts": alerts_part,
     "cards": card_table,
     "classes": card_classes,
 }
