@@ -19,7 +19,7 @@ from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
-from bot.settings import Settings, token_file_variable
+from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable
 from engine.cuda.stand_ins import has_stand_ins
 from engine.formatting import GIB, in_gib
 from engine.planner.headroom import Headroom
@@ -174,8 +174,9 @@ def _check_chats(settings: Settings) -> Iterator[Finding]:
 
 
 def _check_token_files(environ: Mapping[str, str]) -> Iterator[Finding]:
-    for platform in PLATFORMS:
-        variable = token_file_variable(platform, environ)
+    password_file = PASSWORD_FILE_VARIABLE if environ.get(PASSWORD_FILE_VARIABLE) else ""
+    variables = {each: token_file_variable(each, environ) for each in PLATFORMS} | {"page": password_file}
+    for name, variable in variables.items():
         path = Path(environ[variable]).expanduser() if variable else None
         if path and path.is_file() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-            yield Finding(Level.NOTE, platform, "token_readable", {"path": str(path)})
+            yield Finding(Level.NOTE, name, "token_readable", {"path": str(path)})

@@ -10,12 +10,13 @@ SETTINGS = {
     "not_toml": N_("{path} is not valid TOML, see line {line}. Text needs quotes, as in: language = 'en'"),
     "given_twice": N_("{path} contains a setting or a table twice, see line {line}. Keep one of them."),
     "readable_by_others": N_(
-        "{path} contains a token, but other users of this machine can read it. Run: chmod 600 {path}"
+        "{path} contains a token or a password, but other users of this machine can read it. "
+        "Run: chmod 600 {path}"
     ),
     "not_a_token": N_(
         "{path} has something else than a token in line {line}. Write one token a line, like: DISCORD_TOKEN=…"
     ),
-    "token_file": N_("{setting} must name a readable file with the token, not {path}."),
+    "token_file": N_("{setting} must name a readable file with the token or the password, not {path}."),
     "unpinned": N_(
         "engine.revision must be the commit of {model} to use, so that no other weights are ever loaded; "
         "for example: {example}"
@@ -136,7 +137,9 @@ FINDINGS = {
     "token_set": N_("a token is set"),
     "chat_off": N_("off: no token; `sugarbot setup` asks for it, or set {variable}"),
     "serves_nobody": N_("on, but no server or chat is allowed: add some in the settings, such as {example}"),
-    "token_readable": N_("Other users of this machine can read the token in {path}. Run: chmod 600 {path}"),
+    "token_readable": N_(
+        "Other users of this machine can read the token or password in {path}. Run: chmod 600 {path}"
+    ),
     "no_hosts": N_("none, so only this machine can switch LoRAs; add one in the settings, such as {example}"),
     "page_off": N_("off"),
     "no_chats": N_("All chats are off. Set DISCORD_TOKEN or TELEGRAM_TOKEN, or set web.enabled = true."),

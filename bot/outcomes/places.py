@@ -43,6 +43,7 @@ class CommandContext:
         is_group: Several people read the answer.
         private_address: The person's private chat, if the bot can write there; it receives private pictures
             that the person requests in a group.
+        is_operator: The person has logged in on the local page with its password.
     """
 
     platform: Platform
@@ -56,3 +57,4 @@ class CommandContext:
     space_locale: str = ""
     is_group: bool = False
     private_address: Address | None = None
+    is_operator: bool = False

@@ -79,6 +79,7 @@ class Rules:
         bans: By name.
         daily_credits: As in ``Entitlement``, for people outside all tiers.
         max_waiting: How many jobs of one person may wait or run at once.
+        page_has_password: On the local page only those are hosts who have logged in.
     """
 
     hosts: frozenset[str] = frozenset()
@@ -87,6 +88,7 @@ class Rules:
     max_waiting: int = 4
     tiers: tuple[Tier, ...] = ()
     bans: Mapping[str, Ban] = field(default_factory=dict)
+    page_has_password: bool = False
 
     @classmethod
     def from_settings(cls, settings: "Settings") -> Self:
@@ -102,6 +104,7 @@ class Rules:
             daily_credits=quota.daily_credits,
             max_waiting=quota.max_waiting,
             tiers=tuple(tiers),
+            page_has_password=settings.web.operator_password is not None,
         )
 
     def entitlement_of(self, identities: Iterable[str]) -> Entitlement:
@@ -113,9 +116,12 @@ class Rules:
 
 
 def is_host(context: CommandContext, rules: Rules) -> bool:
-    """Whether this person is a host: named in the settings, or at the host's own machine."""
+    """Whether this person is a host: named in the settings, or at the host's own machine.
+
+    The page answers on loopback only, so without a password everyone there is a host.
+    """
     if context.platform == "web":
-        return True  # the page answers on loopback only
+        return context.is_operator or not rules.page_has_password
     if context.platform == "console":
         return context.user_id == CONSOLE_HOST
     return f"{context.platform}:{context.user_id}" in rules.hosts

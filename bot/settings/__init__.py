@@ -2,12 +2,14 @@
 
 The file is the given path, else ``SUGARBOT_CONFIG``, else ``./sugarbot.toml`` if it exists. The environment
 can override every setting: ``SUGARBOT_WEB__PORT=7861``. Tokens can come from ``DISCORD_TOKEN`` and
-``TELEGRAM_TOKEN``, from the file that ``DISCORD_TOKEN_FILE`` names, or from ``tokens.env`` beside the file.
+``TELEGRAM_TOKEN``, from the file that ``DISCORD_TOKEN_FILE`` names, or from ``tokens.env`` beside the file;
+the password of the page's operator tab from the file that ``SUGARBOT_WEB__OPERATOR_PASSWORD_FILE`` names.
 If no setting names a language, ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG`` does.
 
 * ``sections``    the settings with their checks
 * ``load``        reads file and environment, and describes each problem
 * ``token_file``  ``tokens.env``, which holds the tokens
+* ``password``    the hash of a password
 * ``language``    the host's language before the settings are read
 * ``listing``     every setting with its variables, default and example, for references
 
@@ -23,14 +25,24 @@ Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
 
 from bot.settings.language import expected_language
 from bot.settings.listing import ListedSetting, every_setting
-from bot.settings.load import load_settings, read_values, settings_file, settings_of, token_file_variable
+from bot.settings.load import (
+    PASSWORD_FILE_VARIABLE,
+    load_settings,
+    read_values,
+    settings_file,
+    settings_of,
+    token_file_variable,
+)
+from bot.settings.password import PasswordHash
 from bot.settings.sections import EXAMPLE_COMMIT, Settings
 from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file, write_tokens
 
 __all__ = [
     "EXAMPLE_COMMIT",
+    "PASSWORD_FILE_VARIABLE",
     "WITH_TOKENS",
     "ListedSetting",
+    "PasswordHash",
     "Settings",
     "every_setting",
     "expected_language",

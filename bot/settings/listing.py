@@ -9,7 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.settings.load import PREFIX
+from bot.settings.load import PASSWORD, PASSWORD_FILE_VARIABLE, PREFIX
+from bot.settings.password import PasswordHash
 from bot.settings.sections import Settings
 
 CHOSEN_NAME = "NAME"  # stands for a name that the host chooses, as in quota.tiers.NAME
@@ -81,7 +82,8 @@ def _listed(names: tuple[str, ...], field: FieldInfo) -> ListedSetting:
 def _variables(names: tuple[str, ...]) -> tuple[str, ...]:
     platform = names[0].upper()
     usual = (f"{platform}_TOKEN", f"{platform}_TOKEN_FILE") if names[1:] == ("token",) else ()
-    return (*usual, PREFIX + "__".join(names).upper())
+    file = (PASSWORD_FILE_VARIABLE,) if names == PASSWORD else ()
+    return (*usual, PREFIX + "__".join(names).upper(), *file)
 
 
 def _is_text(kind: Any) -> bool:
@@ -90,7 +92,7 @@ def _is_text(kind: Any) -> bool:
         return any(_is_text(each) for each in get_args(kind))
     if get_origin(kind) is Literal:
         return all(isinstance(each, str) for each in get_args(kind))
-    return kind in (str, Path, SecretStr)
+    return kind in (str, Path, SecretStr, PasswordHash)
 
 
 def _toml(value: object, is_text: bool) -> str:

@@ -21,6 +21,8 @@ PREFIX = "SUGARBOT_"
 FILE_NAME = "sugarbot.toml"
 MAX_SHOWN_CHARS = 60  # of a bad value
 
+PASSWORD = ("web", "operator_password")
+PASSWORD_FILE_VARIABLE = f"{PREFIX}WEB__OPERATOR_PASSWORD_FILE"
 _SIMILAR_PERCENT = 60
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -119,11 +121,16 @@ def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
     except ValueError as error:
         problems.append(_not_toml(path, text, error))
         return {}
-    sections = [raw.get(name) for name in WITH_TOKENS]
-    has_token = any(isinstance(section, dict) and section.get("token") for section in sections)
-    if has_token and os.name == "posix" and mode & 0o077:
+    if _has_secret(raw) and os.name == "posix" and mode & 0o077:
         problems.append(Problem("readable_by_others", facts))
     return raw
+
+
+def _has_secret(raw: _Values) -> bool:
+    """Whether the file holds a token or the password of the page."""
+    names = [*((section, "token") for section in WITH_TOKENS), PASSWORD]
+    sections = [(raw.get(section), name) for section, name in names]
+    return any(isinstance(section, dict) and section.get(name) for section, name in sections)
 
 
 def _not_toml(path: Path, text: str, error: ValueError) -> Problem:
@@ -144,6 +151,11 @@ def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> _Value
     for platform in WITH_TOKENS:
         if token := _token(platform, environ, problems):
             raw[platform] = {"token": token}
+    if path := environ.get(PASSWORD_FILE_VARIABLE):
+        section, name = PASSWORD
+        raw[section] = {name: _secret_of_file(PASSWORD_FILE_VARIABLE, environ, problems)}
+        if not raw[section][name]:  # an empty file must not open the page to everybody
+            problems.append(Problem("token_file", {"setting": PASSWORD_FILE_VARIABLE, "path": path}))
     for variable, value in sorted(environ.items()):
         names = variable.removeprefix(PREFIX).lower().split("__")
         is_setting = variable.startswith(PREFIX) and not variable.endswith("_FILE") and variable != SHORT
@@ -157,8 +169,11 @@ def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -
     if token := environ.get(f"{platform.upper()}_TOKEN"):
         return token
     variable = token_file_variable(platform, environ)
-    if not variable:
-        return ""
+    return _secret_of_file(variable, environ, problems) if variable else ""
+
+
+def _secret_of_file(variable: str, environ: Mapping[str, str], problems: list[Problem]) -> str:
+    """Return the content of the file that a variable names, without the line feed at its end."""
     try:
         return Path(environ[variable]).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -21,6 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bot.settings.password import PasswordHash
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT, EngineConfig
 
 EXAMPLE_COMMIT = PUBLISHED_COMMIT
@@ -55,6 +56,15 @@ def _one_word(value: SecretStr) -> SecretStr:
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError
     return SecretStr(token)
+
+
+def _hashed(value: object) -> PasswordHash | None:
+    """Replace a password by its hash; an empty one is none."""
+    if value is None or isinstance(value, PasswordHash):
+        return value
+    if not isinstance(value, str):
+        raise ValueError
+    return PasswordHash.of(value) if value else None
 
 
 def _must_be(description: str, example: object, **checks: Any) -> Any:
@@ -163,7 +173,10 @@ class SiteSettings(Section):
 
 
 class WebSettings(Section):
-    """The local page; everyone who opens it acts as a host, so it answers on loopback only."""
+    """The local page; it answers on loopback only.
+
+    Without a password everyone who opens it acts as a host; with one, a host logs in at the operator tab.
+    """
 
     enabled: Annotated[bool, _must_be("true or false", "true")] = True
     host: Annotated[
@@ -175,6 +188,11 @@ class WebSettings(Section):
         ),
     ] = "127.0.0.1"
     port: Annotated[int, _must_be("a port from 0 (any free one) to 65535", 7860, ge=0, le=65535)] = 7860
+    operator_password: Annotated[
+        PasswordHash | None,
+        BeforeValidator(_hashed),
+        _must_be("a password of 8 to 200 characters", "a sentence is a good one", repr=False),
+    ] = None
 
 
 class StorageSettings(Section):

@@ -33,10 +33,13 @@ MEANINGS = {
     ),
     "telegram.base_file_url": N_("The address of Telegram's files; change it together with base_url."),
     "telegram.proxy": N_("The proxy on the way to Telegram, http, https or socks5; empty for none."),
-    "web": N_("The local page; whoever opens it acts as a host."),
+    "web": N_("The local page; without a password, whoever opens it acts as a host."),
     "web.enabled": N_("Whether the local page is served."),
     "web.host": N_("The address that the page answers on, reachable from this machine alone."),
     "web.port": N_("The port of the page; 0 takes any free one."),
+    "web.operator_password": N_(
+        "The password of the operator tab; with one, only who has logged in may give a host's commands there."
+    ),
     "huggingface": N_("Your account at Hugging Face; most files need none."),
     "huggingface.token": N_(
         "A token of your account at Hugging Face, for files that not everybody may download."

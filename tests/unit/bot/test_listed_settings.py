@@ -8,6 +8,7 @@ import pytest
 from bot.settings import EXAMPLE_COMMIT, Settings, every_setting, load_settings
 
 SETTINGS = {setting.name: setting for setting in every_setting()}
+PASSWORD = "web.operator_password"
 TOKENS = [name for name in SETTINGS if name.endswith(".token")]
 OTHERS = [name for name in SETTINGS if name not in TOKENS]
 NEEDED = {"engine.model": {"SUGARBOT_ENGINE__REVISION": EXAMPLE_COMMIT}}  # by the example of a setting
@@ -36,7 +37,8 @@ def test_the_example_in_the_file_and_in_the_variable_sets_the_same(name: str, tm
     value = tomllib.loads(f"value = {setting.example}")["value"]
     written = ",".join(value) if isinstance(value, list) else str(value)
     more = NEEDED.get(name, {})
-    [variable] = setting.variables
+    file.chmod(0o600)
+    variable = setting.variables[0]
     from_variable = load_settings(None, {variable: written.replace("True", "true"), **more})
     if "NAME" in name:  # the environment has no lower case
         file.write_text(as_toml({name.replace("NAME", "name"): setting.example}), encoding="utf-8")
@@ -45,6 +47,17 @@ def test_the_example_in_the_file_and_in_the_variable_sets_the_same(name: str, tm
     assert setting.must_be
     if setting.example != setting.default:
         assert from_file != load_settings(None, more)
+
+
+def test_each_variable_of_the_password_sets_it(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("a gate of jade\n", encoding="utf-8")
+    assert len(SETTINGS[PASSWORD].variables) == 2
+    for variable in SETTINGS[PASSWORD].variables:
+        value = str(tmp_path / "password") if variable.endswith("_FILE") else "a gate of jade"
+        kept = load_settings(None, {variable: value}).web.operator_password
+        assert kept is not None
+        assert kept.matches("a gate of jade")
+    assert SETTINGS[PASSWORD].is_secret
 
 
 @pytest.mark.parametrize("name", TOKENS)

@@ -1,5 +1,6 @@
 """Settings: their sources, their problems, and that no secret is shown."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from bot.errors import BadSettings
 from bot.messages.problems import format_problem
-from bot.settings import EXAMPLE_COMMIT, Settings, load_settings
+from bot.settings import EXAMPLE_COMMIT, PasswordHash, Settings, load_settings
 from engine.config import BUILT_IN, PUBLISHED_COMMIT, EngineConfig
 
 TOKEN = "123456:secret-secret-secret-secret-secret"
@@ -44,6 +45,7 @@ proxy = ""                  # http://, https:// or socks5://
 enabled = true
 host = "127.0.0.1"          # loopback only: whoever opens the page acts as a host
 port = 7860                 # 0: any free port
+# operator_password = "…"   # opens the operator tab; better: SUGARBOT_WEB__OPERATOR_PASSWORD_FILE
 
 [storage]
 reserve_mib = 256           # nothing is drawn while less of the disk is free (small disk: a twentieth of it)
@@ -188,6 +190,61 @@ def test_a_token_comes_from_the_environment_or_a_file(environ: dict[str, str]) -
     assert settings.telegram.token.get_secret_value() == TOKEN
     assert settings.secrets() == (TOKEN,)
     assert not settings.discord.token.get_secret_value()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"SUGARBOT_WEB__OPERATOR_PASSWORD": "a gate of jade"},
+        {"SUGARBOT_WEB__OPERATOR_PASSWORD_FILE": "password"},
+    ],
+)
+def test_of_a_password_only_the_hash_is_kept(environ: dict[str, str]) -> None:
+    write(Path(), "a gate of jade\n", "password")
+    file = write(Path(), 'web.operator_password = "a gate of jade"') if not environ else None
+
+    settings = load_settings(file, environ)
+
+    kept = settings.web.operator_password
+    assert kept is not None
+    assert kept.matches("a gate of jade")
+    assert not kept.matches("a gate of jada")
+    assert "jade" not in f"{settings!r} {settings.model_dump()} {kept.digest!r}"
+    assert settings == load_settings(file, environ)  # the same password compares equal
+
+
+@pytest.mark.parametrize("password", ["short", "x" * 201, 12345678, ["a gate of jade"]])
+def test_a_password_of_another_length_or_type_is_refused_and_not_repeated(password: object) -> None:
+    [problem] = problems(f"web.operator_password = {json.dumps(password)}")
+    assert problem.startswith("web.operator_password must be a password of 8 to 200 characters")
+    assert json.dumps(password) not in problem
+
+
+def test_a_password_that_others_can_read_is_refused() -> None:
+    path = write(Path(), 'web.operator_password = "a gate of jade"')
+    path.chmod(0o644)
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path, {})
+    assert "chmod 600" in messages_of(caught.value)[0]
+
+
+def test_a_password_composed_in_another_way_is_the_same() -> None:
+    assert PasswordHash.of("caf\u00e9 au lait").matches("cafe\u0301 au lait")
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_an_empty_or_missing_file_of_the_password_is_refused(content: str | None) -> None:
+    if content is not None:
+        write(Path(), content, "password")
+    with pytest.raises(BadSettings) as caught:
+        load_settings(environ={"SUGARBOT_WEB__OPERATOR_PASSWORD_FILE": "password"})
+    [problem] = messages_of(caught.value)
+    assert problem.startswith("SUGARBOT_WEB__OPERATOR_PASSWORD_FILE must name a readable file")
+
+
+def test_an_empty_password_is_none() -> None:
+    assert load_settings(environ={"SUGARBOT_WEB__OPERATOR_PASSWORD": ""}).web.operator_password is None
 
 
 def test_no_secret_is_shown() -> None:

@@ -117,9 +117,13 @@ def test_a_data_folder_that_is_not_writable_is_found(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(("mode", "is_found"), [(0o600, False), (0o640, True), (0o604, True), (0o400, False)])
 def test_a_token_file_that_others_can_read_is_found(mode: int, is_found: bool, tmp_path: Path) -> None:
     token = tmp_path / "token"
-    token.write_text("x")
+    token.write_text("x" * 8)
     token.chmod(mode)
-    for variable in ("DISCORD_TOKEN_FILE", "SUGARBOT_DISCORD__TOKEN_FILE"):
+    for variable in (
+        "DISCORD_TOKEN_FILE",
+        "SUGARBOT_DISCORD__TOKEN_FILE",
+        "SUGARBOT_WEB__OPERATOR_PASSWORD_FILE",
+    ):
         assert ("token_readable" in found(tmp_path, **{variable: str(token)})) is is_found
 
 

@@ -50,6 +50,8 @@ from bot.commands.values import (
 from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rules import Rules, is_host, require_permission, require_private_chat
+from bot.settings import Settings
+from bot.settings.sections import WebSettings
 
 COMMAND_VALUES: list[Command] = [
     Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
@@ -138,6 +140,29 @@ def test_a_host_is_served_everywhere() -> None:
 )
 def test_who_is_a_host(who: CommandContext, expected: bool) -> None:
     assert is_host(who, Rules(hosts=frozenset({"discord:7"}))) is expected
+
+
+@pytest.mark.parametrize(
+    ("who", "expected"),
+    [
+        (context(Platform.WEB, user_id="local"), False),
+        (replace(context(Platform.WEB, user_id="local"), is_operator=True), True),
+        (context(Platform.CONSOLE, user_id="host"), True),
+        (context(user_id="7"), True),
+        (replace(context(), is_operator=True), False),  # only the page has a login
+    ],
+)
+def test_with_a_password_only_who_has_logged_in_is_a_host_on_the_page(
+    who: CommandContext, expected: bool
+) -> None:
+    rules = Rules(hosts=frozenset({"discord:7"}), page_has_password=True)
+    assert is_host(who, rules) is expected
+
+
+def test_the_rules_know_whether_the_page_has_a_password() -> None:
+    with_password = WebSettings.model_validate({"operator_password": "a gate of jade"})
+    assert not Rules.from_settings(Settings()).page_has_password
+    assert Rules.from_settings(Settings(web=with_password)).page_has_password
 
 
 @pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
