@@ -1,6 +1,7 @@
 """What a host sees of the card: ``/gpu``.
 
 * ``report``  the values, and how they are collected
+* ``series``  what the charts show, here and on the page
 * ``chart``   the last hour as a picture
 
 Tests: ``pytest tests/unit/bot/card``.

@@ -4,56 +4,41 @@ Wide enough for a phone that shows two pixels as one; dark, so that it suits a d
 """
 
 import io
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bot.messages import N_, text
+from bot.card.series import (
+    AGO,
+    HEADROOM,
+    HOUR_S,
+    MEMORY,
+    MEMORY_USES,
+    NOW,
+    VALUE_LINES,
+    ValueLine,
+    known_lines,
+    part_of_hour,
+    unbroken_runs,
+)
+from bot.messages import text
 from bot.pictures.fonts import Font, chinese_font
 from engine.formatting import in_gib
-from engine.planner.monitor import KEPT, KEPT_EVERY_S, CardReading
+from engine.planner.monitor import CardReading
 
 WIDTH, MARGIN, LEFT, RIGHT = 1080, 36, 92, 36  # px
 PAPER, INK, FAINT, GRID = "#14171c", "#e8eaee", "#9aa1ac", "#2b3038"
 MEMORY_PX, LINE_PX, GAP_PX, TITLE_PX = 400, 120, 30, 58
 TITLE_PT, TEXT_PT, SMALL_PT = 40, 28, 24
-HOUR_S = KEPT * KEPT_EVERY_S
-HOLE_S = 4 * KEPT_EVERY_S  # without a reading for longer, the line is broken
-
-OTHERS, WEIGHTS, LORAS, WORK = N_("other programs"), N_("weights"), N_("LoRAs"), N_("work space")
-HEADROOM, MEMORY = N_("free for a job"), N_("memory, GiB of {total}")
-LOAD, TEMPERATURE, POWER, QUEUE = N_("load, %"), N_("temperature, °C"), N_("power, W"), N_("waiting jobs")
-AGO, NOW = N_("{minutes} min ago"), N_("now")
-SENTENCES = (OTHERS, WEIGHTS, LORAS, WORK, HEADROOM, MEMORY, LOAD, TEMPERATURE, POWER, QUEUE, AGO, NOW)
-
-_LAYERS: tuple[tuple[str, str, Callable[[CardReading], int]], ...] = (
-    (WEIGHTS, "#4f8ff7", lambda each: each.weights_bytes),
-    (LORAS, "#e0699a", lambda each: each.lora_bytes),
-    (WORK, "#f2b84b", lambda each: each.work_bytes),
-    (OTHERS, "#7b8492", lambda each: each.other_bytes),
+SENTENCES = (
+    *(each.title for each in (*MEMORY_USES, *VALUE_LINES)),
+    *(HEADROOM, MEMORY, AGO, NOW),
 )
+
+_USE_COLOURS = {"weights": "#4f8ff7", "loras": "#e0699a", "work": "#f2b84b", "other": "#7b8492"}
+_LINE_COLOURS = {"load": "#63d2c6", "temperature": "#f08a5d", "power": "#c792ea", "queue": "#ffd866"}
 _HEADROOM_COLOUR = "#63d297"
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """One small panel: a value over the hour, with a scale of at least ``least_top``."""
-
-    title: str
-    colour: str
-    value: Callable[[CardReading], float | None]
-    least_top: float
-
-
-_LINES = (
-    _Line(LOAD, "#63d2c6", lambda each: None if each.utilisation is None else 100 * each.utilisation, 100),
-    _Line(TEMPERATURE, "#f08a5d", lambda each: each.temperature_c, 90),
-    _Line(POWER, "#c792ea", lambda each: each.power_w, 100),
-    _Line(QUEUE, "#ffd866", lambda each: each.waiting, 4),
-)
 
 
 def draw_chart(readings: Sequence[CardReading], device_name: str, locale: str) -> bytes:
@@ -64,7 +49,7 @@ def draw_chart(readings: Sequence[CardReading], device_name: str, locale: str) -
         device_name: The title.
         locale: Of the words in it; English instead where the system has no Chinese font.
     """
-    lines = [line for line in _LINES if any(line.value(each) is not None for each in readings)]
+    lines = known_lines(readings)
     legend_px = 2 * 44 + 10
     panel_px = TITLE_PX + LINE_PX + GAP_PX
     height = MARGIN + 60 + TITLE_PX + MEMORY_PX + legend_px + GAP_PX + len(lines) * panel_px + 44
@@ -112,25 +97,25 @@ class _Chart:
 
         for quarter in range(5):
             self._rule(y(total * quarter / 4), in_gib(total * quarter // 4, 0))
-        for run in _runs(readings):
+        for run in unbroken_runs(readings):
             floor = [0] * len(run)
             xs = [self._x(each) for each in run]
-            for _, colour, value in _LAYERS:
-                roof = [low + value(each) for low, each in zip(floor, run, strict=True)]
-                self._band(xs, [y(low) for low in floor], [y(high) for high in roof], colour)
+            for use in MEMORY_USES:
+                roof = [low + use.value(each) for low, each in zip(floor, run, strict=True)]
+                self._band(xs, [y(low) for low in floor], [y(high) for high in roof], _USE_COLOURS[use.name])
                 floor = roof
             for x0, x1, each in zip(xs, [*xs[1:], xs[-1] + 2], run, strict=True):
                 level = y(each.headroom_bytes)
                 self._draw.line((x0, level, x1, level), fill=_HEADROOM_COLOUR, width=4)
-        entries = [(name, colour, value(newest)) for name, colour, value in _LAYERS]
+        entries = [(use.title, _USE_COLOURS[use.name], use.value(newest)) for use in MEMORY_USES]
         self._legend([*entries, (HEADROOM, _HEADROOM_COLOUR, newest.headroom_bytes)], bottom + 20)
         return bottom + 20 + 2 * 44 + GAP_PX
 
-    def draw_line(self, readings: Sequence[CardReading], line: _Line, top: int) -> int:
+    def draw_line(self, readings: Sequence[CardReading], line: ValueLine, top: int) -> int:
         """Draw one value over the hour; return where the next panel begins."""
         values = [value for each in readings if (value := line.value(each)) is not None]
-        highest = max(line.least_top, *(_rounded_up(value) for value in values))
-        self._draw.rounded_rectangle((MARGIN, top + 10, MARGIN + 24, top + 34), 6, fill=line.colour)
+        highest, colour = line.top(readings), _LINE_COLOURS[line.name]
+        self._draw.rounded_rectangle((MARGIN, top + 10, MARGIN + 24, top + 34), 6, fill=colour)
         self.write(MARGIN + 36, top, text(line.title, self._locale), FAINT, TEXT_PT)
         if line.value(readings[-1]) is not None:
             self.write(WIDTH - RIGHT, top, f"{values[-1]:.0f}", INK, TEXT_PT, "ra")
@@ -138,12 +123,12 @@ class _Chart:
         bottom = top + LINE_PX
         self._rule(top, f"{highest:.0f}")
         self._rule(bottom, "0")
-        for run in _runs([each for each in readings if line.value(each) is not None]):
+        for run in unbroken_runs([each for each in readings if line.value(each) is not None]):
             xs = [self._x(each) for each in run]
             ys = [bottom - LINE_PX * (line.value(each) or 0.0) / highest for each in run]
-            self._band(xs, [float(bottom)] * len(run), ys, _dimmed(line.colour))
+            self._band(xs, [float(bottom)] * len(run), ys, _dimmed(colour))
             points = list(zip(xs, ys, strict=True))
-            self._draw.line([*points, (xs[-1] + 2, ys[-1])], fill=line.colour, width=3, joint="curve")
+            self._draw.line([*points, (xs[-1] + 2, ys[-1])], fill=colour, width=3, joint="curve")
         return bottom + GAP_PX
 
     def draw_times(self, y: int) -> None:
@@ -154,8 +139,7 @@ class _Chart:
             self.write(LEFT + part * (WIDTH - RIGHT - LEFT), y, words, FAINT, SMALL_PT, anchor)
 
     def _x(self, reading: CardReading) -> float:
-        part = 1 - (self._now_s - reading.at_s) / HOUR_S
-        return LEFT + max(0.0, min(1.0, part)) * (WIDTH - RIGHT - LEFT)
+        return LEFT + part_of_hour(reading, self._now_s) * (WIDTH - RIGHT - LEFT)
 
     def _rule(self, y: float, words: str) -> None:
         self._draw.line((LEFT, y, WIDTH - RIGHT, y), fill=GRID, width=2)
@@ -175,23 +159,6 @@ class _Chart:
             self._draw.rounded_rectangle((x, y + 10, x + 24, y + 34), 6, fill=colour)
             end = self.write(x + 36, y, text(name, self._locale), FAINT, TEXT_PT)
             self.write(end + 12, y, in_gib(value), INK, TEXT_PT)
-
-
-def _runs(readings: Sequence[CardReading]) -> list[list[CardReading]]:
-    """Split where no reading was possible for a while."""
-    runs: list[list[CardReading]] = []
-    for each in readings:
-        if runs and 0 <= each.at_s - runs[-1][-1].at_s <= HOLE_S:
-            runs[-1].append(each)
-        else:
-            runs.append([each])
-    return runs
-
-
-def _rounded_up(value: float) -> float:
-    """Round up to a number that is easy to read: 4, 10, 20 to 100, 150, 200."""
-    grain = 2 if value <= 10 else 10 if value <= 100 else 50
-    return math.ceil(value / grain) * grain
 
 
 def _dimmed(colour: str) -> str:

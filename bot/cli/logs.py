@@ -17,6 +17,7 @@ from urllib.parse import quote, quote_plus, unquote
 
 import structlog
 
+from bot.monitoring.recent_log import RECENT_LOG, RecentLog
 from engine.formatting import printable
 
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
@@ -25,6 +26,8 @@ _REDACTED = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiosqlite", "matplotlib", "urllib3")
 # Texts of several lines; the worker renders its own tracebacks.
 _TRACE_TEXTS = ("trace", "exception", "stack_info")
+
+_APART = ("timestamp", "level", "event", "exception", "exc_info")  # not among the facts of a recent event
 
 _LogEvent = MutableMapping[str, Any]
 
@@ -70,6 +73,39 @@ class _SecretFilter:
         target.write(printable(self.clean(written.getvalue()), is_one_line=False))
 
 
+class _Recent:
+    """Keeps a copy of each event, after the filter removed its secrets."""
+
+    def __init__(self, secret_filter: _SecretFilter, kept: RecentLog) -> None:
+        self._filter = secret_filter
+        self._kept = kept
+
+    def __call__(self, _logger: Any, _name: str, event: _LogEvent) -> _LogEvent:
+        """Pass the event on unchanged."""
+        facts = (f"{key}={value}" for key, value in event.items() if key not in _APART and key[0] != "_")
+        trace = str(event.get("exception", ""))
+        if exc_info := _exc_info_of(event.get("exc_info")):
+            written = io.StringIO()
+            self._filter.traceback(written, exc_info)
+            trace = written.getvalue()
+        self._kept.add(
+            at=str(event.get("timestamp", "")),
+            level=str(event.get("level", "")),
+            event=str(event.get("event", "")),
+            facts=" ".join(facts),
+            trace=trace,
+        )
+        return event
+
+
+def _exc_info_of(value: Any) -> Any:
+    """Return the exception of an event as ``sys.exc_info`` does; None without one."""
+    if isinstance(value, BaseException):
+        return type(value), value, value.__traceback__
+    found = value if isinstance(value, tuple) else sys.exc_info() if value else None
+    return found if found and found[0] else None
+
+
 class _FilteredStream:
     """Removes secrets from everything that is written, as the last step."""
 
@@ -84,13 +120,20 @@ class _FilteredStream:
         self._stream.flush()
 
 
-def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: TextIO | None = None) -> None:
+def open_log(
+    *,
+    secrets: Iterable[str] = (),
+    verbose: bool = False,
+    stream: TextIO | None = None,
+    recent: RecentLog = RECENT_LOG,
+) -> None:
     """Send warnings and errors to ``stream``, which is standard error by default.
 
     Args:
         secrets: Texts that must never be written, such as tokens.
         verbose: Also write info events: jobs accepted, drawn, delivered.
         stream: For tests.
+        recent: Keeps the newest events in memory; of our own also those that only ``verbose`` writes.
     """
     secret_filter = _SecretFilter(secrets)
     target = stream if stream is not None else sys.stderr
@@ -99,6 +142,7 @@ def open_log(*, secrets: Iterable[str] = (), verbose: bool = False, stream: Text
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         secret_filter,
+        _Recent(secret_filter, recent),
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

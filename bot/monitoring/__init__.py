@@ -6,6 +6,7 @@ parts know at the moment of a scrape.
 
 * ``figures``          counters and histograms, which desk and chats advance
 * ``monitor``          ``/livez``, ``/readyz`` and ``/metrics``
+* ``recent_log``       the newest events of the log, for the operator's page
 * ``service_manager``  systemd's notifications and watchdog
 * ``files/``           alert rules for Prometheus, a dashboard for Grafana, a unit for systemd
 

@@ -84,6 +84,7 @@ class HeadroomMonitor:
         self.sensors: CardSensors | None = None
         self.read_s: float | None = None
         self.history: deque[CardReading] = deque(maxlen=KEPT)
+        self._newest: CardReading | None = None
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -96,9 +97,16 @@ class HeadroomMonitor:
         self.latest = await asyncio.to_thread(self._probe.read)
         self.sensors = await asyncio.to_thread(self._read_sensors)
         self.read_s = asyncio.get_running_loop().time()
-        now_s, last = self._clock(), self.history[-1] if self.history else None
-        if self.latest.is_known and (last is None or abs(now_s - last.at_s) >= KEPT_EVERY_S):
-            self.history.append(self._reading(now_s))
+        if not self.latest.is_known:
+            return
+        self._newest, last = self._reading(self._clock()), self.history[-1] if self.history else None
+        if last is None or abs(self._newest.at_s - last.at_s) >= KEPT_EVERY_S:
+            self.history.append(self._newest)
+
+    def readings(self) -> tuple[CardReading, ...]:
+        """The last hour up to the newest reading, for a chart that moves; oldest first."""
+        kept, newest = tuple(self.history), self._newest
+        return kept if newest is None or newest is kept[-1] else (*kept, newest)
 
     def _reading(self, now_s: float) -> CardReading:
         memory, sensors, ours = self.latest, self.sensors, self._worker()

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from bot.cli.logs import open_log
+from bot.monitoring.recent_log import LogLevel, RecentLog
 from engine.host.output import WorkerOutput
 
 SECRET = "MTA-secret.token.of-discord"
@@ -183,3 +184,24 @@ def test_no_spelling_of_a_secret_is_written(text: str) -> None:
     ):
         assert secret not in output
     assert output.count("***") == 4
+
+
+def test_the_newest_events_are_kept_without_secrets(lines: io.StringIO) -> None:
+    recent = RecentLog()
+    open_log(secrets=[SECRET], stream=lines, recent=recent)
+
+    structlog.get_logger("bot").info("chat opened", token=SECRET, name="\x1b[2J")
+    structlog.get_logger("bot").error("it failed", exc_info=broken(f"refused {SECRET}"))
+    logging.getLogger("telegram").warning("POST /bot%s/getMe failed", TELEGRAM)
+    event = {"event": "job failed", "level": "error", "trace": f"Traceback:\n  line 1\n{SECRET}"}
+    WorkerOutput(1).log_line(json.dumps(event).encode())
+
+    opened, failed, library, worker = recent.events()
+    assert (opened.event, opened.level) == ("chat opened", LogLevel.INFO)
+    assert opened.facts == "token=*** name=\\x1b[2J"
+    assert "LookupError: refused ***" in failed.trace
+    assert "exc_info" not in failed.facts
+    assert library.event == "POST /bot***/getMe failed"
+    assert worker.trace.splitlines() == ["Traceback:", "  line 1", "***"]
+    assert SECRET not in repr(recent.events())
+    assert "chat opened" not in lines.getvalue()  # only the page shows info without --verbose

@@ -54,3 +54,17 @@ async def test_a_worker_that_says_it_holds_more_than_is_used_takes_no_more_than_
     [reading] = monitor.history
     assert reading.other_bytes == 0
     assert reading.weights_bytes + reading.lora_bytes + reading.work_bytes == 16 * GIB
+
+
+async def test_a_chart_ends_with_the_newest_reading_once() -> None:
+    clock = Clock()
+    monitor = make(clock, WorkerShare())
+    assert monitor.readings() == ()
+    await monitor.read()
+    assert len(monitor.readings()) == 1
+    clock.now_s += 1.5
+    await monitor.read()
+    clock.now_s += 1.5
+    await monitor.read()
+    assert [each.at_s - 1e9 for each in monitor.readings()] == [0.0, 3.0]
+    assert len(monitor.history) == 1
