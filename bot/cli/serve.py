@@ -17,7 +17,7 @@ from rich.table import Table
 from bot.app import Application, create_monitor, open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.chats.contract import Chat
-from bot.chats.web import CardPanel, WebChat
+from bot.chats.web import CardPanel, OperatorSources, WebChat
 from bot.checks import checks
 from bot.checks.folders import require_writable
 from bot.commands.grammar import parse
@@ -248,6 +248,11 @@ def _create_web_chat(application: Application) -> WebChat:
         application.desk,
         card=lambda: _read_card(application),
         monitor=create_monitor(application),
+        password=web.operator_password,
+        sources=OperatorSources(
+            readings=application.headroom_monitor.readings,
+            worker_errors=lambda: tuple(application.host.errors),
+        ),
         host=web.host,
         port=web.port,
     )

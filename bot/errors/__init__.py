@@ -12,7 +12,7 @@
       - BadRecipeCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
-      - Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
+      - NotLoggedIn · Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
@@ -93,6 +93,7 @@ from bot.errors.not_allowed import (
     NoPrivateChat,
     NotForThatChat,
     NotInPublic,
+    NotLoggedIn,
     NotYours,
     SizeOverLimit,
 )
@@ -256,6 +257,7 @@ __all__ = [
     "NotForThatChat",
     "NotInPublic",
     "NotLinked",
+    "NotLoggedIn",
     "NotPossible",
     "NotSafetensors",
     "NotStartable",

@@ -7,6 +7,10 @@ class HostsOnly(NotAllowed):
     """Facts: ``command``."""
 
 
+class NotLoggedIn(NotAllowed):
+    """On the page, whose password the person has not given. Facts: ``command``."""
+
+
 class ChatNotAllowed(NotAllowed):
     """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
 

@@ -45,11 +45,13 @@ PAGE = {
     "waiting": N_("Waiting"),
     "default_lora": N_("Default LoRA"),
     "none": N_("none"),
+    "to_operator": N_("For the host: queue, people, log"),
     # about the page itself
     "open_page": N_("Open Sugarbot"),
     "no_script": N_("This page needs JavaScript. Allow it here, or use the terminal: sugarbot say"),
     "lost": N_("No connection to the bot. The page tries again by itself."),
     "unsent": N_("The bot did not answer. Your message is back in the box; send it again in a moment."),
+    "not_answered": N_("The bot did not answer. Try again in a moment."),
     # why a request is refused
     "wrong_host": N_("This page is only available at {url}. Open it there."),
     "foreign": N_("This request came from another site, so nothing was done. Open Sugarbot's own page."),

@@ -93,6 +93,7 @@ SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NotAllowed: N_("You can't do this here. Please ask a host of this bot."),
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
+    errors.NotLoggedIn: N_("Only a host can use /{command}. Log in on the page's operator tab first."),
     errors.ChatNotAllowed: N_(
         "I'm not enabled in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
     ),

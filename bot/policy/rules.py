@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from bot.commands.table import ENTRY_OF, Right
 from bot.commands.values import Command, Delete, Export, Help, Mine
-from bot.errors import Banned, BannedForNow, ChatNotAllowed, HostsOnly, NotInPublic
+from bot.errors import Banned, BannedForNow, ChatNotAllowed, HostsOnly, NotInPublic, NotLoggedIn
 from bot.outcomes import CommandContext
 
 if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
@@ -162,6 +162,7 @@ def require_permission(
     Raises:
         ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
         HostsOnly: The command is for hosts, and this person is not a host.
+        NotLoggedIn: The same on the page, where the person has not logged in.
     """
     chats = chats_of(context)
     ids = [*earlier_ids, "*"] if context.is_group else [*earlier_ids, "*", context.user_id]
@@ -170,7 +171,7 @@ def require_permission(
     if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
         return
     if is_served:
-        raise HostsOnly(command=entry.name)
+        raise (NotLoggedIn if context.platform == "web" else HostsOnly)(command=entry.name)
     raise ChatNotAllowed(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
 
 

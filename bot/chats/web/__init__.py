@@ -16,13 +16,15 @@ release a session; its jobs continue, and ``/mine`` finds them.
 * ``conversation``    the messages of one browser
 * ``desk_client``     sends commands to the desk
 * ``event_stream``    server-sent events
-* ``rendering``       messages → HTML, with ``templates/``, ``page.css`` and ``page.js``
+* ``rendering``       messages → HTML, with ``templates/``, ``page.css``, ``page.js`` and ``live.js``
 * ``panel``           the content of the card's panel
+* ``operator``        the operator tab
 
 Tests of this package alone: ``pytest tests/unit/bot/chats/web tests/integration/web``.
 """
 
 from bot.chats.web.chat import WebChat
+from bot.chats.web.operator.sources import OperatorSources
 from bot.chats.web.panel import CardPanel
 
-__all__ = ["CardPanel", "WebChat"]
+__all__ = ["CardPanel", "OperatorSources", "WebChat"]

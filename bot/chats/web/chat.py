@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from bot.chats.contract import Desk
 from bot.chats.web.desk_client import DeskClient
+from bot.chats.web.operator.logins import OperatorLogins
+from bot.chats.web.operator.sources import OperatorSources
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
 from bot.errors import PackageMissing, PortTaken
 from bot.monitoring.monitor import Monitor
 from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status, Undeliverable
+from bot.settings import PasswordHash
 
 if TYPE_CHECKING:
     from bot.chats.web.server import PageServer
@@ -27,6 +30,8 @@ class WebChat:
         desk: Receives the commands.
         card: Reads the card for the panel, about once a second for each tab; must not block.
         monitor: Answers /livez, /readyz and /metrics; without it, the page has no such routes.
+        password: Opens the operator tab; without it, the tab says how to set one.
+        sources: What that tab reads from memory.
         host: A loopback name or address.
         port: 0 means any free port.
     """
@@ -39,6 +44,8 @@ class WebChat:
         *,
         card: Callable[[], CardPanel],
         monitor: Monitor | None = None,
+        password: PasswordHash | None = None,
+        sources: OperatorSources | None = None,
         host: str,
         port: int,
     ) -> None:
@@ -46,6 +53,8 @@ class WebChat:
         self._desk_client = DeskClient(desk)
         self._card = card
         self._monitor = monitor
+        self._logins = OperatorLogins(password)
+        self._sources = sources or OperatorSources()
         self._host = host
         self._port = port
         self._listener: socket.socket | None = None
@@ -122,6 +131,7 @@ class WebChat:
         """Import the page's packages and build the page; it blocks, so it runs in a thread."""
         try:
             from bot.chats.web.middleware import SecurityMiddleware  # noqa: PLC0415 - Starlette takes 0.1 s
+            from bot.chats.web.operator.routes import OperatorRoutes  # noqa: PLC0415
             from bot.chats.web.routes import (  # noqa: PLC0415 - and Jinja
                 PageRoutes,
                 create_app,
@@ -130,8 +140,10 @@ class WebChat:
             from bot.chats.web.server import PageServer  # noqa: PLC0415 - and uvicorn
         except ModuleNotFoundError as error:
             raise PackageMissing(platform=self.platform, package=error.name or "") from error
-        pages = PageRoutes(self._sessions, self._desk_client, self._card, cookie=f"sugarbot_{self._port}")
-        app = create_app(pages, monitoring_routes(self._monitor) if self._monitor else ())
+        cookie, monitor = f"sugarbot_{self._port}", self._monitor
+        pages = PageRoutes(self._sessions, self._desk_client, self._card, cookie, self._logins)
+        operator = OperatorRoutes(pages, self._logins, self._sources, self._card)
+        app = create_app(pages, [*operator.routes(), *(monitoring_routes(monitor) if monitor else ())])
         return PageServer(SecurityMiddleware(app, host=self._host, port=self._port), listener)
 
 

@@ -1,6 +1,7 @@
 """Turns messages and pressed buttons into commands for the desk.
 
-Everyone who reaches the loopback page is the same local person.
+Everyone who reaches the loopback page is the same local person; whether this person has logged in as the
+operator stands in the context of each command, for the rule in ``bot.policy``.
 """
 
 import asyncio
@@ -92,7 +93,15 @@ class DeskClient:
         for task in self._long:
             task.cancel()
 
-    async def say(self, conversation: Conversation, text: str, options: DrawOptions, edits: str = "") -> None:
+    async def say(
+        self,
+        conversation: Conversation,
+        text: str,
+        options: DrawOptions,
+        edits: str = "",
+        *,
+        is_operator: bool = False,
+    ) -> None:
         """Handle a message; add it and its answer to the conversation, an empty one only as its answer.
 
         Args:
@@ -100,14 +109,19 @@ class DeskClient:
             text: What was written.
             options: The controls beside it.
             edits: The job whose text the person changed; empty for a text of their own.
+            is_operator: The person has logged in as the operator.
         """
         if text.strip():
             conversation.say(text)
-        await self._handle(conversation, lambda: _edited(options.apply_to(grammar.parse(text)), edits))
+        context = _context(conversation, is_operator=is_operator)
+        await self._handle(
+            conversation, context, lambda: _edited(options.apply_to(grammar.parse(text)), edits)
+        )
 
-    async def press(self, conversation: Conversation, data: str) -> None:
+    async def press(self, conversation: Conversation, data: str, *, is_operator: bool = False) -> None:
         """Handle a pressed button."""
-        await self._handle(conversation, lambda: buttons.press_of(data))
+        context = _context(conversation, is_operator=is_operator)
+        await self._handle(conversation, context, lambda: buttons.press_of(data))
 
     async def read_settings(self, conversation: Conversation, content: bytes) -> None:
         """Handle a picture file: answer with the settings in it."""
@@ -117,7 +131,7 @@ class DeskClient:
 
         conversation.say(f"/{ENTRY_OF[ReadSettings].name}")
         command = ReadSettings(SentFile("picture", len(content), read=read))
-        await self._handle(conversation, lambda: command)
+        await self._handle(conversation, _context(conversation), lambda: command)
 
     async def restore_history(self, conversation: Conversation) -> None:
         """Fill a conversation of an earlier run with the person's newest jobs."""
@@ -145,8 +159,9 @@ class DeskClient:
         """The LoRAs that the picture options offer."""
         return self._desk.suggest_loras("", _context(conversation))
 
-    async def _handle(self, conversation: Conversation, parse_command: Callable[[], Command]) -> None:
-        context = _context(conversation)
+    async def _handle(
+        self, conversation: Conversation, context: CommandContext, parse_command: Callable[[], Command]
+    ) -> None:
         try:
             command = parse_command()
         except SugarbotError as error:
@@ -195,13 +210,14 @@ def _edited(command: Command, job_id: str) -> Command:
     return replace(command, edited_from=job_id) if isinstance(command, Draw) and job_id else command
 
 
-def _context(conversation: Conversation) -> CommandContext:
+def _context(conversation: Conversation, *, is_operator: bool = False) -> CommandContext:
     return CommandContext(
         platform=Platform.WEB,
         event_id=secrets.token_hex(12),
         user_id=LOCAL_PERSON,
         address=Address(Platform.WEB, conversation.chat_id),
         locale=conversation.locale,
+        is_operator=is_operator,
     )
 
 

@@ -25,6 +25,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
 }
 METHODS = ("GET", "POST")
+VISITED = ("/", "/operator")  # a link of another site may open them
 MAX_HEAD_BYTES = 16 * 1024  # path and headers; uvicorn limits only incomplete ones
 
 
@@ -93,7 +94,7 @@ def _is_own_site(headers: Headers) -> bool:
 def _is_visit(scope: Scope, headers: Headers) -> bool:
     """Whether a person follows a link to the page in the whole window."""
     mode = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest"))
-    return scope["method"] == "GET" and scope["path"] == "/" and mode == ("navigate", "document")
+    return scope["method"] == "GET" and scope["path"] in VISITED and mode == ("navigate", "document")
 
 
 def _bracketed(host: str) -> str:

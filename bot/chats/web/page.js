@@ -1,38 +1,10 @@
 // The page: posts what the person does as JSON, and shows what the bot sends as server-sent events.
-// The bot escapes all markup; this script never makes markup from text.
 "use strict";
 
-const byId = (id) => document.getElementById(id);
-const [conversation, scroller, input, notice, lora, weight] = ["conversation", "scroll", "input", "notice", "lora", "weight"].map(byId);
+const [conversation, scroller, input, lora, weight] = ["conversation", "scroll", "input", "lora", "weight"].map(byId);
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`);
 
-// ---- events of the bot: nodes change in place, so that focus, loaded pictures and the scroll position stay
-
-function parseHtml(html) {
-  const box = document.createElement("template");
-  box.innerHTML = html;
-  return box.content;
-}
-
-function morph(now, next) {
-  if (now.nodeName !== next.nodeName) return void now.replaceWith(next);
-  if (now.nodeType === Node.TEXT_NODE) {
-    if (now.data !== next.data) now.data = next.data;
-    return;
-  }
-  for (const { name } of [...now.attributes]) if (!next.hasAttribute(name)) now.removeAttribute(name);
-  for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
-  morphInside(now, next);
-}
-
-function morphInside(now, next) {
-  const children = [...next.childNodes];
-  children.forEach((child, index) => {
-    if (now.childNodes[index]) morph(now.childNodes[index], child);
-    else now.append(child);
-  });
-  while (now.childNodes.length > children.length) now.lastChild.remove();
-}
+// ---- events of the bot
 
 function setRatios() {
   for (const row of conversation.querySelectorAll("[data-ratio]")) row.style.setProperty("--ratio", row.dataset.ratio);
@@ -73,11 +45,6 @@ function connect() {
 // A hidden tab needs no connection, and a browser allows six to one address.
 document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : connect()));
 
-function showNotice(sentence) {
-  notice.textContent = sentence;
-  notice.hidden = !sentence;
-}
-
 // ---- the newest message stays visible unless the reader has scrolled up; of a tall message, its beginning
 
 let atEnd = true;
@@ -103,18 +70,6 @@ sizes.observe(conversation);
 sizes.observe(scroller);
 
 // ---- actions of the person
-
-async function post(path, body) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  });
-  if (!answer.ok) throw new Error(await answer.text());
-  showNotice("");
-}
-
-const sentence = (error) => (error instanceof TypeError ? document.body.dataset.unsent : error.message);
 
 async function send() {
   const [text, edits] = [input.value, input.dataset.edits ?? ""];
@@ -200,9 +155,6 @@ document.addEventListener("click", async (click) => {
     button.disabled = true;
     await post("/press", { press: button.dataset.press }).catch((error) => showNotice(sentence(error)));
     button.disabled = false;
-  } else if (button.dataset.locale) {
-    const isDone = await post("/language", { locale: button.dataset.locale }).then(() => true, (error) => showNotice(sentence(error)));
-    if (isDone) location.reload();
   }
 });
 

@@ -162,9 +162,9 @@ def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary,
     )
 
 
-def render_redirect(locale: str) -> str:
+def render_redirect(locale: str, path: str = "/") -> str:
     """Render a page that opens the real one with a session cookie, for links of other sites."""
-    return _render("redirect.html", locale)
+    return _render("redirect.html", locale, path=path)
 
 
 def render_conversation(conversation: Conversation) -> str:

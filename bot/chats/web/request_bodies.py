@@ -51,11 +51,13 @@ def _known_locale(locale: str) -> str:
     return locale
 
 
-class _Body(BaseModel):
+class StrictBody(BaseModel):
+    """A body with exactly these fields, of exactly these types."""
+
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class SayBody(_Body):
+class SayBody(StrictBody):
     """A message and the controls beside it; an empty ``shape`` means the model's own.
 
     ``edits`` is the job whose text the person changed; empty for a text of their own.
@@ -76,13 +78,13 @@ class SayBody(_Body):
         return DrawOptions(self.lora, weight, ratio, self.count)
 
 
-class PressBody(_Body):
+class PressBody(StrictBody):
     """The data of a pressed button."""
 
     press: Annotated[str, Field(max_length=MAX_PRESS_CHARS)]
 
 
-class LanguageBody(_Body):
+class LanguageBody(StrictBody):
     """The new language of the page."""
 
     locale: Annotated[str, AfterValidator(_known_locale)]

@@ -60,7 +60,7 @@ class Sessions:
 
         At the limit, this releases the least recently used session without an open stream.
         """
-        chat_id = _chat_id_of(secret)
+        chat_id = chat_id_of(secret)
         session = self._sessions.pop(chat_id, None)
         is_new = session is None
         if session is None:
@@ -78,7 +78,7 @@ class Sessions:
 
     def find_by_secret(self, secret: str) -> Conversation | None:
         """The conversation of this secret, if its session is open; asking is no use of it."""
-        return self.find(_chat_id_of(secret))
+        return self.find(chat_id_of(secret))
 
     @contextmanager
     def stream(self, session: Session) -> Iterator[None]:
@@ -131,6 +131,6 @@ def is_secret(value: str) -> bool:
     return _SECRET.fullmatch(value) is not None
 
 
-def _chat_id_of(secret: str) -> str:
+def chat_id_of(secret: str) -> str:
     """The chat id in the database: it identifies the session but does not open it."""
     return hashlib.sha256(f"sugarbot page {secret}".encode()).hexdigest()[:32]

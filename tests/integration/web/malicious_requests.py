@@ -8,17 +8,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 JSON = {"Content-Type": "application/json"}
-POSTS = ("/say", "/press", "/language")
+POSTS = ("/say", "/press", "/language", "/operator/login", "/operator/logout")
 GETS = (
     "/",
     "/page.css",
     "/page.js",
+    "/live.js",
     "/icon.svg",
     "/strip.png",
     "/events",
     "/pictures/a/0.png",
     "/charts/0.png",
     "/exports/sugarbot-0000000000000000-1.zip",
+    "/operator",
+    "/operator.css",
+    "/operator.js",
+    "/operator/events",
     "/livez",
     "/readyz",
     "/metrics",
@@ -249,7 +254,7 @@ def _methods() -> Iterator[MaliciousRequest]:
             "Sec-WebSocket-Version": "13",
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
-        if path != "/events":  # an upgrade is an offer, which a server may leave unanswered
+        if not path.endswith("/events"):  # an upgrade is an offer, which a server may leave unanswered
             yield MaliciousRequest("websocket", "GET", path, upgrade, wanted=(200, 404, 405))
     for path in GETS:
         if not path.startswith("/pictures"):

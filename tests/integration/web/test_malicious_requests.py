@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.chats.web import CardPanel, WebChat
+from bot.chats.web import CardPanel, OperatorSources, WebChat
 from bot.chats.web.conversation import Conversation
 from bot.chats.web.desk_client import DeskClient
+from bot.chats.web.operator.logins import OperatorLogins
+from bot.chats.web.operator.routes import OperatorRoutes
 from bot.chats.web.routes import PageRoutes, create_app, monitoring_routes
 from bot.chats.web.sessions import MAX_SESSIONS, MAX_STREAMS_PER_SESSION, Sessions
 from bot.errors import SugarbotError
@@ -29,6 +31,7 @@ ROUTES = {
     ("GET", "/"),
     ("GET", "/page.css"),
     ("GET", "/page.js"),
+    ("GET", "/live.js"),
     ("GET", "/icon.svg"),
     ("GET", "/strip.png"),
     ("GET", "/events"),
@@ -39,6 +42,12 @@ ROUTES = {
     ("POST", "/press"),
     ("POST", "/language"),
     ("POST", "/info"),
+    ("GET", "/operator"),
+    ("GET", "/operator.css"),
+    ("GET", "/operator.js"),
+    ("GET", "/operator/events"),
+    ("POST", "/operator/login"),
+    ("POST", "/operator/logout"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),
@@ -173,11 +182,12 @@ async def test_the_secret_of_the_malicious_requests_would_be_found(tmp_path: Pat
 
 def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
-    pages = PageRoutes(Sessions(), DeskClient(desk), lambda: CardPanel("CPU", 1, 1, 2, ""), "cookie")
-
+    card, logins = lambda: CardPanel("CPU", 1, 1, 2, ""), OperatorLogins(None)
+    pages = PageRoutes(Sessions(), DeskClient(desk), card, "cookie", logins)
+    operator = OperatorRoutes(pages, logins, OperatorSources(), card)
     monitor = Monitor(lambda: Snapshot(HostState.READY), lambda: asyncio.sleep(0))
 
-    routes = create_app(pages, monitoring_routes(monitor)).routes
+    routes = create_app(pages, [*operator.routes(), *monitoring_routes(monitor)]).routes
 
     found = {(method, route.path) for route in routes for method in (route.methods or ()) if method != "HEAD"}  # type: ignore[attr-defined]
     assert found == ROUTES

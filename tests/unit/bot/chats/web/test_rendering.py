@@ -256,7 +256,7 @@ def test_the_page_needs_no_inline_script_or_style() -> None:
 
     assert "Sugarbot" in page.text
     assert "Sugar face" in page.text
-    assert [script["src"] for script in page.all("script")] == ["/page.js"]
+    assert [script["src"] for script in page.all("script")] == ["/live.js", "/page.js"]
     assert page.having("style") == []
     assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
     urls = [url or "" for name in ("src", "href") for url in page.having(name)]

@@ -1,0 +1,63 @@
+// The operator tab: shows the parts of the tab that the bot sends, and posts what the operator does.
+"use strict";
+
+const tab = byId("tab");
+
+// ---- login
+
+byId("login")?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const [field, button] = [byId("password"), byId("log-in")];
+  button.disabled = true;
+  try {
+    await post("/operator/login", { password: field.value });
+    location.reload();
+  } catch (error) {
+    showNotice(sentence(error));
+    button.disabled = false;
+    field.select();
+  }
+});
+
+byId("log-out")?.addEventListener("click", async () => {
+  await post("/operator/logout", {}).then(() => location.reload(), (error) => showNotice(sentence(error)));
+});
+
+// ---- the parts of the tab, live
+
+let stream = null;
+
+function connect() {
+  stream?.close();
+  stream = new EventSource(`/operator/events?tab=${tab.dataset.tab}`);
+  stream.addEventListener("part", (event) => {
+    const { name, html } = JSON.parse(event.data);
+    morphInside(byId(`part-${name}`), parseHtml(html));
+  });
+  stream.addEventListener("closed", () => location.reload());
+  stream.onopen = () => showNotice("");
+  stream.onerror = () => {
+    showNotice(document.body.dataset.lost);
+    // Refused: after a restart of the bot nobody is logged in.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(() => document.hidden || location.reload(), 3000);
+  };
+}
+
+if (tab) {
+  // A hidden tab needs no connection, and a browser allows six to one address.
+  document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : connect()));
+  connect();
+}
+
+// ---- the level of the log survives a reload of this tab
+
+const level = byId("level");
+if (level) {
+  level.value = sessionStorage.getItem("level") ?? "info";
+  const apply = () => {
+    tab.dataset.level = level.value;
+    sessionStorage.setItem("level", level.value);
+  };
+  level.addEventListener("change", apply);
+  apply();
+}

@@ -1,0 +1,79 @@
+"""Renders the operator tab as HTML. Jinja escapes every text, so a person's text never becomes markup."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from bot.chats.web.operator.charts import chart_views
+from bot.chats.web.panel import CardPanel
+from bot.messages import LOCALES, format_time
+from bot.messages.operator import tab_text
+from bot.messages.page import LANGUAGES, page_text
+from bot.monitoring.recent_log import LoggedEvent, LogLevel
+from engine.formatting import in_gib
+from engine.host.report import WorkerError
+from engine.planner.monitor import CardReading
+
+TABS = ("overview", "log")
+SHOWN_ERRORS = 12
+SETTING = 'operator_password = "…"'
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader([Path(__file__).parent / "templates", Path(__file__).parents[1] / "templates"]),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def render_tab(tab: str, parts: Mapping[str, str], locale: str) -> str:
+    """Render the whole tab for somebody who has logged in."""
+    return _render("tab.html", locale, tab=tab, tabs=TABS, parts=parts, **_frame())
+
+
+def render_login(locale: str) -> str:
+    """Render the form that asks for the password."""
+    return _render("login.html", locale, **_frame())
+
+
+def render_no_password(locale: str) -> str:
+    """Render how to set a password, and nothing else."""
+    return _render("no_password.html", locale, **_frame())
+
+
+def render_status(card: CardPanel, locale: str) -> str:
+    """Render what the card does now."""
+    return _render("status.html", locale, card=card, gib=in_gib)
+
+
+def render_charts(readings: Sequence[CardReading], locale: str) -> str:
+    """Render the charts of the last hour."""
+    return _render("charts.html", locale, charts=chart_views(readings, locale))
+
+
+def render_errors(worker: Sequence[WorkerError], events: Sequence[LoggedEvent], locale: str) -> str:
+    """Render the newest errors of the worker and of the log, the newest first."""
+    errors = [(format_time(error.at_s, "local"), error.detail) for error in worker]
+    errors = [*reversed(errors)]
+    logged = [event for event in events if event.level is LogLevel.ERROR][-SHOWN_ERRORS:]
+    return _render("errors.html", locale, worker=errors, events=logged[::-1])
+
+
+def render_log(events: Sequence[LoggedEvent], locale: str) -> str:
+    """Render the newest events of the log, the newest first."""
+    return _render("log.html", locale, events=events[::-1])
+
+
+def _frame() -> dict[str, Any]:
+    return {"languages": [(code, LANGUAGES[code]) for code in LOCALES]}
+
+
+def _render(template: str, locale: str, **facts: Any) -> str:
+    translate = partial(page_text, locale=locale)
+    return _TEMPLATES.get_template(template).render(
+        locale=locale, t=translate, o=partial(tab_text, locale=locale), **facts
+    )

@@ -1,0 +1,159 @@
+"""The routes of the operator tab; ``bot.chats.web.routes`` lists them among all routes of the page.
+
+Each needs the browser's session, and all but the tab itself and the login a login of this session. Without a
+password in the settings nobody can log in, and the tab says how to set one.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated
+
+from pydantic import Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from bot.chats.web.conversation import Conversation
+from bot.chats.web.middleware import is_link_from_elsewhere
+from bot.chats.web.operator.logins import OperatorLogins, TooManyTries, WrongPassword
+from bot.chats.web.operator.rendering import (
+    TABS,
+    render_charts,
+    render_errors,
+    render_log,
+    render_login,
+    render_no_password,
+    render_status,
+    render_tab,
+)
+from bot.chats.web.operator.sources import OperatorSources
+from bot.chats.web.operator.stream import stream_parts
+from bot.chats.web.panel import CardPanel
+from bot.chats.web.rendering import render_redirect
+from bot.chats.web.request_bodies import StrictBody, read_body
+from bot.chats.web.routes import EventResponse, PageRoutes, static_file
+from bot.messages.operator import tab_text
+
+MAX_PASSWORD_CHARS = 200
+
+
+class LoginBody(StrictBody):
+    """The password that a person typed."""
+
+    password: Annotated[str, Field(max_length=MAX_PASSWORD_CHARS)]
+
+
+class EmptyBody(StrictBody):
+    """Nothing: the route says it all."""
+
+
+class OperatorRoutes:
+    """Handles the requests of the operator tab.
+
+    Args:
+        pages: Knows the sessions.
+        logins: Knows who has logged in.
+        sources: What the tab reads from memory.
+        card: Reads the card and its queue from memory.
+    """
+
+    def __init__(
+        self,
+        pages: PageRoutes,
+        logins: OperatorLogins,
+        sources: OperatorSources,
+        card: Callable[[], CardPanel],
+    ) -> None:
+        self._pages = pages
+        self._logins = logins
+        self._sources = sources
+        self._card = card
+
+    def routes(self) -> list[Route]:
+        """All routes of the tab."""
+        return [
+            Route("/operator", self._tab, methods=["GET"]),
+            Route("/operator.css", static_file("operator/operator.css", "text/css"), methods=["GET"]),
+            Route("/operator.js", static_file("operator/operator.js", "text/javascript"), methods=["GET"]),
+            Route("/operator/events", self._events, methods=["GET"]),
+            Route("/operator/login", self._log_in, methods=["POST"]),
+            Route("/operator/logout", self._log_out, methods=["POST"]),
+        ]
+
+    async def _tab(self, request: Request) -> Response:
+        pages = self._pages
+        if is_link_from_elsewhere(request.headers):
+            return HTMLResponse(render_redirect(pages.locale_of(request), "/operator"))
+        session, secret = await pages.begin(request)
+        locale = session.conversation.locale
+        if not self._logins.has_password:
+            answer = HTMLResponse(render_no_password(locale))
+        elif not pages.is_operator(request):
+            answer = HTMLResponse(render_login(locale))
+        else:
+            tab = _tab_of(request)
+            answer = HTMLResponse(render_tab(tab, await self._parts(tab, session.conversation), locale))
+        pages.keep_secret(answer, secret)
+        return answer
+
+    async def _events(self, request: Request) -> Response:
+        session, tab = await self._pages.session(request), _tab_of(request)
+        if not self._pages.is_operator(request, is_used=False):
+            raise HTTPException(403)
+        return EventResponse(
+            stream_parts(
+                partial(self._parts, tab, session.conversation),
+                lambda: self._pages.is_operator(request, is_used=False),
+            ),
+            lambda: self._pages.count_stream(session),
+        )
+
+    async def _log_in(self, request: Request) -> Response:
+        session = await self._pages.session(request)
+        body = await read_body(request, LoginBody)
+        conversation = session.conversation
+        try:
+            secret = await self._logins.log_in(conversation.chat_id, body.password)
+        except WrongPassword:
+            return PlainTextResponse(tab_text("wrong_password", conversation.locale), 403)
+        except TooManyTries as error:
+            wait_s = math.ceil(error.wait_s)
+            sentence = tab_text("too_many_tries", conversation.locale, seconds=wait_s)
+            return PlainTextResponse(sentence, 429, {"Retry-After": str(wait_s)})
+        answer = Response(status_code=204)
+        self._pages.keep_login(answer, secret)
+        return answer
+
+    async def _log_out(self, request: Request) -> Response:
+        session = await self._pages.session(request)
+        await read_body(request, EmptyBody)
+        if self._pages.is_operator(request):
+            self._logins.log_out(session.conversation.chat_id)
+        answer = Response(status_code=204)
+        self._pages.keep_login(answer, "")
+        return answer
+
+    async def _parts(self, tab: str, conversation: Conversation) -> Mapping[str, str]:
+        """Return the parts of a tab as HTML, by name."""
+        locale, sources = conversation.locale, self._sources
+        if tab == "log":
+            return {"log": render_log(sources.log.events(), locale)}
+        return {
+            "status": render_status(self._card(), locale),
+            "charts": render_charts(sources.readings(), locale),
+            "errors": render_errors(sources.worker_errors(), sources.log.events(), locale),
+        }
+
+
+def _tab_of(request: Request) -> str:
+    """Return the tab that the address names, the first one without a name.
+
+    Raises:
+        HTTPException: 404, there is no such tab.
+    """
+    tab = request.query_params.get("tab", TABS[0])
+    if tab not in TABS:
+        raise HTTPException(404)
+    return tab

@@ -1,0 +1,56 @@
+"""Headings, buttons and refusals of the operator tab."""
+
+from bot.messages.catalogue import N_, text
+
+TAB = {
+    "operator": N_("Operator"),
+    "page": N_("Back to the chat"),
+    "log_out": N_("Log out"),
+    # before the login
+    "log_in": N_("Log in"),
+    "password": N_("Password"),
+    "closed": N_("This tab is for whoever runs the bot. Log in with the password from the settings."),
+    "no_password": N_("This tab has no password yet, so it is closed."),
+    "set_password": N_(
+        "Choose one of at least 8 characters, put it into a file that only you can read, and name that file "
+        "before the next start:"
+    ),
+    "or_setting": N_("Or write it into sugarbot.toml, which only you may read then:"),
+    "after_password": N_(
+        "From then on, commands for hosts need this login on the page, too. Until then, everyone who opens "
+        "the page on this machine acts as a host."
+    ),
+    "your_password": N_("a sentence that you remember"),
+    "wrong_password": N_("That is not the password."),
+    "too_many_tries": N_("Too many wrong passwords. Try again in {seconds} s."),
+    "not_logged_in": N_("The login has ended. Log in again."),
+    # the tabs
+    "overview": N_("Overview"),
+    "people": N_("People"),
+    "loras": N_("LoRAs"),
+    "log": N_("Log"),
+    "audit": N_("Host actions"),
+    # overview
+    "last_hour": N_("The last hour"),
+    "no_readings": N_("No reading of the card yet."),
+    "hour_ago": N_("60 min ago"),
+    "now": N_("now"),
+    "errors": N_("Recent errors"),
+    "no_errors": N_("None since the start."),
+    # log
+    "level": N_("Show"),
+    "everything": N_("everything"),
+    "warnings": N_("warnings and errors"),
+    "only_errors": N_("errors"),
+    "log_about": N_("The newest {count} events since the start, without tokens and prompts; times are UTC."),
+    "no_events": N_("Nothing yet."),
+}
+
+
+def tab_text(key: str, locale: str, **facts: object) -> str:
+    """Return a text of the operator tab.
+
+    Raises:
+        KeyError: There is no such text: a bug.
+    """
+    return text(TAB[key], locale, **facts)

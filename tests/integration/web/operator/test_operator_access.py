@@ -1,0 +1,216 @@
+"""Who reaches the operator tab, over sockets and without a browser."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot.chats.web.operator.logins import MAX_WRONG
+from bot.messages.operator import tab_text
+from bot.messages.page import page_text
+from tests.integration.web.operator.conftest import PASSWORD, OperatorPage, open_operator_page
+
+LOCKED = ("/operator/events", "/operator/events?tab=log")
+
+
+@dataclass
+class Browser:
+    """A client that keeps cookies and sends the headers of a browser on our own page."""
+
+    page: OperatorPage
+    http: httpx.AsyncClient
+
+    async def post(self, path: str, body: object, **headers: str) -> httpx.Response:
+        own = self.page.chat.url.rstrip("/")
+        return await self.http.post(path, json=body, headers={"Origin": own} | headers)
+
+    async def log_in(self, password: str = PASSWORD) -> httpx.Response:
+        return await self.post("/operator/login", {"password": password})
+
+    async def say(self, text: str) -> str:
+        """Send a message; return the page with its answer."""
+        assert (await self.post("/say", {"text": text})).status_code == 204
+        return (await self.http.get("/")).text
+
+    async def events_status(self, path: str = "/operator/events") -> int:
+        async with self.http.stream("GET", path) as answer:
+            return answer.status_code
+
+
+@asynccontextmanager
+async def open_browser(page: OperatorPage) -> AsyncIterator[Browser]:
+    async with httpx.AsyncClient(base_url=page.chat.url, trust_env=False, timeout=10) as http:
+        browser = Browser(page, http)
+        await http.get("/")
+        yield browser
+
+
+@asynccontextmanager
+async def a_browser(folder: Path, *, password: str = PASSWORD) -> AsyncIterator[Browser]:
+    async with open_operator_page(folder, password=password) as page, open_browser(page) as browser:
+        yield browser
+
+
+async def test_without_a_login_the_tab_shows_the_form_and_nothing_else(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        browser.page.machine.log.add(at="now", level="info", event="an event of the log")
+        for path in ("/operator", "/operator?tab=log", "/operator?tab=nothing"):
+            answer = await browser.http.get(path)
+            assert answer.status_code == 200
+            assert 'type="password"' in answer.text
+            assert "an event of the log" not in answer.text
+            assert "A card of a test" not in answer.text
+        for path in LOCKED:
+            assert await browser.events_status(path) == 403
+
+
+async def test_the_password_opens_the_tab_and_a_log_out_closes_it(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        browser.page.machine.log.add(at="now", level="info", event="an event of the log")
+        before = dict(browser.http.cookies)
+
+        answer = await browser.log_in()
+
+        assert (answer.status_code, answer.content) == (204, b"")
+        cookie = answer.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "max-age" not in cookie  # it goes with the browser
+        assert len(browser.http.cookies) == len(before) + 1
+        assert "an event of the log" in (await browser.http.get("/operator?tab=log")).text
+        assert "A card of a test" in (await browser.http.get("/operator")).text
+        assert (await browser.http.get("/operator?tab=nothing")).status_code == 404
+        for path in LOCKED:
+            assert await browser.events_status(path) == 200
+
+        logged_in = dict(browser.http.cookies)
+        assert (await browser.post("/operator/logout", {})).status_code == 204
+        assert 'type="password"' in (await browser.http.get("/operator")).text
+        browser.http.cookies.update(logged_in)  # a copied cookie opens nothing after a log-out
+        assert 'type="password"' in (await browser.http.get("/operator")).text
+
+
+async def test_a_wrong_password_is_refused_in_words_and_then_nobody_may_try(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser, open_browser(browser.page) as other:
+        await browser.post("/language", {"locale": "zh-CN"})
+        for _ in range(MAX_WRONG):
+            answer = await browser.log_in("another one")
+            assert (answer.status_code, answer.text) == (403, tab_text("wrong_password", "zh-CN"))
+        for one in (browser, other):
+            answer = await one.log_in()
+            assert answer.status_code == 429
+            assert re.search(r"\b\d+\b", answer.text)
+            assert int(answer.headers["retry-after"]) > 0
+        assert 'type="password"' in (await browser.http.get("/operator")).text
+
+
+async def test_the_cookie_of_a_login_opens_nothing_in_another_session(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser, open_browser(browser.page) as other:
+        await browser.log_in()
+        login = next(name for name in browser.http.cookies if name.endswith("_operator"))
+        other.http.cookies.set(login, browser.http.cookies[login], domain="127.0.0.1")
+
+        assert 'type="password"' in (await other.http.get("/operator")).text
+        assert await other.events_status() == 403
+        assert "Log in on the page" in await other.say("/lora switch anime")
+
+
+async def test_with_a_password_a_host_s_command_on_the_page_needs_the_login(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        refused = await browser.say("/lora switch anime")
+        assert "Log in on the page" in refused
+        assert "Credits left" in await browser.say("/quota")
+
+        await browser.log_in()
+        assert "default LoRA" in await browser.say("/lora switch anime")
+        assert (await browser.http.get("/")).text.count("Log in on the page") == 1
+
+        await browser.post("/operator/logout", {})
+        assert (await browser.say("/lora switch sugar")).count("Log in on the page") == 2
+
+
+async def test_without_a_password_the_tab_says_how_to_set_one_and_hosts_need_no_login(tmp_path: Path) -> None:
+    async with a_browser(tmp_path, password="") as browser:
+        for locale in ("en", "zh-CN", "zh-TW"):
+            await browser.post("/language", {"locale": locale})
+            shown = (await browser.http.get("/operator")).text
+            assert tab_text("no_password", locale) in shown
+            assert "SUGARBOT_WEB__OPERATOR_PASSWORD_FILE" in shown
+            assert 'type="password"' not in shown
+            assert "A card of a test" not in shown
+        await browser.post("/language", {"locale": "en"})
+        assert (await browser.log_in("")).status_code == 403
+        assert await browser.events_status() == 403
+        assert "Log in" not in await browser.say("/lora switch anime")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Host": "evil.example"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/operator/login", "/operator/logout"])
+async def test_another_site_can_neither_log_in_nor_out(
+    path: str, headers: dict[str, str], tmp_path: Path
+) -> None:
+    async with a_browser(tmp_path) as browser:
+        await browser.log_in()
+        body = {"password": PASSWORD} if path.endswith("login") else {}
+
+        answer = await browser.post(path, body, **headers)
+
+        assert answer.status_code in (400, 403)
+        assert "set-cookie" not in answer.headers
+        assert 'id="log-out"' in (await browser.http.get("/operator")).text
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{}", 422),
+        (b'{"password": null}', 422),
+        (b'{"password": ["a"]}', 422),
+        (b'{"password": "a", "more": 1}', 422),
+        (json.dumps({"password": "x" * 201}).encode(), 422),
+        (b'{"password": "' + b"x" * 70_000 + b'"}', 413),
+        (b"{", 400),
+    ],
+)
+async def test_a_malformed_login_is_refused_and_is_no_try(body: bytes, status: int, tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        own = browser.page.chat.url.rstrip("/")
+        for _ in range(MAX_WRONG + 1):
+            answer = await browser.http.post(
+                "/operator/login",
+                content=body,
+                headers={"Content-Type": "application/json", "Origin": own},
+            )
+            assert answer.status_code == status
+            assert "xxxx" not in answer.text
+        assert (await browser.log_in()).status_code == 204
+
+
+async def test_a_login_without_a_session_is_refused(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        browser.http.cookies.clear()
+        answer = await browser.log_in()
+        assert (answer.status_code, answer.text) == (403, page_text("no_session", "en"))
+
+
+async def test_a_link_of_another_site_opens_the_tab_with_the_browser_s_own_cookies(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        context = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        answer = await browser.http.get("/operator", headers=context)
+        assert answer.status_code == 200
+        assert 'content="0; url=/operator"' in answer.text
+        assert "set-cookie" not in answer.headers
