@@ -127,7 +127,7 @@ async def test_with_a_password_a_host_s_command_on_the_page_needs_the_login(tmp_
         assert "Credits left" in await browser.say("/quota")
 
         await browser.log_in()
-        assert "default LoRA" in await browser.say("/lora switch anime")
+        assert "This chat now uses anime" in await browser.say("/lora switch anime")
         assert (await browser.http.get("/")).text.count("Log in on the page") == 1
 
         await browser.post("/operator/logout", {})
