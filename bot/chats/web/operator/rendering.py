@@ -57,7 +57,7 @@ def render_charts(readings: Sequence[CardReading], locale: str) -> str:
 
 def render_errors(worker: Sequence[WorkerError], events: Sequence[LoggedEvent], locale: str) -> str:
     """Render the newest errors of the worker and of the log, the newest first."""
-    errors = [(format_time(error.at_s, "local"), error.detail) for error in worker]
+    errors = [(format_time(error.at_s), error.detail) for error in worker]
     errors = [*reversed(errors)]
     logged = [event for event in events if event.level is LogLevel.ERROR][-SHOWN_ERRORS:]
     return _render("errors.html", locale, worker=errors, events=logged[::-1])
