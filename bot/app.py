@@ -150,6 +150,7 @@ async def open_application(
             )
         )
         await desk.parts.permissions.load()  # before the first command asks
+        await desk.parts.pausing.load()
         await desk.parts.consents.load()
         built.set_result(desk)
         yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
@@ -194,6 +195,7 @@ def create_monitor(application: Application) -> Monitor:
             waiting=queue.waiting,
             drawing=int(bool(queue.drawing)),
             is_closing=application.desk.is_closing,
+            service=queue.service.mode,
         )
 
     return Monitor(take_snapshot, application.store.respond)

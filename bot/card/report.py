@@ -25,17 +25,17 @@ class CardReporter:
     host: Host
     planner: WorkerPlanner
 
-    async def report(self, locale: str, waiting: int) -> CardReport:
+    async def report(self, locale: str | None, waiting: int) -> CardReport:
         """Return the state of the card.
 
         Args:
-            locale: Of the words in the chart.
+            locale: Of the words in the chart; None for a report without one.
             waiting: Jobs that wait.
         """
         memory, host, placed = self.monitor.latest, self.host, self.planner.placed
         name = host.info.device_name if host.info else memory.device_name
         history = tuple(self.monitor.history)
-        png = await asyncio.to_thread(draw_chart, history, name, locale) if history else b""
+        png = await asyncio.to_thread(draw_chart, history, name, locale) if history and locale else b""
         return CardReport(
             device_name=name,
             state=host.state.value,

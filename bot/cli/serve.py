@@ -272,6 +272,7 @@ def _read_card(application: Application) -> CardPanel:
         step=queue_status.step,
         steps=queue_status.steps,
         default_lora=queue_status.default_lora,
+        service=queue_status.service,
     )
 
 

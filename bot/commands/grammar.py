@@ -16,6 +16,7 @@ from bot.commands.loras import LORA_MAKERS
 from bot.commands.makers.asking import ASKING_MAKERS, is_reset
 from bot.commands.makers.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
 from bot.commands.makers.drawing import draw_of as draw_of  # menus and forms use it through this module
+from bot.commands.makers.hosting import HOSTING_MAKERS
 from bot.commands.makers.sheets import adopt_text, compare_text, is_meant
 from bot.commands.reading import (
     MAX_WORD_CHARS,
@@ -218,5 +219,6 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
     ShowCard: lambda rest: ShowCard(),
+    **HOSTING_MAKERS,
     Help: start_of,
 }

@@ -18,6 +18,7 @@ from bot.desk.asking.profiles import ChatProfiles
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.finding.drawing import RecipeDrawings
+from bot.desk.hosting.pausing import Pausing
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState, DrawingCommand, JobContinuation
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.people.ledger import Ledger
@@ -83,6 +84,7 @@ class JobAcceptance:
         continuation: JobContinuation,
         drawings: RecipeDrawings,
         queue: JobQueue,
+        pausing: Pausing,
         rules: LiveRules,
         clock: Callable[[], int],
         random: Random,
@@ -97,6 +99,7 @@ class JobAcceptance:
         self._continuation = continuation
         self._drawings = drawings
         self._queue = queue
+        self._pausing = pausing
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -123,6 +126,7 @@ class JobAcceptance:
             elif self._is_closing:
                 raise Closing
             else:
+                self._pausing.require_open()
                 person = await self._store.people.find_or_create(context, self._clock())
                 new_job, notes = await self._new_job(command, context, person, disk)
                 job = await jobs.add(new_job, context.event_id, self._rules.now.max_waiting)
@@ -163,6 +167,7 @@ class JobAcceptance:
         """
         try:
             async with self._store.atomic():
+                self._pausing.require_open()
                 person = await self._store.people.find_or_create(context, self._clock())
                 new_job, notes = await self._new_job(command, context, person, NOT_NEEDED)
                 unfinished = await self._store.jobs.unfinished_of(person)
@@ -184,7 +189,7 @@ class JobAcceptance:
             wait=wait,
             is_loading=self._queue.is_loading(),
             loading_s=self._queue.loading_s(),
-            notes=notes,
+            notes=(*self._pausing.notes, *notes),
         )
 
     async def _new_job(

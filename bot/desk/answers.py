@@ -30,6 +30,7 @@ from bot.outcomes import (
     ProfileShown,
     Published,
     Reported,
+    ServiceChanged,
     SettingsShown,
     Unlinked,
 )
@@ -39,6 +40,7 @@ _OUTCOMES: dict[str, type[Any]] = {
     "preset_saved": PresetSaved,
     "presets": PresetList,
     "profile": ProfileShown,
+    "service": ServiceChanged,
     "settings": SettingsShown,
     "cancel_asked": CancelAccepted,
     "deleted": Deleted,

@@ -117,6 +117,7 @@ class Desk:
         position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
         if not answer.repeated:
             self.parts.waits.promise(answer.job_id, wait)
+            answer = replace(answer, notes=(*self.parts.pausing.notes, *answer.notes))
         answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
         return replace(answer, position=position, wait=wait)
 
@@ -276,7 +277,7 @@ class Desk:
         """The queue as it is now; answered from memory."""
         drawing, step, steps = self.parts.drawing.running
         waiting, default = self.parts.queue.scheduler.waiting, self.parts.defaults.of_bot
-        return QueueStatus(waiting, drawing, step, steps, default)
+        return QueueStatus(waiting, drawing, step, steps, default, self.parts.pausing.now)
 
     async def store_events(self, platform: Platform, events: Sequence[tuple[str, str]]) -> None:
         """Store raw events (id, JSON) before they are confirmed to the platform; known ids are skipped.
@@ -298,6 +299,7 @@ class Desk:
         parts = self.parts
         await parts.delivery.recover()
         await retry_while_full(parts.permissions.load)
+        await retry_while_full(parts.pausing.load)
         await retry_while_full(parts.tiers.load)
         await retry_while_full(parts.consents.load)
         await retry_while_full(parts.habits.load)

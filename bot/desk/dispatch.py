@@ -12,6 +12,7 @@ from bot.commands.values import (
     Compare,
     Delete,
     Draft,
+    DrainQueue,
     Draw,
     DrawRecipe,
     Edit,
@@ -36,6 +37,7 @@ from bot.commands.values import (
     LoraSwitch,
     Mine,
     Original,
+    PauseDrawing,
     Pick,
     Publish,
     Quota,
@@ -43,8 +45,10 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ResumeDrawing,
     ShowCard,
     ShowRecipe,
+    ShowStatus,
     Unlink,
     Vary,
 )
@@ -60,7 +64,9 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
+from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -94,7 +100,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -110,8 +116,8 @@ Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
 It waits for nothing outside this process, and changes memory through ``Store.after_commit``.
 """
 
-ReportCard = Callable[[str, int], Awaitable[CardReport]]
-"""Returns the state of the card, for a locale and a number of waiting jobs."""
+ReportCard = Callable[[str | None, int], Awaitable[CardReport]]
+"""Returns the state of the card, for a number of waiting jobs; with a chart in a locale, or None without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,8 @@ class DeskParts:
     alerts: HostAlerts
     tiers: TierMembership
     permissions: Permissions
+    pausing: Pausing
+    status: StatusView
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
@@ -206,7 +214,9 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         return replace(report, default_lora=default)
 
     async def show_help(command: Help, context: CommandContext) -> Outcome:
-        return HelpWithVocabulary(vocabulary(context.locale)) if parts.model.is_built_in else command
+        if command.for_hosts or not parts.model.is_built_in:
+            return command
+        return HelpWithVocabulary(vocabulary(context.locale))
 
     return {
         EditSettings: parts.preferences.edit_settings,
@@ -234,5 +244,9 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         LoraAllow: parts.consents.allow,
         LoraRevoke: parts.consents.revoke,
         ShowCard: show_card,
+        ShowStatus: parts.status.show,
+        PauseDrawing: parts.pausing.pause,
+        DrainQueue: parts.pausing.drain,
+        ResumeDrawing: parts.pausing.resume,
         Help: show_help,
     }

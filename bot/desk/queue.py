@@ -101,6 +101,7 @@ class JobQueue:
     Attributes:
         jobs: The waiting jobs by id.
         was_loading: Whether the model was still loading at the last change.
+        is_paused: A host has paused the drawing: no job is next.
         changed: Set after every change; the loop that waits for changes clears it before it reads the queue.
     """
 
@@ -124,6 +125,7 @@ class JobQueue:
         self._publish_position: Callable[[str], None] = lambda _: None
         self._announced: dict[str, int] = {}  # waiting job → the position that its placeholder shows
         self.was_loading = False
+        self.is_paused = False
         self.scheduler = scheduler
         self.is_loading = is_loading
         self.loading_s = loading_s
@@ -143,6 +145,12 @@ class JobQueue:
         waiting = self._waiting(job.id, job.person, job.recipe, job.accepted_order)
         self.scheduler.add(replace(waiting, is_alone=job.attempt > 0))
         self.report_change(job.id)
+
+    def set_paused(self, is_paused: bool) -> None:
+        """Draw nothing more, or go on; jobs keep their places."""
+        if is_paused != self.is_paused:
+            self.is_paused = is_paused
+            self.report_change()
 
     def foresee(self, person: int, recipe: Recipe) -> tuple[int, TimeEstimate | None]:
         """Return how many jobs a new job of this person would have before it, and its wait."""
@@ -165,6 +173,8 @@ class JobQueue:
 
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
+        if self.is_paused:
+            return Decision(None, "a host has paused the drawing")
         self._recost()
         decision = self.scheduler.next(headroom, self._need_of)
         if decision.job_id is not None:
@@ -177,10 +187,14 @@ class JobQueue:
         self.report_change()
 
     def estimate_wait(self, job_id: str) -> TimeEstimate | None:
-        """Return the time until a job starts; None while nothing was measured, or the model still loads."""
+        """Return the time until a job starts.
+
+        None while nothing was measured, the model still loads, or a host has paused the drawing.
+        """
         self._recost()
         seconds = self.scheduler.ahead_of(job_id).seconds
-        return None if seconds is None or self.is_loading() else self._costs.estimate_of(seconds)
+        is_unknown = seconds is None or self.is_loading() or self.is_paused
+        return None if is_unknown else self._costs.estimate_of(seconds or 0.0)
 
     def report_change(self, joined: str = "") -> None:
         """Wake the drawing loop, prefetch the LoRAs of the next jobs, and publish new positions.

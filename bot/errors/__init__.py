@@ -15,7 +15,7 @@
       - NotLoggedIn · Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing
+      - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing · Draining
       - NoSheet · ChooseFromSheet · AlreadyAsked · UnknownPreset · TooManyPresets · PresetTooLong
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
@@ -107,6 +107,7 @@ from bot.errors.not_possible import (
     CannotSave,
     ChooseFromSheet,
     Closing,
+    Draining,
     LoraWithdrawn,
     NoCreditsLeft,
     NoDiskSpace,
@@ -223,6 +224,7 @@ __all__ = [
     "DownloadRedirected",
     "DownloadRunning",
     "DownloadTooLarge",
+    "Draining",
     "EditedMessage",
     "EmptyPrompt",
     "ExportRunning",

@@ -107,6 +107,10 @@ class AlreadyEnded(NotPossible):
     """Facts: ``job_id``."""
 
 
+class Draining(NotPossible):
+    """A host lets the queue run empty, and no new job is accepted. Facts: ``reason``, which may be empty."""
+
+
 class Closing(NotPossible):
     """The bot shuts down and accepts no new jobs."""
 

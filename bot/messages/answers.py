@@ -7,7 +7,8 @@ from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.finding.history import format_export, format_favourite, format_history
 from bot.messages.finding.recipes import format_recipe, format_settings
-from bot.messages.guide import help_text
+from bot.messages.guide import help_text, host_help_text
+from bot.messages.hosting.service import format_service_changed, format_status_shown
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.jobs import format_note, format_position, settings_of
@@ -50,9 +51,11 @@ from bot.outcomes import (
     RecipeShown,
     Reported,
     ReportListing,
+    ServiceChanged,
     SettingsRead,
     SettingsShown,
     ShelfReloaded,
+    StatusShown,
     Unlinked,
 )
 from engine.host.report import CardReport
@@ -125,6 +128,12 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             | LoraFileOffered()
         ):
             return format_shelf_outcome(outcome, locale)
+        case StatusShown():
+            return format_status_shown(outcome, locale)
+        case ServiceChanged():
+            return format_service_changed(outcome, locale)
+        case Help(for_hosts=True):
+            return host_help_text(locale)
         case Help():
             return help_text(locale)
         case CardReport():

@@ -111,7 +111,7 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
                 for entry in COMMANDS
                 if entry.right is Right.EVERYONE and entry.command_type not in _BESIDE
             ),
-            text(N_("For hosts: {commands}"), locale, commands=_host_commands()),
+            text(N_("For hosts: /help hosts"), locale),
             "",
             text(N_("Options, anywhere in the text:"), locale),
             *(_option_line(option, locale) for option in options if option.kind is not OptionKind.SWITCH),
@@ -120,6 +120,12 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
             *_vocabulary(vocabulary, locale),
         ]
     )
+
+
+def host_help_text(locale: str) -> str:
+    """Return the help for hosts: their commands, one a line."""
+    lines = [_command_line(entry, locale) for entry in COMMANDS if entry.right is Right.HOST]
+    return "\n".join([text(N_("Commands of hosts:"), locale), *lines])
 
 
 def _vocabulary(lines: Sequence[str], locale: str) -> list[str]:
@@ -134,10 +140,6 @@ def _command_line(entry: CommandEntry, locale: str) -> str:
     if also := _ALSO.get(entry.command_type):
         about = text(also, locale, about=about)
     return text(N_("{usage} – {about}"), locale, usage=text(entry.usage, locale), about=about)
-
-
-def _host_commands() -> tuple[str, ...]:
-    return tuple(f"/{entry.name}" for entry in COMMANDS if entry.right is Right.HOST)
 
 
 def _option_line(option: Option, locale: str) -> str:

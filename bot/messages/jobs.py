@@ -16,12 +16,14 @@ from bot.messages.catalogue import (
 )
 from bot.messages.failures import FAIL_SENTENCES
 from bot.messages.finding.recipes import format_code
+from bot.messages.hosting.service import format_paused
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.loras.stacks import format_stack_note
 from bot.messages.sheets.words import format_adopt, format_nothing_smaller, format_sheet
 from bot.outcomes import (
     Advice,
     DefaultSkipped,
+    DrawingPaused,
     DryRun,
     FromDefaults,
     JobResult,
@@ -302,6 +304,8 @@ def format_note(note: Note, locale: str) -> str:
             )
             facts = {"asked": note.requested, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)
+        case DrawingPaused():
+            return format_paused(note, locale)
         case NothingSmaller():
             return format_nothing_smaller(note, locale)
         case UnknownFeature():

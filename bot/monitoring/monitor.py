@@ -38,6 +38,7 @@ class Snapshot:
         reading: The card, or the main memory where there is no card; None before the first reading.
         waiting, drawing: Jobs.
         is_closing: The bot is being stopped and takes no jobs.
+        service: ``open``; or ``paused`` or ``draining``, by a host.
     """
 
     worker: HostState
@@ -49,6 +50,7 @@ class Snapshot:
     waiting: int = 0
     drawing: int = 0
     is_closing: bool = False
+    service: str = "open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Monitor:
     def readiness(self) -> Readiness:
         """Whether a job that comes now will be drawn."""
         now = self._take_snapshot()
-        is_ready = now.worker in CAN_DRAW and not now.is_closing
+        is_ready = now.worker in CAN_DRAW and not now.is_closing and now.service == "open"
         age_s = None if now.drawn_ago_s is None else round(now.drawn_ago_s, 1)
         facts = {
             "ready": is_ready,
@@ -98,6 +100,7 @@ class Monitor:
             "waiting": now.waiting,
             "drawing": now.drawing,
             "closing": now.is_closing,
+            "service": now.service,
         }
         return Readiness(is_ready, facts)
 

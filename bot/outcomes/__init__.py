@@ -8,9 +8,9 @@
 * ``controls``  the buttons under an answer
 * ``asking``  what a person learns about their settings and presets
 * ``finding``  what a person finds again: history, favourites, recipes, settings in files
+* ``hosting``  what hosts see and decide, and what others see of it
 * ``people``  what a person learns about credits and linked chats
 * ``loras``  what a person learns about the shelf and its defaults
-* ``hosting``  what hosts learn: alerts
 * ``outcome``  every outcome of a command
 * ``output``  what the desk needs of a chat
 """
@@ -38,6 +38,14 @@ from bot.outcomes.finding import (
     RecipeShown,
     Setting,
     SettingsRead,
+)
+from bot.outcomes.hosting import (
+    DrawingPaused,
+    Service,
+    ServiceChanged,
+    ServiceMode,
+    StatusShown,
+    UnfinishedJob,
 )
 from bot.outcomes.hosting.alerts import Alert, AlertKind
 from bot.outcomes.iterating import (
@@ -138,6 +146,7 @@ __all__ = [
     "DefaultSkipped",
     "Deleted",
     "Derivation",
+    "DrawingPaused",
     "DryRun",
     "EditableText",
     "ExportReady",
@@ -195,6 +204,9 @@ __all__ = [
     "ReportedJob",
     "RetryLater",
     "SavedPreset",
+    "Service",
+    "ServiceChanged",
+    "ServiceMode",
     "Setting",
     "SettingsRead",
     "SettingsShown",
@@ -207,8 +219,10 @@ __all__ = [
     "StackNote",
     "Start",
     "Status",
+    "StatusShown",
     "StepsChanged",
     "Undeliverable",
+    "UnfinishedJob",
     "UnknownWords",
     "Unlinked",
     "WeightBounded",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.commands.prompts.alternatives import draw_alternatives, escape, has_alternatives
 from bot.outcomes.asking import AskingNote
+from bot.outcomes.hosting import DrawingPaused, Service
 from bot.outcomes.lineage import Lineage, Start
 from bot.outcomes.loras import StackNote
 from bot.outcomes.places import Address, Platform
@@ -112,7 +113,7 @@ class UnknownWords:
     is_all: bool
 
 
-Note = AskingNote | SizeChanged | NothingSmaller | UnknownFeature | UnknownWords | StackNote
+Note = AskingNote | DrawingPaused | SizeChanged | NothingSmaller | UnknownFeature | UnknownWords | StackNote
 """What a person should know about a request that the desk accepts."""
 
 
@@ -318,6 +319,7 @@ class QueueStatus:
         drawing: The job on the card; empty while the card is idle.
         step: Steps done of the current picture, of ``steps``.
         default_lora: The default of chats without their own; empty means none.
+        service: Whether a host has paused the drawing.
     """
 
     waiting: int
@@ -325,3 +327,4 @@ class QueueStatus:
     step: int
     steps: int
     default_lora: str
+    service: Service = field(default=Service())

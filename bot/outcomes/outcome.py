@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, ProfileShown, SettingsShown
 from bot.outcomes.finding import ExportReady, FavouriteSet, History, RecipeShown, SettingsRead
+from bot.outcomes.hosting import ServiceChanged, StatusShown
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -76,4 +77,6 @@ Outcome = (
     | Help
     | HelpWithVocabulary
     | CardReport
+    | StatusShown
+    | ServiceChanged
 )

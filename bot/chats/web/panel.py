@@ -1,6 +1,8 @@
 """The content of the panel beside the conversation."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from bot.outcomes import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,7 @@ class CardPanel:
         waiting: Jobs that wait for the card.
         drawing: The job on the card; empty if the card is idle.
         step: Completed steps of the current picture, of ``steps``; both are 0 if the card is idle.
+        service: Whether a host has paused the drawing.
         default_lora: The default for chats without their own; empty means none.
     """
 
@@ -28,6 +31,7 @@ class CardPanel:
     step: int = 0
     steps: int = 0
     default_lora: str = ""
+    service: Service = field(default=Service())
 
     @property
     def used_percent(self) -> int:

@@ -42,6 +42,7 @@ from bot.messages import (
     picture_of,
     working_on_it,
 )
+from bot.messages.hosting.service import format_service
 from bot.messages.page import LANGUAGES, page_text
 from bot.outcomes import (
     AnswerWithControls,
@@ -188,7 +189,14 @@ def render_message(item: NumberedEntry, conversation: Conversation) -> str:
 
 def render_panel(card: CardPanel, default_lora: str, locale: str) -> str:
     """Render the panel with the card, its queue and the title of the chat's default LoRA (empty: none)."""
-    return _render("panel.html", locale, card=card, default_lora=default_lora, gib=in_gib)
+    return _render(
+        "panel.html",
+        locale,
+        card=card,
+        default_lora=default_lora,
+        gib=in_gib,
+        paused=format_service(card.service, locale),
+    )
 
 
 def lora_title(lora: LoraSummary, locale: str) -> str:

@@ -21,6 +21,8 @@ _EXPORT_WORDS = frozenset({"export", "导出", "匯出", "導出"})
 _FAVOURITES_WORDS = frozenset({"favourites", "favorites", "收藏"})
 _JOB_AND_NUMBER = re.compile(r"[#＃]?[0-9a-z]{16}(?:\s+\S{1,4})?")
 
+_HOST_WORDS = frozenset({"hosts", "host", "管理", "管理员", "管理員"})
+
 
 def mine_of(search: str = "", *, page: OptionValue = None, favourites: bool = False) -> Mine:
     """Return the ``/mine`` of menu options; a number alone is a page.
@@ -102,7 +104,7 @@ def start_of(payload: str) -> ShowRecipe | Help:
     """
     if payload.lower().startswith(START_PREFIX):
         return ShowRecipe(recipe_code_of(payload))
-    return Help()
+    return Help(for_hosts=normalize(payload).lstrip("-") in _HOST_WORDS)
 
 
 def _is_job_id(word: str) -> bool:

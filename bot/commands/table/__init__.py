@@ -8,6 +8,7 @@
 * ``sheets``    the commands of sheets
 * ``loras``     the commands of the shelf
 * ``jobs``      the commands that continue from a job
+* ``hosting``   the commands of hosts about people and the queue
 * ``finding``   the commands that find pictures and settings again
 * ``commands``  every row, and Telegram's menu
 """

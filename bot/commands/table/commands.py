@@ -4,6 +4,7 @@ from bot.commands.table.asking import ASKING_COMMANDS
 from bot.commands.table.drawing import SUGAR_OPTIONS
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.table.finding import FINDING_COMMANDS
+from bot.commands.table.hosting import HOSTING_COMMANDS, STATUS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.table.loras import LORA_COMMANDS
 from bot.commands.table.sheets import SHEET_COMMANDS
@@ -57,6 +58,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
             ),
         ),
     ),
+    STATUS,
     CommandEntry(
         "link",
         "关联",
@@ -92,7 +94,16 @@ COMMANDS: tuple[CommandEntry, ...] = (
         ShowCard,
         right=Right.HOST,
     ),
-    CommandEntry("help", "帮助", ("帮助", "怎么用", "start", "help"), "Show what I can do", "/help", Help),
+    *HOSTING_COMMANDS,
+    CommandEntry(
+        "help",
+        "帮助",
+        ("帮助", "怎么用", "start", "help"),
+        "Show what I can do",
+        "/help",
+        Help,
+        (Option("hosts", "管理", OptionKind.SWITCH, "Show the commands of hosts"),),
+    ),
 )
 
 ENTRY_OF: dict[type[Command], CommandEntry] = {entry.command_type: entry for entry in COMMANDS}

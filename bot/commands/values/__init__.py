@@ -7,6 +7,7 @@
 * ``people``     credits, linked chats, help; the card, for hosts
 * ``loras``      about the shelf
 * ``asking``     settings and presets of a person
+* ``hosting``    what hosts ask about people and the queue
 * ``sheets``     several small pictures to choose from
 """
 
@@ -31,6 +32,13 @@ from bot.commands.values.drawing import (
     Size,
 )
 from bot.commands.values.finding import DrawRecipe, Export, Favourite, Mine, ReadSettings, ShowRecipe
+from bot.commands.values.hosting import (
+    DrainQueue,
+    HostingCommand,
+    PauseDrawing,
+    ResumeDrawing,
+    ShowStatus,
+)
 from bot.commands.values.iterating import (
     Delete,
     Edit,
@@ -70,7 +78,7 @@ PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink
 
 SheetCommand = Compare | Draft | Adopt
 
-HostCommand = LoraCommand | ShowCard
+HostCommand = LoraCommand | HostingCommand | ShowCard
 
 Command = Draw | SheetCommand | PersonCommand | IterateCommand | FindingCommand | Cancel | HostCommand | Help
 
@@ -93,6 +101,7 @@ __all__ = [
     "Compare",
     "Delete",
     "Draft",
+    "DrainQueue",
     "Draw",
     "DrawRecipe",
     "Edit",
@@ -105,6 +114,7 @@ __all__ = [
     "Favourite",
     "FindingCommand",
     "Help",
+    "HostingCommand",
     "IterateCommand",
     "Link",
     "ListReports",
@@ -122,6 +132,7 @@ __all__ = [
     "LoraWish",
     "Mine",
     "Original",
+    "PauseDrawing",
     "PersonCommand",
     "PersonSettings",
     "Pick",
@@ -134,11 +145,13 @@ __all__ = [
     "Repeat",
     "Report",
     "Reroll",
+    "ResumeDrawing",
     "Scope",
     "SentFile",
     "SheetCommand",
     "ShowCard",
     "ShowRecipe",
+    "ShowStatus",
     "Size",
     "Unlink",
     "Vary",

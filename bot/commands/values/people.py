@@ -22,7 +22,9 @@ class Unlink:
 
 @dataclass(frozen=True, slots=True)
 class Help:
-    """Show what the bot can do."""
+    """Show what the bot can do; or, ``for_hosts``, the commands of hosts."""
+
+    for_hosts: bool = False
 
 
 @dataclass(frozen=True, slots=True)

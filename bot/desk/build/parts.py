@@ -22,7 +22,9 @@ from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
 from bot.desk.hosting.audit import HostAudit
+from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
+from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -74,10 +76,10 @@ def build_desk(inputs: DeskInputs) -> Desk:
     strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
     tiers = TierMembership(store=store, rules=rules)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
-    permissions = Permissions(
-        store=store, rules=rules, tiers=tiers, audit=HostAudit(store, clock), clock=clock
-    )
+    audit = HostAudit(store, clock)
+    permissions = Permissions(store=store, rules=rules, tiers=tiers, audit=audit, clock=clock)
     queue = _build_queue(inputs, tiers, shelf, renderer)
+    pausing = Pausing(store=store, queue=queue, audit=audit, clock=clock)
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
     completion = JobCompletion(
@@ -105,6 +107,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     habits = LoraHabits(store)
+    report_card = inputs.report_card or _report_memory(inputs)
     access = JobAccess(store=store, rules=rules)
     continuation = JobContinuation(
         store=store, access=access, sources=sources, space=space, model=inputs.model
@@ -135,7 +138,18 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     drawings = RecipeDrawings(book=book, recipes=recipes, consents=consents, preferences=preferences)
     acceptance = _build_acceptance(
-        inputs, rules, ledger, recipes, sheets, requests, profiles, habits, continuation, drawings, queue
+        inputs,
+        rules,
+        ledger,
+        recipes,
+        sheets,
+        requests,
+        profiles,
+        habits,
+        continuation,
+        drawings,
+        queue,
+        pausing,
     )
     index = SearchIndex(store)
     delivery = OutboxDelivery(
@@ -176,6 +190,15 @@ def build_desk(inputs: DeskInputs) -> Desk:
         ),
         tiers=tiers,
         permissions=permissions,
+        pausing=pausing,
+        status=StatusView(
+            store=store,
+            queue=queue,
+            pausing=pausing,
+            model=inputs.model,
+            report_card=partial(report_card, None),
+            running=lambda: drawing.running[0],
+        ),
         queue=queue,
         waits=waits,
         result_ready=result_ready,
@@ -246,7 +269,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
             folder=inputs.cache_dir / "exports",
             clock=clock,
         ),
-        report_card=inputs.report_card or _report_memory(inputs),
+        report_card=report_card,
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
     return Desk(parts)
@@ -255,7 +278,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
 def _report_memory(inputs: DeskInputs) -> ReportCard:
     """Report what the probe alone tells."""
 
-    async def report(locale: str, waiting: int) -> CardReport:
+    async def report(locale: str | None, waiting: int) -> CardReport:
         memory = await asyncio.to_thread(inputs.probe.read)
         state = "loading" if inputs.is_loading() else "ready"
         return CardReport(device_name=memory.device_name, state=state, memory=memory, waiting=waiting)
@@ -287,6 +310,7 @@ def _build_acceptance(
     continuation: JobContinuation,
     drawings: RecipeDrawings,
     queue: JobQueue,
+    pausing: Pausing,
 ) -> JobAcceptance:
     return JobAcceptance(
         store=inputs.store,
@@ -299,6 +323,7 @@ def _build_acceptance(
         continuation=continuation,
         drawings=drawings,
         queue=queue,
+        pausing=pausing,
         rules=rules,
         clock=inputs.clock,
         random=inputs.random,

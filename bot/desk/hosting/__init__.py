@@ -1,6 +1,8 @@
 """What hosts do in chats.
 
 * ``permissions``  who is a host, who may use the bot and who may not
+* ``pausing``      pause the drawing, let the queue run empty, go on
+* ``status``       the answer to ``/status``
 * ``audit``        the record of what hosts did
 
 Tests: ``pytest tests/unit/bot/desk/hosting``.

@@ -1,5 +1,6 @@
 """What hosts read, and what people read of what hosts decided.
 
 * ``alerts``    what is wrong with the bot, and that it is over
+* ``service``   whether the bot draws and takes requests; the answer to ``/status``
 * ``refusals``  refusals of the commands of hosts, and of banned people
 """

@@ -12,10 +12,14 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
         "A host has excluded you from this bot until {until}. If you think that this is a mistake, please "
         "write to a host. You can still use /mine, /export and /delete."
     ),
+    errors.Draining: N_(
+        "A host lets the queue run empty, so I take no new requests now and charged nothing. Please try "
+        "again later; /status shows whether I take them again."
+    ),
 }
 
 
 def format_reason(error: BaseException, locale: str) -> str:
-    """Return the reason that a host gave for a ban, as a sentence; empty if there is none."""
-    reason = error.facts.get("reason") if isinstance(error, errors.Banned) else ""
+    """Return the reason that a host gave, as a sentence; empty if there is none."""
+    reason = error.facts.get("reason") if isinstance(error, errors.Banned | errors.Draining) else ""
     return text(N_("The reason: {what}"), locale, what=reason) if reason else ""

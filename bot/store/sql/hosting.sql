@@ -21,3 +21,17 @@ VALUES (:at_ms, :platform, :user_id, :action, :subject, :detail);
 -- name: newest_host_actions
 -- What hosts did last.
 SELECT at_ms, platform, user_id, action, subject, detail FROM host_action ORDER BY id DESC LIMIT :limit;
+
+-- name: service
+-- Whether a host has paused the drawing.
+SELECT mode, reason, since_ms FROM service;
+
+-- name: save_service
+-- A host paused the drawing, or lets the queue run empty.
+INSERT INTO service (id, mode, reason, since_ms, decided_by) VALUES (1, :mode, :reason, :since_ms, :decided_by)
+ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, reason = excluded.reason, since_ms = excluded.since_ms,
+                               decided_by = excluded.decided_by;
+
+-- name: delete_service
+-- A host let the drawing go on.
+DELETE FROM service;

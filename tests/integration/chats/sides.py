@@ -9,7 +9,7 @@ import io
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -44,6 +44,9 @@ LANGUAGES = {"en": ("en-US", "en"), "zh-CN": ("zh-CN", "zh-hans"), "zh-TW": ("zh
 """Our locale → the code that Discord sends, and the one that Telegram sends."""
 
 RULES = Rules(allow=frozenset({"discord:*", "telegram:*"}), daily_credits=100_000, max_waiting=100)
+DISCORD_ID, TELEGRAM_ID = 900_000_000_000_100_000, 10_000  # of the first person
+HOST_RULES = replace(RULES, hosts=frozenset({f"discord:{DISCORD_ID}", f"telegram:{TELEGRAM_ID}"}))
+"""The first person is a host on each platform; at the terminal, the host of the machine."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,7 @@ class DiscordSide:
 
     def __init__(self, server: FakeDiscord, number: int, locale: str) -> None:
         self._server = server
-        self._who: dict[str, Any] = {"user_id": str(900_000_000_000_100_000 + number), "in_guild": False}
+        self._who: dict[str, Any] = {"user_id": str(DISCORD_ID + number), "in_guild": False}
         self._locale = LANGUAGES[locale][0]
         self._message_id = ""
         self._is_known = False
@@ -141,7 +144,7 @@ class TelegramSide:
     def __init__(self, server: TelegramServer, harness: DeskHarness, number: int, locale: str) -> None:
         self._server = server
         self._harness = harness
-        self._person = Person(10_000 + number, "Member", LANGUAGES[locale][1])
+        self._person = Person(TELEGRAM_ID + number, "Member", LANGUAGES[locale][1])
         self._pictures: Sent | None = None
 
     async def say(self, text: str) -> Answer:
@@ -239,14 +242,16 @@ class WebSide:
 class ConsoleSide:
     """A person at the terminal, who has no controls to press."""
 
-    def __init__(self, chat: ConsoleChat, answers: io.StringIO, refusals: io.StringIO) -> None:
-        self._chat, self._answers, self._refusals = chat, answers, refusals
+    def __init__(
+        self, chat: ConsoleChat, answers: io.StringIO, refusals: io.StringIO, *, is_host: bool
+    ) -> None:
+        self._chat, self._answers, self._refusals, self._is_host = chat, answers, refusals, is_host
 
     async def say(self, text: str) -> Answer:
         for stream in (self._answers, self._refusals):
             stream.seek(0)
             stream.truncate()
-        answer = await self._chat.say(text, user_name="a member")
+        answer = await self._chat.say(text, user_name="a member", is_host=self._is_host)
         return Answer(self._answers.getvalue() + self._refusals.getvalue(), len(answer.paths))
 
     async def press(self, action: str) -> Answer:
@@ -254,7 +259,9 @@ class ConsoleSide:
 
 
 @asynccontextmanager
-async def discord_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[list[Side]]:
+async def discord_sides(
+    folder: Path, locales: Sequence[str], rules: Rules = RULES
+) -> AsyncIterator[list[Side]]:
     """People on Discord, one for each locale; in the end every request was valid."""
     schema = load(SPECS / "discord" / "openapi.json") if SPECS.is_dir() else None
     async with FakeDiscord(schema) as server:
@@ -267,30 +274,35 @@ async def discord_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[l
             gateway=server.gateway.url,
             edit_interval_s=0.05,
         )
-        async with _serving(folder, lambda harness: DiscordChat(config, harness.desk)):
+        async with _serving(folder, lambda harness: DiscordChat(config, harness.desk), rules):
             yield [DiscordSide(server, number, locale) for number, locale in enumerate(locales)]
         assert not server.problems
 
 
 @asynccontextmanager
-async def telegram_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[list[Side]]:
+async def telegram_sides(
+    folder: Path, locales: Sequence[str], rules: Rules = RULES
+) -> AsyncIterator[list[Side]]:
     """People on Telegram, one for each locale; in the end every request was valid."""
     schema = TelegramSchema(SPECS / "telegram" / "api.json") if SPECS.is_dir() else None
     async with TelegramServer(schema) as server:
         config = TelegramConfig(TELEGRAM_TOKEN, server.base_url, server.base_url)
-        async with _serving(folder, lambda harness: TelegramChat(config, harness.desk)) as (harness, _):
+        async with _serving(folder, lambda harness: TelegramChat(config, harness.desk), rules) as (
+            harness,
+            _,
+        ):
             yield [TelegramSide(server, harness, number, locale) for number, locale in enumerate(locales)]
         assert server.problems == []
 
 
 @asynccontextmanager
-async def web_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[list[Side]]:
+async def web_sides(folder: Path, locales: Sequence[str], rules: Rules = RULES) -> AsyncIterator[list[Side]]:
     """Visitors of the page, one for each locale."""
 
     def create(harness: DeskHarness) -> WebChat:
         return WebChat(harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
 
-    async with _serving(folder, create) as (_, chat), AsyncExitStack() as stack:
+    async with _serving(folder, create, rules) as (_, chat), AsyncExitStack() as stack:
         sides = [WebSide(chat.url, locale) for locale in locales]
         for side in sides:
             await side.open()
@@ -299,7 +311,9 @@ async def web_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[list[
 
 
 @asynccontextmanager
-async def console_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[list[Side]]:
+async def console_sides(
+    folder: Path, locales: Sequence[str], rules: Rules = RULES
+) -> AsyncIterator[list[Side]]:
     """People at a terminal, each with a bot of their own, as ``sugarbot say`` starts one."""
     async with AsyncExitStack() as stack:
         sides: list[Side] = []
@@ -320,17 +334,17 @@ async def console_sides(folder: Path, locales: Sequence[str]) -> AsyncIterator[l
                 )
 
             (folder / str(number)).mkdir()
-            _, chat = await stack.enter_async_context(_serving(folder / str(number), create))
-            sides.append(ConsoleSide(chat, answers, refusals))
+            _, chat = await stack.enter_async_context(_serving(folder / str(number), create, rules))
+            sides.append(ConsoleSide(chat, answers, refusals, is_host=bool(rules.hosts)))
         yield sides
 
 
 @asynccontextmanager
 async def _serving(
-    folder: Path, create: Callable[[DeskHarness], SomeChat]
+    folder: Path, create: Callable[[DeskHarness], SomeChat], rules: Rules
 ) -> AsyncIterator[tuple[DeskHarness, SomeChat]]:
     """Run a desk with one chat while the block runs."""
-    async with open_harness(folder, rules=RULES, renderer=FakeRenderer()) as harness:
+    async with open_harness(folder, rules=rules, renderer=FakeRenderer()) as harness:
         chat = harness.chat = create(harness)
         try:
             await chat.open()

@@ -19,6 +19,7 @@ from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import ASKING_MENUS
+from bot.commands.makers.hosting import HOSTING_MENUS
 from bot.commands.makers.sheets import compare_of
 from bot.commands.table import ENTRY_OF, CommandEntry
 from bot.commands.values import (
@@ -71,7 +72,7 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
             return drawing
         draw_options = dict(options)
         return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
-    if make := ASKING_MENUS.get(entry.command_type):
+    if make := ASKING_MENUS.get(entry.command_type) or HOSTING_MENUS.get(entry.command_type):
         return make(options)
     if entry.command_type is Compare:
         compare_options = dict(options)

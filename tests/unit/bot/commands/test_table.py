@@ -16,6 +16,7 @@ from bot.commands.table import (
     OptionKind,
     Right,
 )
+from bot.commands.table.hosting import HOSTING_COMMANDS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Adopt,
@@ -24,6 +25,7 @@ from bot.commands.values import (
     Compare,
     Delete,
     Draft,
+    DrainQueue,
     Draw,
     DrawRecipe,
     Edit,
@@ -49,6 +51,7 @@ from bot.commands.values import (
     LoraWish,
     Mine,
     Original,
+    PauseDrawing,
     Pick,
     Publish,
     Quota,
@@ -56,8 +59,10 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ResumeDrawing,
     ShowCard,
     ShowRecipe,
+    ShowStatus,
     Unlink,
     Vary,
 )
@@ -87,16 +92,18 @@ def test_every_command_value_has_one_row() -> None:
         Publish("a"), Delete("a"), Report("a"), ListReports(),
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
+        ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
     assert ENTRY_OF[DrawRecipe] is ENTRY_OF[Draw]
 
 
-def test_what_changes_the_shelf_and_the_card_are_for_hosts() -> None:
+def test_what_changes_the_shelf_the_card_and_the_queue_is_for_hosts() -> None:
     for_hosts = [entry.name for entry in COMMANDS if entry.right is Right.HOST]
     shelf = ["lora switch", "lora add", "lora remove", "lora check", "lora reload"]
-    assert for_hosts == ["profile", "reports", *shelf, "gpu"]
+    hosting = [entry.name for entry in HOSTING_COMMANDS]
+    assert for_hosts == ["profile", "reports", *shelf, "gpu", *hosting]
 
 
 def test_no_two_commands_share_a_spelling() -> None:
@@ -159,6 +166,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         ("sugar", "prompt"), ("compare", "prompt"), ("draft", "prompt"),
         *(("adopt", name) for name in ("job", "picture")),
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
+        ("pause", "reason"), ("drain", "reason"),
         ("cancel", "job"), ("link", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),

@@ -20,7 +20,7 @@ from bot.commands.values import (
 )
 from bot.languages import in_script
 from bot.messages import LOCALES, button_label, help_text, text
-from bot.messages.guide import BUTTON_LABELS
+from bot.messages.guide import BUTTON_LABELS, host_help_text
 from engine.demo.vocabulary import vocabulary
 
 
@@ -34,10 +34,12 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
         LoraInfo,
         LoraRevoke,
         Unlink,
-        *(entry.command_type for entry in COMMANDS if entry.right is Right.HOST),
     }
-    assert all(text(entry.usage, locale) in message for entry in COMMANDS if entry.command_type not in beside)
-    assert "/lora remove" in message.split("\n\n")[0].splitlines()[-1]
+    everyones = [entry for entry in COMMANDS if entry.right is Right.EVERYONE]
+    assert all(
+        text(entry.usage, locale) in message for entry in everyones if entry.command_type not in beside
+    )
+    assert "/help hosts" in message.split("\n\n")[0].splitlines()[-1]
     assert all(
         entry.name.split()[-1] in message for entry in COMMANDS if entry.command_type in beside - buttons
     )
@@ -53,7 +55,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_example_in_help_is_understood(locale: str) -> None:
     commands, _, options = help_text(locale).partition("\n\n")
-    for line in commands.splitlines()[1:]:
+    for line in (*commands.splitlines()[1:-1], *host_help_text(locale).splitlines()[1:]):
         parse(line.split(" – ")[0])
     for line in options.splitlines()[1:]:
         flag = line.split(" – ")[0]
@@ -87,3 +89,12 @@ def test_labels_fit_on_a_button() -> None:
         assert all(0 < len(button_label(key, locale)) <= 20 for locale in LOCALES)
     with pytest.raises(KeyError):
         button_label("nothing", "en")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_help_for_hosts_names_each_of_their_commands_on_one_screen(locale: str) -> None:
+    message = host_help_text(locale)
+    for_hosts = [entry for entry in COMMANDS if entry.right is Right.HOST]
+    assert all(text(entry.usage, locale) in message for entry in for_hosts)
+    assert len(message.splitlines()) == 1 + len(for_hosts)
+    assert len(message) <= 2000

@@ -12,6 +12,7 @@ from bot.commands.values import (
     Compare,
     Delete,
     Draft,
+    DrainQueue,
     Draw,
     Edit,
     EditPresets,
@@ -35,6 +36,7 @@ from bot.commands.values import (
     LoraWish,
     Mine,
     Original,
+    PauseDrawing,
     Pick,
     Publish,
     Quota,
@@ -42,8 +44,10 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ResumeDrawing,
     ShowCard,
     ShowRecipe,
+    ShowStatus,
     Unlink,
     Vary,
 )
@@ -61,6 +65,7 @@ COMMAND_VALUES: list[Command] = [
     Publish("k"), Delete("k"), Report("k"), ListReports(),
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
+    ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
 ]  # fmt: skip
 
 

@@ -1,0 +1,43 @@
+"""The commands of hosts, given by a host in each of the four chats, in English and Chinese."""
+
+from pathlib import Path
+
+import pytest
+
+from bot import errors
+from tests.integration.chats.sides import HOST_RULES, SIDES
+from tests.integration.chats.test_conformance import Turn, faults, refused
+
+CONVERSATION = (
+    Turn(("/status", "状态"), ("Nothing is being drawn.",)),
+    Turn(
+        ("/pause a new card", "/暂停 换显卡"),
+        (
+            "Paused. What is being drawn is finished; {waiting} jobs wait, and new ones are accepted. "
+            "/resume goes on.",
+            "The reason: {what}",
+        ),
+    ),
+    Turn("/status", ("A host has paused the drawing; new jobs wait and keep their places.",)),
+    Turn("a fox --dry", ("A host has paused the drawing. Your job waits and keeps its place.",)),
+    Turn(
+        ("/drain", "/收尾"),
+        ("I draw the {waiting} jobs that wait, and refuse new requests at no cost. /resume ends that.",),
+    ),
+    Turn("a fox", refused(errors.Draining)),
+    Turn(("/resume", "/恢复"), ("I draw and take requests again. {waiting} jobs wait.",)),
+    Turn("/resume", ("Nothing was paused. {waiting} jobs wait.",)),
+    Turn("a fox --seed 7", pictures=1),
+)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("locale", ["en", "zh-CN"])
+@pytest.mark.parametrize("chat", SIDES)
+async def test_a_host_is_obeyed_and_answered_in_every_chat(chat: str, locale: str, tmp_path: Path) -> None:
+    wrong = []
+    async with SIDES[chat](tmp_path, [locale], HOST_RULES) as [side]:
+        for turn in CONVERSATION:
+            answer = await side.say(turn.text_for(locale))
+            wrong += [f"{turn.text_for(locale)!r} {fault}" for fault in faults(turn, answer, locale)]
+    assert not wrong, "\n".join(wrong)
