@@ -174,7 +174,7 @@ class JobQueue:
     def next(self, headroom: Headroom) -> Decision:
         """Return which job to draw next, by what is known now; that job waits no longer."""
         if self.is_paused:
-            return Decision(None, "a host has paused the drawing")
+            return Decision(None, "paused")
         self._recost()
         decision = self.scheduler.next(headroom, self._need_of)
         if decision.job_id is not None:
