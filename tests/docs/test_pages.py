@@ -23,7 +23,7 @@ CODE = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 BOTFATHER = {"/newbot", "/setinline", "/setjoingroups", "/setprivacy", "/revoke", "/start"}
-ADDRESSES = {"/livez", "/readyz", "/metrics"}  # of the page
+ADDRESSES = {"/livez", "/readyz", "/metrics", "/operator"}  # of the page
 SETTING = re.compile(r"(\w+)\.(\w+)( = .+)?")
 
 
