@@ -112,6 +112,26 @@ def doctor(
 
 
 @app.command(cls=UsageCommand)
+def upgrade(
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what a start of this version would do; change nothing.")
+    ] = False,
+    json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Explain the steps of an upgrade; with --check: what a start of this version would do."""
+    from bot.cli.upgrade import report
+
+    if not check:
+        run_command(report.explain, config)
+    run_command(
+        lambda settings: report.check(settings, as_json=json),
+        config,
+        report_bad_settings=lambda error, locale: report.report_bad_settings(error, locale, as_json=json),
+    )
+
+
+@app.command(cls=UsageCommand)
 def plan(
     card: Annotated[
         str, typer.Option("--card", help="A card by its name, like: RTX 3060; default: this machine's.")

@@ -3,6 +3,7 @@
 * ``finding``       the result of one check
 * ``checks``        the settings, the card, the shelf and the data folder
 * ``storage``       backups, and the kernels of the card
+* ``upgrade``       what a start of this version would do to a data folder
 * ``platforms``     what Discord and Telegram say about the bot, over ``platform_api``
 * ``canary``        draws one picture
 * ``repairs``       what ``doctor --fix`` repairs

@@ -6,6 +6,7 @@
 * ``plan``      ``plan``: where the model would live on a card, and how long pictures would take
 * ``lora``      ``lora list``, ``check``, ``info``, ``add``, ``remove`` and ``pin``
 * ``db``        ``db check``, ``db backup`` and ``db restore``
+* ``upgrade``   ``upgrade``: the steps, and what a start of this version would do
 * ``bench``     ``bench``: measure this machine
 * ``shell``     the groups of shell commands, and what every command shares
 * ``runner``    runs a command's coroutine, turns signals into a stop, and bounds every wait after it

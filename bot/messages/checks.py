@@ -14,6 +14,7 @@ TITLES = {
     "model": N_("model"),
     "shelf": N_("shelf"),
     "settings": N_("settings"),
+    "packages": N_("packages"),
     "backups": N_("backups"),
     "picture": N_("first picture"),
     "hosts": N_("hosts"),

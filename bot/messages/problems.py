@@ -3,6 +3,7 @@
 from bot.errors import Problem
 from bot.messages.catalogue import N_, text
 from bot.messages.details import translate_detail
+from bot.messages.storage.upgrade import FINDINGS as UPGRADE_FINDINGS
 
 SETTINGS = {
     "unreadable": N_("{path} can't be read: {detail}. Check the path, or name another file with --config."),
@@ -145,7 +146,7 @@ FINDINGS = {
     "no_chats": N_("All chats are off. Set DISCORD_TOKEN or TELEGRAM_TOKEN, or set web.enabled = true."),
     "page_open": "{url}",
 }
-SENTENCES = SETTINGS | FINDINGS
+SENTENCES = SETTINGS | FINDINGS | UPGRADE_FINDINGS
 
 
 def format_problem(problem: Problem, locale: str) -> str:

@@ -228,8 +228,8 @@ SENTENCES: dict[type[Exception], str] = {
         "nothing was changed."
     ),
     errors.MigrationFailed: N_(
-        "{path} can't be migrated to this version: {detail}. Take another backup, or the version of Sugarbot "
-        "that wrote it; nothing was changed."
+        "{path} can't be migrated to this version: {detail}. Use it with the version of Sugarbot that wrote "
+        "it, and report this; nothing was changed."
     ),
     errors.BackupUnsound: N_(
         "{path} is not sound, so it was not restored and nothing was changed. Take another backup; with "

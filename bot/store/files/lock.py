@@ -1,5 +1,7 @@
 """The lock that keeps a second process off the database."""
 
+import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +10,21 @@ from filelock import FileLock, Timeout
 
 from bot.errors import DatabaseInUse
 from engine.durable import FILE_MODE
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process uses this database now; creates no file."""
+    try:
+        descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)  # releases the lock
+    return False
 
 
 @contextmanager

@@ -88,6 +88,19 @@ def restore(
     return Restored(restore_point, applied, survey)
 
 
+def rehearse(path: Path, copy: Path, migrations_dir: Path) -> Survey:
+    """Migrate a copy of a database and survey it; the database stays unchanged.
+
+    Raises:
+        DatabaseDamaged: It is.
+        MigrationFailed: A migration does not fit its rows.
+        DiskFull: The disk of ``copy`` is full.
+        RestoreFailed: A file cannot be read or written.
+    """
+    with reporting(path, copy.parent, RestoreFailed):
+        return prepare_copy(path, copy, read_migrations(migrations_dir))[1]
+
+
 def prepare_copy(
     source: Path, copy: Path, migrations: tuple[Migration, ...]
 ) -> tuple[tuple[Migration, ...], Survey]:

@@ -92,6 +92,10 @@ LINES = {
     "add a damaged file": ["lora", "add", "loras/zip.safetensors"],
     "remove nothing": ["lora", "remove", "nothing"],
     "setup": ["setup"],
+    "an upgrade": ["upgrade"],
+    "before an upgrade": ["upgrade", "--check"],
+    "before an upgrade with bad settings": ["upgrade", "--check", "--config", "bad.toml"],
+    "before an upgrade of an incomplete model": ["upgrade", "--check", "--config", "incomplete.toml"],
 }
 
 

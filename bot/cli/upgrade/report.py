@@ -1,0 +1,85 @@
+"""``sugarbot upgrade`` explains the steps; ``--check`` says what a start of this version would do.
+
+It installs nothing, changes nothing in the data folder, and uses no network.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import cast
+
+from rich.table import Table
+
+import bot
+from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.checks.finding import Finding, Level
+from bot.checks.storage import check_backups
+from bot.checks.upgrade import check_driver, check_migrations, check_model_copy, check_packages
+from bot.cli.screen import Screen, add_row
+from bot.errors import BadSettings, Problem
+from bot.messages import text
+from bot.messages.checks import format_finding, part_title
+from bot.messages.storage.upgrade import STEPS, verdict
+from bot.settings import Settings
+from engine.planner.machine import CardProbe
+
+ROOT = Path(bot.__file__).parents[1]
+LEVEL_NAMES = {Level.FINE: "fine", Level.NOTE: "note", Level.WRONG: "wrong"}
+
+
+async def explain(settings: Settings) -> int:
+    """Print the steps of an upgrade; return 0."""
+    Screen().print_line(text(STEPS, settings.language))
+    return 0
+
+
+async def check(settings: Settings, *, as_json: bool) -> int:
+    """Print what a start of this version would do; return 1 if the host must act first, otherwise 0."""
+    findings = await asyncio.to_thread(lambda: list(_check(settings)))
+    return _print(findings, settings.language, as_json=as_json)
+
+
+def report_bad_settings(error: BadSettings, locale: str, *, as_json: bool) -> None:
+    """Print the faults of settings that cannot be read: this version does not start with them."""
+    problems = cast("tuple[Problem, ...]", error.facts["problems"])
+    findings = [Finding(Level.WRONG, "settings", problem.code, problem.facts) for problem in problems]
+    _print(findings, locale, as_json=as_json)
+
+
+def _check(settings: Settings) -> Iterator[Finding]:
+    folder = settings.data_dir
+    yield Finding(Level.FINE, "settings", "settings_read")
+    yield from check_packages(ROOT)
+    config = settings.to_engine_config()
+    yield from check_driver(CardProbe(config.device, config.reserve_bytes))
+    yield from check_migrations(folder / DATABASE, MIGRATIONS, settings.storage.reserve_bytes)
+    yield from check_backups(folder / DATABASE, folder / BACKUPS)
+    yield from check_model_copy(settings)
+
+
+def _print(findings: Sequence[Finding], locale: str, *, as_json: bool) -> int:
+    is_ready = all(finding.level is not Level.WRONG for finding in findings)
+    out = Screen()
+    if as_json:
+        content = {
+            "is_ready": is_ready,
+            "findings": [
+                {
+                    "level": LEVEL_NAMES[finding.level],
+                    "part": finding.part,
+                    "code": finding.code,
+                    "sentence": format_finding(finding.code, finding.facts, locale),
+                }
+                for finding in findings
+            ],
+        }
+        out.print_line(json.dumps(content, ensure_ascii=False, indent=2))
+        return int(not is_ready)
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for finding in findings:
+        sentence = format_finding(finding.code, finding.facts, locale)
+        add_row(table, (finding.level, part_title(finding.part, locale), sentence))
+    out.print(table)
+    out.print_line(verdict(is_ready, locale))
+    return int(not is_ready)

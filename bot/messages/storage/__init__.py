@@ -1,0 +1,6 @@
+"""Sentences on what the bot keeps on the disk, for the host.
+
+* ``upgrade``  what a start of this version would do to a data folder, and the steps of an upgrade
+
+Tests: ``pytest tests/unit/bot/messages/storage``.
+"""

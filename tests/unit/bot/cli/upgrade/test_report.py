@@ -1,0 +1,67 @@
+"""``sugarbot upgrade``: exit code 0 if this version can start, 1 if the host must act first."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot import __main__ as command_line
+
+pytestmark = pytest.mark.usefixtures("own_threads")
+
+
+def run(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    """Exit code and output of ``sugarbot upgrade`` in the current folder."""
+    monkeypatch.setattr(sys, "argv", ["sugarbot", "upgrade", *words])
+    monkeypatch.setenv("SUGARBOT_LANG", "en")
+    with pytest.raises(SystemExit) as caught:
+        command_line.main()
+    return int(caught.value.code or 0), capfd.readouterr().out
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_sound_folder_is_ready_and_unchanged(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = run(["--check"], monkeypatch, capfd)
+    assert (code, printed.splitlines()[-1]) == (0, "Ready: this version can start.")
+    assert list(home.iterdir()) == []
+
+
+def test_json_has_the_verdict_and_every_finding(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (home / "var").mkdir()
+    (home / "var" / "sugarbot.db").write_text("no database at all")
+    code, printed = run(["--check", "--json"], monkeypatch, capfd)
+    content = json.loads(printed)
+    assert (code, content["is_ready"]) == (1, False)
+    wrong = [each for each in content["findings"] if each["level"] == "wrong"]
+    assert [each["part"] for each in wrong] == ["database"]
+    assert "damaged" in wrong[0]["sentence"]
+
+
+def test_settings_of_another_version_are_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (home / "sugarbot.toml").write_text("[storage]\nkeep_picture_days = 3\n")
+    code, printed = run(["--check"], monkeypatch, capfd)
+    assert code == 1
+    assert "did you mean storage.keep_pictures_days?" in printed
+
+
+def test_without_check_the_steps_are_explained(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    code, printed = run([], monkeypatch, capfd)
+    assert code == 0
+    assert "sugarbot upgrade --check" in printed
+    assert list(home.iterdir()) == []
