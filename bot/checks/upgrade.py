@@ -147,11 +147,11 @@ def _check_space(database: Path, reserve_bytes: int, *, needs_copy: bool) -> Ite
         free_bytes, reserved_bytes = free_and_needed_bytes(database.parent, reserve_bytes)
         size_bytes = database.stat().st_size * (SIZES_FOR_MIGRATION if needs_copy else 1)
     except OSError as error:
-        facts = {"path": str(database.parent), "detail": error.strerror or str(error)}
-        yield Finding(Level.WRONG, "data", "data_unusable", facts)
+        why = {"path": str(database.parent), "detail": error.strerror or str(error)}
+        yield Finding(Level.WRONG, "data", "data_unusable", why)
         return
     needed_bytes = reserved_bytes + size_bytes
-    facts = {
+    facts: dict[str, object] = {
         "path": str(database.parent),
         "free": free_bytes // MIB,
         "needed": -(-needed_bytes // MIB),
