@@ -13,6 +13,9 @@ NAMES = {
     "sugarbot db",
     "sugarbot lora",
     "pip install",
+    "git pull && make setup",
+    "uv tool upgrade",
+    "docker compose up",
 }
 
 

@@ -76,6 +76,10 @@ MIGRATION_REASONS = (
         "hosts decide in a chat who else is a host, who may use the bot and who may not, besides what the "
         "settings say; and the database records what hosts did, and when."
     ),
+    N_(
+        "hosts are told once, in their private chats, that something is wrong and that it is over; also over "
+        "restarts, so that no start repeats a message."
+    ),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 
