@@ -80,6 +80,10 @@ MIGRATION_REASONS = (
         "hosts are told once, in their private chats, that something is wrong and that it is over; also over "
         "restarts, so that no start repeats a message."
     ),
+    N_(
+        "a host pauses the drawing, or lets the queue run empty; both last until a host ends them, also "
+        "over a restart."
+    ),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 
