@@ -1,5 +1,6 @@
 """LoRA files as an attacker changes them: header, names, shapes, numbers, metadata and bytes."""
 
+import copy
 import json
 import math
 import struct
@@ -90,6 +91,11 @@ def _lay_out_again(content: LoraContent) -> None:
     content.data = b"".join(pieces)
 
 
+def _strange_number(random: Random) -> Any:
+    """Return a copy, because a later change may write into a list."""
+    return copy.deepcopy(random.choice(NUMBERS))
+
+
 def _entry(content: LoraContent, random: Random) -> tuple[int, str, Any]:
     place = random.randrange(len(content.entries))
     name, entry = content.entries[place]
@@ -115,15 +121,15 @@ def another_shape(content: LoraContent, other: LoraContent, random: Random) -> N
         case 0:
             shape.reverse()
         case 1:
-            shape.append(random.choice(NUMBERS))
+            shape.append(_strange_number(random))
         case 2 if shape:
-            shape[random.randrange(len(shape))] = random.choice(NUMBERS)
+            shape[random.randrange(len(shape))] = _strange_number(random)
         case 3:
             shape = [1] * random.randrange(20) + shape
         case 4:
             shape = shape[1:]
         case _:
-            entry["shape"] = random.choice(NUMBERS)
+            entry["shape"] = _strange_number(random)
             return
     entry["shape"] = shape
 
@@ -142,7 +148,7 @@ def other_offsets(content: LoraContent, other: LoraContent, random: Random) -> N
         shift = random.choice((-4, -1, 1, 4, 4096))
         offsets[:] = [each + shift if isinstance(each, int) else each for each in offsets]
     else:
-        entry["data_offsets"] = [random.choice(NUMBERS), random.choice(NUMBERS)]
+        entry["data_offsets"] = [_strange_number(random), _strange_number(random)]
 
 
 def another_name(content: LoraContent, other: LoraContent, random: Random) -> None:
@@ -185,7 +191,7 @@ def two_swapped(content: LoraContent, other: LoraContent, random: Random) -> Non
 
 def strange_entry(content: LoraContent, other: LoraContent, random: Random) -> None:
     place, name, entry = _entry(content, random)
-    strange: Any = random.choice((*NUMBERS, {**entry, "more": 1}, {"dtype": "F32"}))
+    strange: Any = random.choice((_strange_number(random), {**entry, "more": 1}, {"dtype": "F32"}))
     content.entries[place] = (name, strange)
 
 
