@@ -73,6 +73,7 @@ class Desk:
         Raises:
             PersonError: Refused; nothing is charged or changed. ``CannotSave``, never kept, means: not now.
         """
+        structlog.contextvars.unbind_contextvars("job_id")  # of what this task handled before
         context = replace(context, locale=self.locale_of(context))
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
@@ -114,6 +115,7 @@ class Desk:
             raise answer
         if not isinstance(answer, Receipt):
             return answer
+        structlog.contextvars.bind_contextvars(job_id=answer.job_id)  # for what the chat logs of its receipt
         position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
         if not answer.repeated:
             self.parts.waits.promise(answer.job_id, wait)

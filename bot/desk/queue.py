@@ -323,6 +323,7 @@ class ProgressPublisher:
         self._changed.set()
 
     async def _show(self, job_id: str, step: _Step | None, chats: Mapping[Platform, ChatOutput]) -> None:
+        structlog.contextvars.bind_contextvars(job_id=job_id)  # for every line of this task's log
         state = JobState.QUEUED if step is None else JobState.RUNNING
         queue = self._queue
         try:

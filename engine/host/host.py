@@ -170,6 +170,7 @@ class Host:
                 if worker is None or not self._is_up.is_set() or self._is_closed.is_set():
                     raise WorkerNotReady
                 render.worker = worker
+                log.info("job given to the worker", job_id=request.job_id, pid=worker.info.pid)
                 answer = await worker.draw(request, listen)
                 self.drawn_s = _now_s() if isinstance(answer, Finished) else self.drawn_s
                 return answer

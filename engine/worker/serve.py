@@ -137,9 +137,11 @@ def _draw(
 ) -> JobEnd:
     with bound_contextvars(job_id=request.job_id, attempt=request.attempt):  # for every line of the log
         try:
-            return pipeline.draw(request, reporter, is_cancelled)
+            end = pipeline.draw(request, reporter, is_cancelled)
         except Exception as error:  # noqa: BLE001 - supervision: an error of one job must not end the others
             return faults.fail_job(request, error)
+        log.info("job stopped" if isinstance(end, Stopped) else "job drawn")
+        return end
 
 
 def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: FaultHandler) -> None:

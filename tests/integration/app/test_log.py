@@ -13,11 +13,12 @@ from rich.console import Console
 from bot.app import open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.cli.logs import open_log
-from bot.outcomes import JobResult
+from bot.commands.values import Quota
+from bot.outcomes import JobResult, Status
 from bot.settings import load_settings
 from engine.host import Host
 from tests.fakes.chat import FakeChat
-from tests.fakes.desk_harness import open_harness, until
+from tests.fakes.desk_harness import a_context, open_harness, until
 
 LEAKY_CHILD = "tests.integration.app.leaky_child"
 PROMPT = "'geheim\" \\wunsch\u200b 秘密愿望 {braces} %s <b>\x7f 🍬 \u0301vertraulich"
@@ -84,3 +85,29 @@ async def test_what_an_adapter_logs_during_a_delivery_names_the_job(log: io.Stri
     lines = [line for line in log.getvalue().splitlines() if "deep in an adapter" in line]
     named = [receipt.job_id for receipt in (first, second) for line in lines if receipt.job_id in line]
     assert named == [first.job_id, second.job_id]
+
+
+class LoggingReceiver(FakeChat):
+    """Logs while it shows a status, as an adapter that does not know the job's id."""
+
+    async def show(self, status: Status) -> None:
+        structlog.get_logger("bot.chats").warning("deep in a status")
+        await super().show(status)
+
+
+async def test_what_an_adapter_logs_of_receipts_and_statuses_names_the_job(
+    log: io.StringIO, tmp_path: Path
+) -> None:
+    chat = LoggingReceiver()
+    async with open_harness(tmp_path, chat=chat) as harness, harness.running():
+        receipt = await harness.accept("1")
+        structlog.get_logger("bot.chats").warning("the receipt was not sent")
+        await harness.desk.handle(Quota(), a_context("2"))
+        structlog.get_logger("bot.chats").warning("the balance was not sent")
+        await until(lambda: bool(chat.shown))
+
+    lines = log.getvalue().splitlines()
+    named = "\n".join(line for line in lines if receipt.job_id in line)
+    assert "the receipt was not sent" in named
+    assert "deep in a status" in named
+    assert "the balance was not sent" not in named

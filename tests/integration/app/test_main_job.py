@@ -2,6 +2,8 @@
 
 import asyncio
 import io
+import re
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -72,8 +74,32 @@ async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_chan
     wanted = {"skin": "tan", "blush": "rose", "lips": "berry", "eyes": "round", "lashes": "thick"}
     assert {slot: seen(by_slots)[slot] for slot in wanted} == wanted
     assert "AI 生成" in after.text
-    for secret in (environ["DISCORD_TOKEN"], environ["TELEGRAM_TOKEN"]):
+    check_log(output, jobs=4)
+    for secret in (environ["DISCORD_TOKEN"], environ["TELEGRAM_TOKEN"], "a face", "蓝色双马尾", "一张脸"):
         assert secret not in output
+
+
+def check_log(output: str, jobs: int) -> None:
+    """The lines of each job, in both processes, have its id, and no line of a job lacks it."""
+    lines = [line for line in output.splitlines() if JOB_LINE.search(line)]
+    of_job: defaultdict[str, list[str]] = defaultdict(list)
+    for line in lines:
+        [found] = JOB_ID.findall(line)
+        of_job[found].append(line)
+    accepted = [job_id for job_id, its in of_job.items() if any("job accepted" in line for line in its)]
+    assert len(accepted) == jobs
+    for job_id in accepted:
+        for event in STORY:
+            assert any(event in line for line in of_job[job_id]), (event, of_job[job_id])
+        assert [line for line in of_job[job_id] if "origin=worker" in line and "job drawn" in line]
+
+
+STORY = (
+    "job accepted", "job claimed", "job given to the worker", "job started", "job drawn", "job ended",
+    "result delivered",
+)  # fmt: skip
+JOB_LINE = re.compile(r"\] (job|result|status) ")
+JOB_ID = re.compile(r"\bjob_id=(\S+)")
 
 
 def pixels(png: bytes) -> bytes:

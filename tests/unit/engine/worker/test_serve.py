@@ -70,8 +70,9 @@ def test_a_line_from_deep_in_the_pipeline_names_the_job(faults: FaultHandler, wr
     _draw(LoggingPipeline(), JOB, faults.start_job(JOB), lambda: False, faults)  # type: ignore[arg-type]
     structlog.get_logger("engine.zimage").warning("between two jobs")
 
-    inside, between = lines_of(written)
-    assert (inside["job_id"], inside["attempt"]) == ("job-a", 2)
+    inside, ended, between = lines_of(written)
+    assert [(line["job_id"], line["attempt"]) for line in (inside, ended)] == [("job-a", 2)] * 2
+    assert ended["event"] == "job stopped"  # as this pipeline says
     assert "job_id" not in between
 
 
