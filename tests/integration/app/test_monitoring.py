@@ -18,6 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from bot.chats.web import CardPanel, WebChat
 from bot.commands.values import Draw
@@ -230,62 +231,133 @@ async def test_promtool_takes_the_rules_and_the_figures(tmp_path: Path) -> None:
     assert complaints == []
 
 
-ALERTS = """
-rule_files: [{rules}]
-evaluation_interval: 1m
-tests:
-  - interval: 1m
-    input_series:
-      - {{series: 'up{{job="sugarbot"}}', values: '0x20'}}
-      - {{series: 'sugarbot_worker_state{{job="sugarbot", state="lost"}}', values: '1x20'}}
-      - {{series: 'sugarbot_worker_state{{job="sugarbot", state="ready"}}', values: '0x20 1x20'}}
-      - {{series: 'sugarbot_queue_waiting{{job="sugarbot"}}', values: '3x40'}}
-      - {{series: 'sugarbot_last_picture_timestamp_seconds{{job="sugarbot"}}', values: '0x40'}}
-      - {{series: 'sugarbot_jobs_ended_total{{job="sugarbot", state="failed"}}', values: '0+1x20'}}
-      - {{series: 'sugarbot_jobs_ended_total{{job="sugarbot", state="done"}}', values: '0+1x20'}}
-    alert_rule_test:
-      - eval_time: 10m
-        alertname: SugarbotDown
-        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: critical}}, exp_annotations: {down}}}]
-      - eval_time: 1m
-        alertname: SugarbotDown
-        exp_alerts: []
-      - eval_time: 18m
-        alertname: SugarbotNothingDrawn
-        exp_alerts: []
-      - eval_time: 35m
-        alertname: SugarbotNothingDrawn
-        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: critical}}, exp_annotations: {nothing}}}]
-      - eval_time: 15m
-        alertname: SugarbotJobsFail
-        exp_alerts: [{{exp_labels: {{job: sugarbot, severity: warning}}, exp_annotations: {fail}}}]
-"""
+# Alert → series of ten hours that make it fire, when, and the labels that it then has. One value a minute.
+FIRING: dict[str, tuple[dict[str, str], str, dict[str, str]]] = {
+    "SugarbotDown": ({"up": "0x600"}, "3m", {}),
+    "SugarbotWorkerLost": ({'sugarbot_worker_state{state="lost"}': "1x600"}, "6m", {"state": "lost"}),
+    "SugarbotNothingDrawn": (
+        {
+            "sugarbot_queue_waiting": "3x600",
+            'sugarbot_worker_state{state="ready"}': "1x600",
+            "sugarbot_last_picture_timestamp_seconds": "0x600",
+        },
+        "25m",
+        {},
+    ),
+    "SugarbotJobsFail": (
+        {
+            'sugarbot_jobs_ended_total{state="failed"}': "0+1x600",
+            'sugarbot_jobs_ended_total{state="done"}': "0+1x600",
+        },
+        "20m",
+        {},
+    ),
+    "SugarbotWorkerRestarts": (
+        {'sugarbot_worker_ends_total{cause="lost"}': "0+1x600"}, "30m", {"cause": "lost"},
+    ),
+    "SugarbotChatClosed": (
+        {'sugarbot_chat_open{platform="discord"}': "0x600"}, "11m", {"platform": "discord"},
+    ),
+    "SugarbotLongWaits": (
+        {
+            'sugarbot_queue_wait_seconds_bucket{le="300.0"}': "0x600",
+            'sugarbot_queue_wait_seconds_bucket{le="1800.0"}': "0+2x600",
+            'sugarbot_queue_wait_seconds_bucket{le="+Inf"}': "0+2x600",
+        },
+        "60m",
+        {},
+    ),
+    "SugarbotResultsKept": (
+        {'sugarbot_deliveries_total{outcome="kept"}': "0+1x600"}, "30m", {"outcome": "kept"},
+    ),
+}  # fmt: skip
+HEALTHY = {
+    "up": "1x600",
+    'sugarbot_worker_state{state="lost"}': "0x100 1 0x499",  # one restart
+    'sugarbot_worker_state{state="ready"}': "1x100 0 1x499",
+    'sugarbot_worker_ends_total{cause="lost"}': "0x100 1x500",
+    'sugarbot_worker_ends_total{cause="released"}': "0+1x600",
+    "sugarbot_queue_waiting": "0 3x599",
+    "sugarbot_last_picture_timestamp_seconds": "0+60x600",
+    'sugarbot_jobs_ended_total{state="done"}': "0+5x600",
+    'sugarbot_jobs_ended_total{state="cancelled"}': "0+5x600",
+    'sugarbot_jobs_ended_total{state="failed"}': "0+1x600",
+    'sugarbot_chat_open{platform="discord"}': "1x50 0x5 1x545",
+    'sugarbot_queue_wait_seconds_bucket{le="60.0"}': "0+19x600",
+    'sugarbot_queue_wait_seconds_bucket{le="1800.0"}': "0+20x600",
+    'sugarbot_queue_wait_seconds_bucket{le="+Inf"}': "0+20x600",
+    'sugarbot_deliveries_total{outcome="sent"}': "0+5x600",
+    'sugarbot_deliveries_total{outcome="kept"}': "0x59 1x60 2x60 3x60 4x360",
+}
+
+
+def rules() -> dict[str, Any]:
+    groups = yaml.safe_load((FILES / "alerts.yml").read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def series_of(values: dict[str, str]) -> list[dict[str, str]]:
+    """The series with the labels that Prometheus adds to those of our job."""
+    added = 'job="sugarbot", instance="here"'
+    found = []
+    for name, content in values.items():
+        labelled = name.replace("{", "{" + added + ", ") if "{" in name else name + "{" + added + "}"
+        found.append({"series": labelled, "values": content})
+    return found
+
+
+def check_rules(folder: Path, values: dict[str, str], expected: list[dict[str, Any]]) -> None:
+    test = {
+        "rule_files": [str(FILES / "alerts.yml")],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": series_of(values), "alert_rule_test": expected}],
+    }
+    file = folder / "test.yml"
+    file.write_text(json.dumps(test))  # JSON is YAML
+    process = promtool("test", "rules", file)
+    assert process.returncode == 0, process.stdout + process.stderr
 
 
 @needs_prometheus
-def test_the_alerts_fire_when_they_should(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", rules())
+def test_each_alert_fires_on_what_it_is_for(tmp_path: Path, name: str) -> None:
+    values, at, labels = FIRING[name]
+    rule = rules()[name]
     texts = {
-        "down": {
-            "summary": "The bot does not answer.",
-            "description": "Its process has ended or hangs. See its log, then run `sugarbot doctor`.",
-        },
-        "nothing": {
-            "summary": "Jobs wait, and nothing has been drawn for a quarter of an hour.",
-            "description": "Other programs may fill the card; see `/gpu` for what it lacks.",
-        },
-        "fail": {
-            "summary": "More than a fifth of the jobs of the last quarter of an hour failed.",
-            "description": 'The label "reason" of sugarbot_jobs_ended_total says why; '
-            "people have their credits back.",
-        },
+        key: text.replace("{{ $labels.platform }}", labels.get("platform", ""))
+        for key, text in rule["annotations"].items()
     }
-    test = tmp_path / "test.yml"
-    annotations = {name: json.dumps(text) for name, text in texts.items()}
-    test.write_text(ALERTS.format(rules=FILES / "alerts.yml", **annotations))
+    added = {"job": "sugarbot", "instance": "here"} | rule["labels"] | labels
+    alert = {"exp_labels": added, "exp_annotations": texts}
+    early = {"eval_time": "0m", "alertname": name, "exp_alerts": []}
+    check_rules(tmp_path, values, [early, {"eval_time": at, "alertname": name, "exp_alerts": [alert]}])
 
-    process = promtool("test", "rules", test)
 
+@needs_prometheus
+def test_no_alert_fires_on_a_healthy_bot(tmp_path: Path) -> None:
+    quiet = [
+        {"eval_time": f"{minutes}m", "alertname": name, "exp_alerts": []}
+        for name in rules()
+        for minutes in range(0, 600, 5)
+    ]
+    check_rules(tmp_path, HEALTHY, quiet)
+
+
+def expressions() -> list[str]:
+    panels = json.loads((FILES / "dashboard.json").read_text())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", ())]
+
+
+@needs_prometheus
+def test_promtool_reads_every_expression_of_the_dashboard(tmp_path: Path) -> None:
+    recorded = [{"record": f"panel:{number}", "expr": each} for number, each in enumerate(expressions())]
+    assert len(recorded) > 15
+    file = tmp_path / "panels.yml"
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": recorded}]}))
+    process = promtool("check", "rules", file)
     assert process.returncode == 0, process.stdout + process.stderr
+    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": [{"record": "a", "expr": "rate("}]}]}))
+    assert promtool("check", "rules", file).returncode != 0
 
 
 def test_the_dashboard_asks_for_figures_that_exist() -> None:
