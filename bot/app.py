@@ -18,13 +18,14 @@ from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
 from bot.desk import maintenance
+from bot.desk.alerts.canary import IdleCanary
 from bot.desk.alerts.watch import HealthWatch
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
 from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
-from bot.monitoring.monitor import Monitor, Snapshot
+from bot.monitoring.monitor import CANARY_EVERY_S, Monitor, Snapshot
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.store import Store, open_store
@@ -195,6 +196,7 @@ def create_monitor(application: Application) -> Monitor:
             waiting=queue.waiting,
             drawing=int(bool(queue.drawing)),
             is_closing=application.desk.is_closing,
+            draws_canaries=not host.releases_idle_card,
             service=queue.service.mode,
         )
 
@@ -250,7 +252,14 @@ def _background_jobs(
         offline_s=supervisor.offline_s,
     )
     folder, keep_days, locale = settings.data_dir, settings.storage.keep_pictures_days, settings.language
+    canary = IdleCanary(
+        desk=application.desk,
+        host=application.host,
+        trials=application.desk.parts.trials,
+        every_s=CANARY_EVERY_S,
+    )
     return {
+        "draw canaries": canary.run,
         "watch headroom": application.headroom_monitor.run,
         "watch health": health.run,
         "watch LoRA folder": application.desk.parts.files.watch,

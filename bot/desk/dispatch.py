@@ -83,6 +83,7 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
+from bot.desk.shelf.trials import TrialPictures
 from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.outcomes import (
@@ -155,6 +156,7 @@ class DeskParts:
     drawing: Drawing
     progress: ProgressPublisher
     delivery: OutboxDelivery
+    trials: TrialPictures
     files: LoraFolder
     versions: LoraVersions
     shelf_view: ShelfView

@@ -10,5 +10,7 @@ parts know at the moment of a scrape.
 * ``service_manager``  systemd's notifications and watchdog
 * ``files/``           alert rules for Prometheus, a dashboard for Grafana, a unit for systemd
 
+Alerts to the hosts themselves are a use case: ``bot.desk.alerts``.
+
 Tests: ``pytest tests/unit/bot/monitoring tests/integration/app/test_monitoring.py``.
 """

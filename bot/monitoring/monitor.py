@@ -22,6 +22,8 @@ from engine.planner.monitor import CardReading
 log = structlog.get_logger("bot.monitoring")
 
 ANSWER_S = 5.0  # the database answers in milliseconds
+CANARY_EVERY_S = 1_800.0  # without a picture, where no idle card is given back
+STALE_S = 2.5 * CANARY_EVERY_S  # a canary is late, or fails
 READING_S = 60.0  # the memory is read every 1.5 s; a driver that hangs stops it
 
 
@@ -39,6 +41,7 @@ class Snapshot:
         waiting, drawing: Jobs.
         is_closing: The bot is being stopped and takes no jobs.
         service: ``open``; or ``paused`` or ``draining``, by a host.
+        draws_canaries: A small picture is drawn every ``CANARY_EVERY_S`` without jobs.
     """
 
     worker: HostState
@@ -51,6 +54,7 @@ class Snapshot:
     drawing: int = 0
     is_closing: bool = False
     service: str = "open"
+    draws_canaries: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +93,15 @@ class Monitor:
         return True
 
     def readiness(self) -> Readiness:
-        """Whether a job that comes now will be drawn."""
+        """Whether a job that comes now will be drawn; a ready worker must have proved it lately.
+
+        ``last_picture_s`` is the age of the last picture, a canary included.
+        """
         now = self._take_snapshot()
-        is_ready = now.worker in CAN_DRAW and not now.is_closing and now.service == "open"
+        is_idle_worker = now.worker is HostState.READY and not now.drawing
+        is_stale = now.draws_canaries and is_idle_worker and (now.drawn_ago_s or 0.0) > STALE_S
+        can_draw = now.worker in CAN_DRAW and not is_stale
+        is_ready = can_draw and not now.is_closing and now.service == "open"
         age_s = None if now.drawn_ago_s is None else round(now.drawn_ago_s, 1)
         facts = {
             "ready": is_ready,

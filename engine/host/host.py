@@ -110,6 +110,11 @@ class Host:
         """Whether the worker has no job, and none waits for it here."""
         return not self._renders
 
+    @property
+    def releases_idle_card(self) -> bool:
+        """Whether a worker without jobs gives its card back after a while."""
+        return self._releasing is not None
+
     def held_bytes(self) -> int:
         """Return the device memory that the worker holds and will use again, as far as it reports it."""
         return 0 if self._newest is None else self._newest.held.bytes

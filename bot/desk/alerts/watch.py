@@ -11,7 +11,7 @@ from bot.desk.alerts.conditions import WINDOW_S, Health
 from bot.desk.desk import Desk
 from bot.desk.files import free_and_needed_bytes
 from bot.errors import CannotSave
-from bot.outcomes import Platform
+from bot.outcomes import Platform, ServiceMode
 from bot.store.files import backup
 from engine.host import CAN_DRAW, Host
 
@@ -77,7 +77,7 @@ class HealthWatch:
             losses=sum(each.at_s > now_s - WINDOW_S for each in host.errors),
             failed_starts=host.failed_starts,
             can_draw=host.state in CAN_DRAW,
-            waiting=status.waiting,
+            waiting=0 if status.service.mode is ServiceMode.PAUSED else status.waiting,
             longest_wait_s=0.0 if oldest_ms is None else now_s - oldest_ms / 1_000,
             is_drawing=bool(status.drawing),
             drawn_ago_s=None if host.drawn_s is None else loop_s - host.drawn_s,

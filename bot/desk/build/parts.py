@@ -211,6 +211,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         drawing=drawing,
         progress=progress,
         delivery=delivery,
+        trials=trials,
         files=files,
         versions=versions,
         shelf_view=ShelfView(shelf=shelf, defaults=defaults, files=files, strips=strips, rules=rules),

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from bot.monitoring import monitor as monitor_module
-from bot.monitoring.monitor import READING_S, Monitor, Snapshot
+from bot.monitoring.monitor import READING_S, STALE_S, Monitor, Snapshot
 from engine.host import HostState
 from engine.planner.monitor import CardReading
 
@@ -37,6 +37,23 @@ def test_a_bot_is_ready_when_a_job_that_comes_now_will_be_drawn(state: HostState
 
     assert readiness.is_ready is expected
     assert (readiness.facts["worker"], readiness.facts["last_picture_s"]) == (state.value, 12.3)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "expected"),
+    [
+        (Snapshot(HostState.READY, drawn_ago_s=STALE_S + 1, draws_canaries=True), False),
+        (Snapshot(HostState.READY, drawn_ago_s=STALE_S - 1, draws_canaries=True), True),
+        (Snapshot(HostState.READY, drawn_ago_s=STALE_S + 1, draws_canaries=True, drawing=1), True),
+        (Snapshot(HostState.READY, drawn_ago_s=STALE_S + 1), True),
+        (Snapshot(HostState.READY, draws_canaries=True), True),
+        (Snapshot(HostState.RELEASED, drawn_ago_s=STALE_S + 1, draws_canaries=True), True),
+    ],
+)
+def test_where_canaries_are_drawn_a_ready_worker_must_have_drawn_lately(
+    snapshot: Snapshot, expected: bool
+) -> None:
+    assert monitor_of(snapshot).readiness().is_ready is expected
 
 
 def test_a_bot_that_is_being_stopped_is_not_ready() -> None:

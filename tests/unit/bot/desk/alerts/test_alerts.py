@@ -46,6 +46,12 @@ class Watched:
         self.clock.advance(seconds=CALM_S)
         await self.alerts.review(FINE)
 
+    async def sent(self) -> None:
+        """Return when no message waits."""
+        async with asyncio.timeout(10):
+            while await self.store._run("SELECT id FROM alert_message WHERE state <> 'sent'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
     @property
     def received(self) -> list[Alert]:
         return self.discord.alerts + self.telegram.alerts
@@ -89,7 +95,8 @@ async def test_a_restart_repeats_nothing_and_forgets_nothing(tmp_path: Path) -> 
     clock = FakeClock()
     async with watched(tmp_path, clock) as it:
         await it.report(DISK)
-        await until(lambda: len(it.received) == 3)
+        await it.sent()
+        assert len(it.received) == 3
     async with watched(tmp_path, clock) as it:
         await it.report(DISK)
         await asyncio.sleep(0.05)

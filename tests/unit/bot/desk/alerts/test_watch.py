@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands.values import PauseDrawing
 from bot.desk.alerts.watch import HealthWatch
 from bot.outcomes import Platform
 from engine.config import EngineConfig
 from engine.host import Host, HostState, WorkerError
 from engine.request import FailReason
-from tests.fakes.desk_harness import DeskHarness, open_harness, until
+from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act
 
 
@@ -48,6 +49,8 @@ async def test_it_reads_the_queue_the_worker_the_disk_and_the_chats(tmp_path: Pa
         assert health.needed_bytes > 0
         host.state = HostState.RELEASED
         assert (await watch.read()).can_draw
+        await harness.desk.handle(PauseDrawing(), a_context("pause", HOST))
+        assert (await watch.read()).waiting == 0
 
 
 async def test_it_knows_the_age_of_the_newest_backup(tmp_path: Path) -> None:
