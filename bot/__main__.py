@@ -43,7 +43,12 @@ def run(
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
 
-    run_command(lambda settings: serve.run(settings, must_sync=sync), config, verbose=not quiet, stop_code=0)
+    run_command(
+        lambda settings: serve.run(settings, must_sync=sync, config=config),
+        config,
+        verbose=not quiet,
+        stop_code=0,
+    )
 
 
 @app.command(cls=UsageCommand)

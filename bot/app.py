@@ -6,6 +6,7 @@ next start.
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -23,11 +24,15 @@ from bot.desk.alerts.watch import HealthWatch
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
+from bot.desk.hosting.reloading import RECORD, SettingsReload
 from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
 from bot.monitoring.monitor import CANARY_EVERY_S, Monitor, Snapshot
 from bot.policy.rules import Rules
-from bot.settings import Settings
+from bot.settings import Settings, load_settings, settings_file
+from bot.settings.live import LiveSettings
+from bot.settings.load import FILE_NAME
+from bot.settings.token_file import token_file
 from bot.store import Store, open_store
 from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.fetch import fetch_model
@@ -58,10 +63,13 @@ class Application:
     """The open parts.
 
     Attributes:
+        settings: Those of the start.
+        live: Those that count now.
         worker: Ends when the worker process is ready; raises the error of a worker that cannot start.
     """
 
     settings: Settings
+    live: LiveSettings
     store: Store
     model: ModelInfo
     shelf: Shelf
@@ -87,7 +95,7 @@ async def open_application(
         OperatorError: The host must repair the set-up; nothing stays open.
         ModelError: The host must repair the model; nothing stays open.
     """
-    config = settings.to_engine_config()
+    config, live = settings.to_engine_config(), LiveSettings(settings)
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(maintenance.make_private, settings.data_dir)
         store = await open_store(settings.data_dir / DATABASE, MIGRATIONS)
@@ -140,7 +148,7 @@ async def open_application(
                 cache_dir=settings.data_dir,
                 downloader=_downloader(settings),
                 clock=_now_ms,
-                reserve_bytes=settings.storage.reserve_bytes,
+                reserve_bytes=lambda: live.now.storage.reserve_bytes,
                 default_lora=settings.engine.default_lora,
                 is_loading=lambda: host.info is None,
                 loading_s=host.loading_s,
@@ -154,7 +162,7 @@ async def open_application(
         await desk.parts.pausing.load()
         await desk.parts.consents.load()
         built.set_result(desk)
-        yield Application(settings, store, model, shelf, desk, host, monitor, planner, costs, worker)
+        yield Application(settings, live, store, model, shelf, desk, host, monitor, planner, costs, worker)
 
 
 def _downloader(settings: Settings) -> Downloader:
@@ -203,11 +211,36 @@ def create_monitor(application: Application) -> Monitor:
     return Monitor(take_snapshot, application.store.respond)
 
 
+def create_reload(application: Application, config: Path | None) -> SettingsReload:
+    """Create what reads the settings of an open application again.
+
+    Args:
+        application: Its settings are those of the start.
+        config: The settings file that the command line names.
+    """
+    folder = application.settings.data_dir
+    file = settings_file(config, os.environ) or Path(FILE_NAME)
+    return SettingsReload(
+        live=application.live,
+        read=lambda: load_settings(config),
+        files=(file, token_file(file)),
+        use_rules=application.desk.parts.permissions.use_settings,
+        record=folder / RECORD,
+    )
+
+
 @contextlib.asynccontextmanager
-async def serve_chats(application: Application, chats: Sequence[Chat]) -> AsyncIterator[ChatSupervisor]:
+async def serve_chats(
+    application: Application, chats: Sequence[Chat], reload: SettingsReload | None = None
+) -> AsyncIterator[ChatSupervisor]:
     """Run the desk, these chats and the background jobs while the block runs; then drain and close.
 
     All chats open at once. The block begins when each of them has been tried.
+
+    Args:
+        application: Its parts are open.
+        chats: Those to open.
+        reload: Watches the files of the settings meanwhile.
 
     Raises:
         OperatorError: The supervisor's rules end the application: the host must repair a chat.
@@ -230,6 +263,10 @@ async def serve_chats(application: Application, chats: Sequence[Chat]) -> AsyncI
                 group.create_task(keep_running(name, job), name=name)
                 for name, job in _background_jobs(application, supervisor).items()
             ]
+            if reload is not None:
+                tasks.append(
+                    group.create_task(keep_running("watch settings", reload.run), name="watch settings")
+                )
             try:
                 await supervisor.wait_until_tried()
                 yield supervisor
@@ -242,16 +279,17 @@ async def serve_chats(application: Application, chats: Sequence[Chat]) -> AsyncI
 def _background_jobs(
     application: Application, supervisor: ChatSupervisor
 ) -> dict[str, Callable[[], Awaitable[None]]]:
-    settings, store, costs = application.settings, application.store, application.costs
+    settings, live = application.settings, application.live
+    store, costs = application.store, application.costs
     health = HealthWatch(
         desk=application.desk,
         host=application.host,
         folder=settings.data_dir,
         backups=settings.data_dir / BACKUPS,
-        reserve_bytes=settings.storage.reserve_bytes,
+        reserve_bytes=lambda: live.now.storage.reserve_bytes,
         offline_s=supervisor.offline_s,
     )
-    folder, keep_days, locale = settings.data_dir, settings.storage.keep_pictures_days, settings.language
+    folder, locale = settings.data_dir, settings.language
     canary = IdleCanary(
         desk=application.desk,
         host=application.host,
@@ -266,7 +304,9 @@ def _background_jobs(
         "keep LoRA versions": application.desk.parts.versions.run,
         "review plan": lambda: _review_plan(application.host, Replanner(application.planner)),
         "save costs": lambda: maintenance.keep_costs(costs, folder / COSTS),
-        "tidy": lambda: maintenance.tidy_daily(store, folder, keep_days, _now_ms),
+        "tidy": lambda: maintenance.tidy_daily(
+            store, folder, lambda: live.now.storage.keep_pictures_days, _now_ms
+        ),
         "back up": lambda: maintenance.back_up_daily(folder / DATABASE, folder / BACKUPS, locale),
     }
 

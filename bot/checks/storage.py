@@ -1,4 +1,4 @@
-"""Checks of what the bot keeps on the disk: backups, and the kernels of the card. Blocking."""
+"""Checks of what the bot keeps on the disk: backups, what waits for a restart, kernels. Blocking."""
 
 import os
 import time
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bot.checks.finding import Finding, Level
+from bot.desk.hosting.reloading import read_record
 from bot.store.files import backup
 
 DAY_S = 86_400.0
@@ -27,6 +28,12 @@ def check_backups(database: Path, folder: Path, now_s: float | None = None) -> I
     days = round(age_s / DAY_S)
     code = "backup_old" if newest_s else "backup_missing"
     yield Finding(Level.NOTE, "backups", code, {"days": days, "path": str(folder), "database": str(database)})
+
+
+def check_restart(record: Path) -> Iterator[Finding]:
+    """Check that no changed setting waits for a restart of the running bot."""
+    if names := read_record(record):
+        yield Finding(Level.NOTE, "settings", "restart_needed", {"settings": names})
 
 
 def check_kernels(folder: Path) -> Iterator[Finding]:

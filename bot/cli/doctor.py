@@ -26,10 +26,11 @@ from bot.checks.canary import draw_canary
 from bot.checks.finding import Finding, Level
 from bot.checks.platforms import check_discord, check_telegram
 from bot.checks.repairs import REPAIRS
-from bot.checks.storage import check_backups, check_kernels
+from bot.checks.storage import check_backups, check_kernels, check_restart
 from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
 from bot.cli.setup import benefits_from_conversion
+from bot.desk.hosting.reloading import RECORD
 from bot.errors import BadSettings, DatabaseInUse, OperatorError, PortTaken, Problem
 from bot.messages import N_, text
 from bot.messages.checks import format_finding, part_title
@@ -109,6 +110,9 @@ async def _check(settings: Settings, options: DoctorOptions) -> AsyncIterator[Fi
     for found in database:
         yield found
     is_running = any(found.code == "database_in_use" for found in database)
+    if is_running:
+        for found in await asyncio.to_thread(lambda: list(check_restart(settings.data_dir / RECORD))):
+            yield found
     if settings.discord.token.get_secret_value() and not options.is_offline:
         async for found in check_discord(settings):
             yield found

@@ -6,6 +6,8 @@ Each command takes the settings and returns the exit code; errors that the host 
 import asyncio
 import contextlib
 import os
+import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bot.app import Application, create_monitor, open_application, serve_chats
+from bot.app import Application, create_monitor, create_reload, open_application, serve_chats
 from bot.chats.console import ConsoleChat
 from bot.chats.contract import Chat
 from bot.chats.web import CardPanel, OperatorSources, WebChat
@@ -22,6 +24,7 @@ from bot.checks import checks
 from bot.checks.folders import require_writable
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraSwitch
+from bot.desk.hosting.reloading import SettingsReload
 from bot.desk.shelf.trials import TRIAL_S
 from bot.errors import NotUnderstood
 from bot.languages import is_chinese
@@ -56,20 +59,22 @@ FIRST_MESSAGE = {
 stderr = Console(stderr=True, highlight=False)
 
 
-async def run(settings: Settings, *, must_sync: bool = False) -> int:
+async def run(settings: Settings, *, must_sync: bool = False, config: Path | None = None) -> int:
     """Serve every chat that is set up, until cancelled.
 
     Args:
         settings: The host's settings.
         must_sync: Declare the commands to Discord even if they have not changed.
+        config: The settings file that the command line names; it is read again when it changes.
 
     Raises:
         NotStartable: The set-up has a fault, which ``sugarbot doctor`` shows.
     """
     await asyncio.to_thread(_check_set_up, settings)
     async with open_application(settings) as application:
-        chats = _create_chats(application, must_sync=must_sync)
-        async with serve_chats(application, chats) as supervisor:
+        chats, reload = _create_chats(application, must_sync=must_sync), create_reload(application, config)
+        async with serve_chats(application, chats, reload) as supervisor:
+            _reload_on_signal(reload)
             for chat in chats:
                 if isinstance(chat, WebChat) and supervisor.is_open(chat):
                     _print_address(settings.language, chat)
@@ -190,6 +195,13 @@ async def _serve_until_stopped(application: Application) -> None:
         await asyncio.Event().wait()
     finally:
         manager.notify(STOPPING="1")
+
+
+def _reload_on_signal(reload: SettingsReload) -> None:
+    """Read the settings again at SIGHUP; on a terminal it keeps its meaning, that the terminal is gone."""
+    loop = asyncio.get_running_loop()
+    if not sys.stdin.isatty():
+        signal.signal(signal.SIGHUP, lambda *_: loop.call_soon_threadsafe(reload.ask))
 
 
 def _check_set_up(settings: Settings) -> None:

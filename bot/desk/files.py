@@ -84,10 +84,12 @@ class PictureSpace:
 
     Args:
         folder: The folder of the pictures.
-        reserve_bytes: What pictures leave free, for the database and the rest of the machine.
+        reserve_bytes: What pictures leave free now, for the database and the rest of the machine.
     """
 
-    def __init__(self, folder: Path, reserve_bytes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, folder: Path, reserve_bytes: Callable[[], int], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._folder = folder
         self._reserve_bytes = reserve_bytes
         self._clock = clock
@@ -103,7 +105,7 @@ class PictureSpace:
         if self._clock() >= self._measured_s + SPACE_AGE_S:
             try:
                 free, needed = await asyncio.to_thread(
-                    free_and_needed_bytes, self._folder, self._reserve_bytes
+                    free_and_needed_bytes, self._folder, self._reserve_bytes()
                 )
                 self._available_bytes = free - needed
             except OSError:

@@ -36,7 +36,9 @@ READ_SETTINGS_MS = 30 * DAY_MS  # a code from `/info` that nobody drew; the file
 OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db backup`
 
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
-_DRAFTS_OF = re.compile(r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|discord-[\w.-]+")
+_DRAFTS_OF = re.compile(
+    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|restart-needed\.json|discord-[\w.-]+"
+)
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
 EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
 _NO_FILES = re.compile(r"(?!)")  # only the folder's own mode
@@ -125,11 +127,13 @@ async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
             log.info("backup made", file=made.name)
 
 
-async def tidy_daily(store: Store, data_dir: Path, keep_pictures_days: int, clock: Callable[[], int]) -> None:
+async def tidy_daily(
+    store: Store, data_dir: Path, keep_pictures_days: Callable[[], int], clock: Callable[[], int]
+) -> None:
     """Tidy now and once a day until cancelled. ``clock`` is UTC milliseconds."""
     while True:
         try:
-            await tidy(store, data_dir, keep_pictures_days, clock())
+            await tidy(store, data_dir, keep_pictures_days(), clock())
         except Exception:  # supervision: a failure of maintenance must not end the bot
             log.exception("not tidied")
         await asyncio.sleep(TIDY_EVERY_S)

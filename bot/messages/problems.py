@@ -82,6 +82,7 @@ FINDINGS = {
         "engine.lora_dir is {path}, which does not exist. Create the folder, or choose another one."
     ),
     "kernels_unwritable": N_("{path} can't be written, so each start builds the card's kernels again."),
+    "restart_needed": N_("changed since the start, and not in use before a restart: {settings}"),
     "backup": N_("{hours} h old, in {path}"),
     "backup_old": N_(
         "The newest one is {days} days old. A running bot makes one a day; or: sugarbot db backup"

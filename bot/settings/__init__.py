@@ -7,6 +7,7 @@ the password of the page's operator tab from the file that ``SUGARBOT_WEB__OPERA
 If no setting names a language, ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` or ``LANG`` does.
 
 * ``sections``    the settings with their checks
+* ``live``      the settings that count now
 * ``load``        reads file and environment, and describes each problem
 * ``token_file``  ``tokens.env``, which holds the tokens
 * ``password``    the hash of a password

@@ -186,7 +186,7 @@ async def open_harness(
                 is_loading=is_loading,
                 random=Random(seed),
                 measure=measure,
-                reserve_bytes=reserve_bytes,
+                reserve_bytes=lambda: reserve_bytes,
                 **shelf_inputs(folder),
             )
         )

@@ -28,7 +28,7 @@ class HealthWatch:
         host: Has the worker.
         folder: The data folder, on the disk that must have room.
         backups: The folder of the backups.
-        reserve_bytes: What must stay free.
+        reserve_bytes: What must stay free now.
         offline_s: Returns how long each chat has been without its platform.
         every_s: Between two looks.
         clock: Unix seconds.
@@ -41,7 +41,7 @@ class HealthWatch:
         host: Host,
         folder: Path,
         backups: Path,
-        reserve_bytes: int,
+        reserve_bytes: Callable[[], int],
         offline_s: Callable[[], Mapping[Platform, float]],
         every_s: float = LOOK_EVERY_S,
         clock: Callable[[], float] = time.time,
@@ -92,6 +92,6 @@ class HealthWatch:
 
     def _read_disk(self) -> tuple[int | None, int]:
         try:
-            return free_and_needed_bytes(self._folder, self._reserve_bytes)
+            return free_and_needed_bytes(self._folder, self._reserve_bytes())
         except OSError:  # writing to it reports the real error
             return None, 0

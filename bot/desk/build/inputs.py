@@ -40,7 +40,7 @@ class DeskInputs:
         open_folder: Gives the LoRA folder that fills the shelf and draws trial pictures.
         cache_dir: Holds downloads in progress, and previews.
         downloader: Downloads LoRA files.
-        reserve_bytes: What pictures leave free on the disk.
+        reserve_bytes: What pictures leave free on the disk now.
         default_lora: The default where no host switched one; empty for none.
         is_loading: Whether the renderer still loads its model, so that nothing is drawn yet.
         loading_s: How long that takes about, while it does; None if unknown.
@@ -63,7 +63,7 @@ class DeskInputs:
     open_folder: Callable[[LoraShelf, TrialPictures], LoraFolder]
     cache_dir: Path
     downloader: Downloader
-    reserve_bytes: int = 0
+    reserve_bytes: Callable[[], int] = lambda: 0
     default_lora: str = ""
     is_loading: Callable[[], bool] = lambda: False
     loading_s: Callable[[], float | None] = lambda: None

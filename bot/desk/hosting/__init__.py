@@ -3,6 +3,7 @@
 * ``permissions``  who is a host, who may use the bot and who may not
 * ``pausing``      pause the drawing, let the queue run empty, go on
 * ``status``       the answer to ``/status``
+* ``reloading``    settings that count without a restart
 * ``audit``        the record of what hosts did
 
 Tests: ``pytest tests/unit/bot/desk/hosting``.

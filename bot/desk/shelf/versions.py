@@ -52,12 +52,16 @@ class LoraVersions:
         folder: Private; the worker reads it, too.
         shelf: Where the files are now.
         jobs: The jobs that wait or are drawn.
-        reserve_bytes: What stays free on the disk. Without room nothing is copied, and a job fails if its
+        reserve_bytes: What stays free on the disk now. Without room nothing is copied, and a job fails if its
             file goes before it is drawn.
     """
 
     def __init__(
-        self, folder: Path, shelf: LoraShelf, jobs: Callable[[], Iterable[JobRow]], reserve_bytes: int
+        self,
+        folder: Path,
+        shelf: LoraShelf,
+        jobs: Callable[[], Iterable[JobRow]],
+        reserve_bytes: Callable[[], int],
     ) -> None:
         self._folder = folder
         self._shelf = shelf
@@ -109,7 +113,7 @@ class LoraVersions:
         is_whole = True
         for sha256 in missing:
             try:
-                free, needed_free = free_and_needed_bytes(self._folder, self._reserve_bytes)
+                free, needed_free = free_and_needed_bytes(self._folder, self._reserve_bytes())
                 if free - paths[sha256].stat().st_size < needed_free:
                     raise OSError("the disk is nearly full")
                 keep_version(self._folder, sha256, paths[sha256])

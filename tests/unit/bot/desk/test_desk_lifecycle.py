@@ -50,7 +50,7 @@ async def test_the_optional_inputs_of_a_desk_have_defaults(harness: DeskHarness)
     assert isinstance(receipt, Receipt)
     assert not receipt.is_loading
     assert isinstance(desk.parts.acceptance._random, SystemRandom)
-    assert desk.parts.space._reserve_bytes == 0
+    assert desk.parts.space._reserve_bytes() == 0
     shelf = await desk.handle(LoraList(), a_context("2"))
     assert isinstance(shelf, LoraShelf)
     assert shelf.default == ""

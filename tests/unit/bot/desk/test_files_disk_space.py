@@ -129,7 +129,7 @@ async def test_the_disk_is_measured_once_a_second(
 ) -> None:
     monkeypatch.setattr(files, "SPACE_AGE_S", 1.0)
     now_s = 10.0
-    space = files.PictureSpace(tmp_path, 0, clock=lambda: now_s)
+    space = files.PictureSpace(tmp_path, lambda: 0, clock=lambda: now_s)
     for _ in range(5):
         await space.available_bytes()
     assert disk.measured == 1
@@ -288,7 +288,7 @@ async def test_a_measure_of_the_disk_is_good_for_a_second(
 
     monkeypatch.setattr(files.shutil, "disk_usage", usage)
     now_s = 10.0
-    space = files.PictureSpace(tmp_path, GIB, clock=lambda: now_s)
+    space = files.PictureSpace(tmp_path, lambda: GIB, clock=lambda: now_s)
     for now_s, times in ((10.0, 1), (10.99, 1), (11.0, 2), (11.5, 2), (12.5, 3)):  # noqa: B007 - the clock reads it
         assert await space.available_bytes() == 49 * GIB
         assert len(measured) == times
@@ -297,7 +297,7 @@ async def test_a_measure_of_the_disk_is_good_for_a_second(
 async def test_a_disk_with_exactly_its_reserve_free_is_not_full_and_one_byte_less_is(
     tmp_path: Path, disk: Disk
 ) -> None:
-    space = files.PictureSpace(tmp_path, 100 * MIB, clock=lambda: 0.0)
+    space = files.PictureSpace(tmp_path, lambda: 100 * MIB, clock=lambda: 0.0)
     with structlog.testing.capture_logs() as logs:
         disk.free = 100 * MIB
         assert await space.available_bytes() >= 0
@@ -316,7 +316,7 @@ async def test_a_disk_that_cannot_be_measured_has_room_for_everything(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(files.shutil, "disk_usage", fail)
-    space = files.PictureSpace(tmp_path, 100 * MIB)
+    space = files.PictureSpace(tmp_path, lambda: 100 * MIB)
     assert await space.available_bytes() >= 0
     assert await space.available_bytes() >= 4 * (3 * 2048 * 2048 + 65_536)
 

@@ -235,7 +235,7 @@ async def test_a_tidying_that_fails_is_tried_again_the_next_day(
 
     monkeypatch.setattr(maintenance, "tidy", faulty)
     async with open_harness(tmp_path) as harness:
-        task = asyncio.create_task(maintenance.tidy_daily(harness.store, tmp_path, 30, harness.clock))
+        task = asyncio.create_task(maintenance.tidy_daily(harness.store, tmp_path, lambda: 30, harness.clock))
         await until(lambda: len(tidied) > 1)
         task.cancel()
         await asyncio.wait({task})

@@ -21,7 +21,7 @@ def watch_of(harness: DeskHarness, host: Host, **options: object) -> HealthWatch
         "host": host,
         "folder": harness.folder,
         "backups": harness.folder / "backups",
-        "reserve_bytes": 10**18,
+        "reserve_bytes": lambda: 10**18,
         "offline_s": lambda: {Platform.DISCORD: 7.0},
         "clock": lambda: harness.clock() / 1_000,
     }

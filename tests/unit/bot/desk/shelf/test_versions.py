@@ -66,7 +66,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 async def run_until(world: World, condition: Callable[[], bool], reserve_bytes: int = 0) -> None:
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, lambda: reserve_bytes)
     task = asyncio.create_task(versions.run(), name="versions")
     try:
         await eventually(condition)
@@ -100,7 +100,7 @@ async def test_a_file_that_changed_before_its_copy_is_tried_again(world: World) 
     sugar = world.put("sugar", b"right")
     world.ask(sugar)
     sugar.path.write_bytes(b"wrong")
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, lambda: 0)
     assert versions._settle(frozenset({sugar.sha256}), {sugar.sha256: sugar.path}) is False
     sugar.path.write_bytes(b"right")
     await run_until(world, lambda: world.kept == {sugar.sha256})
@@ -109,7 +109,7 @@ async def test_a_file_that_changed_before_its_copy_is_tried_again(world: World) 
 async def test_a_disk_without_room_gets_no_copy(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sugar = world.put("sugar", b"1")
     world.ask(sugar)
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes=5)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, reserve_bytes=lambda: 5)
     needed, paths = frozenset({sugar.sha256}), {sugar.sha256: sugar.path}
     monkeypatch.setattr(module, "free_and_needed_bytes", lambda folder, reserve_bytes: (5, reserve_bytes))
     assert versions._settle(needed, paths) is False
@@ -122,7 +122,7 @@ async def test_a_disk_without_room_gets_no_copy(world: World, monkeypatch: pytes
 async def test_a_copy_begins_when_a_job_is_accepted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOOK_EVERY_S", 1e6)
     sugar = world.put("sugar", b"1")
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, lambda: 0)
     renderer = FakeRenderer()
     task = asyncio.create_task(versions.run(), name="versions")
     await asyncio.sleep(0)
@@ -169,7 +169,7 @@ async def test_a_file_that_goes_before_its_copy_is_complete_is_drawn_from_the_co
 ) -> None:
     sugar, new = world.put("sugar", b"old"), world.folder / "new"
     new.write_bytes(b"new")
-    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, 0)
+    versions = LoraVersions(world.folder / "kept", world.shelf, lambda: world.jobs, lambda: 0)
     is_open, may_copy = threading.Event(), threading.Event()
     open_file = shelf_versions.open_regular_file
 

@@ -1,0 +1,119 @@
+"""Reads the settings again when their file has changed or a host asks, and lets them count without a restart.
+
+A file with a fault changes nothing. What needs a restart is logged, and recorded for ``doctor``.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import structlog
+
+from bot import messages
+from bot.errors import BadSettings
+from bot.policy.rules import Rules
+from bot.settings import Settings
+from bot.settings.live import LiveSettings
+from engine.durable import write_file
+
+LOOK_EVERY_S = 2.0
+RECORD = "restart-needed.json"
+_Stamp = tuple[int, int, int] | None
+
+log = structlog.get_logger("bot.desk")
+
+
+class SettingsReload:
+    """Watches the files of the settings.
+
+    Args:
+        live: Gets what was read.
+        read: Reads the settings; blocking. Raises BadSettings.
+        files: Whose changes count; a file need not exist.
+        use_rules: Lets other rules count at once.
+        record: Where the names of the settings are written that need a restart; absent without any.
+        look_every_s: A changed file is read when it is the same at two looks.
+    """
+
+    def __init__(
+        self,
+        *,
+        live: LiveSettings,
+        read: Callable[[], Settings],
+        files: Sequence[Path],
+        use_rules: Callable[[Rules], Awaitable[None]],
+        record: Path,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
+        self._live = live
+        self._read = read
+        self._files = files
+        self._use_rules = use_rules
+        self._record = record
+        self._look_every_s = look_every_s
+        self._asked = asyncio.Event()
+
+    def ask(self) -> None:
+        """Read the settings again soon, whether their file has changed or not."""
+        self._asked.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        await asyncio.to_thread(self._write_record)  # the record of an earlier run is over
+        known = changing = await asyncio.to_thread(self._stamps)
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._asked.wait(), self._look_every_s)
+            stamps = await asyncio.to_thread(self._stamps)
+            if self._asked.is_set() or (stamps != known and stamps == changing):
+                self._asked.clear()
+                known = stamps
+                await self.reload()
+            changing = stamps
+
+    async def reload(self) -> None:
+        """Read the settings and let them count as far as they can."""
+        try:
+            read = await asyncio.to_thread(self._read)
+        except BadSettings as error:
+            why = messages.format_error(error, self._live.now.language)
+            log.error("settings not read again, the former ones count", why=why)
+            return
+        changed = self._live.replace(read)
+        if changed:
+            await self._use_rules(Rules.from_settings(self._live.now))
+        await asyncio.to_thread(self._write_record)
+        log.info("settings read again", changed=changed)
+        if self._live.waiting:
+            log.warning("changed settings need a restart", settings=self._live.waiting)
+
+    def _write_record(self) -> None:
+        try:
+            if self._live.waiting:
+                write_file(self._record, json.dumps(self._live.waiting).encode())
+            else:
+                self._record.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("doctor is not told which settings need a restart", detail=str(error))
+
+    def _stamps(self) -> tuple[_Stamp, ...]:
+        return tuple(_stamp_of(path) for path in self._files)
+
+
+def read_record(record: Path) -> tuple[str, ...]:
+    """Return the names of the settings that need a restart of the running bot. Blocking."""
+    try:
+        names = json.loads(record.read_bytes())
+    except (OSError, ValueError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _stamp_of(path: Path) -> _Stamp:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns

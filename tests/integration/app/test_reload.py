@@ -1,0 +1,40 @@
+"""A running bot takes changed settings over: from the file by itself, and at SIGHUP."""
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+
+from tests.integration.app.conftest import environment, sugarbot
+
+WAIT_S = 60.0
+
+
+async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
+    """The next line of the output that contains these words."""
+    assert process.stdout is not None
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            line = (await process.stdout.readline()).decode()
+            assert line, "the process has ended"
+            if words in line:
+                return line
+
+
+async def test_settings_are_read_again_and_what_needs_a_restart_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "sugarbot.toml"
+    file.write_text('web.port = 0\nhosts = ["discord:1"]')
+    async with sugarbot("run", environ=environment(tmp_path, SUGARBOT_ENGINE__DEVICE="cpu")) as process:
+        await line_with(process, "127.0.0.1")
+        file.write_text('web.port = 7\nhosts = ["discord:2"]')
+        assert "hosts" in await line_with(process, "settings read again")
+        assert "web.port" in await line_with(process, "need a restart")
+        assert json.loads((tmp_path / "restart-needed.json").read_text()) == ["web.port"]
+        file.write_text("[")
+        assert "sugarbot.toml" in await line_with(process, "settings not read again")
+        os.kill(process.pid, signal.SIGHUP)
+        await line_with(process, "settings not read again")
+        file.write_text('web.port = 0\nhosts = ["discord:2"]')
+        await line_with(process, "settings read again")
+    assert not (tmp_path / "restart-needed.json").exists()

@@ -1,0 +1,51 @@
+"""Settings that count without a restart, and those that wait for one."""
+
+from typing import Any
+
+import pytest
+
+from bot.settings import Settings
+from bot.settings.live import LIVE, LiveSettings
+
+
+def settings(**values: Any) -> Settings:
+    return Settings.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "changed"),
+    [
+        ({"hosts": ["discord:1"]}, ("hosts",)),
+        ({"allow": ["telegram:*"]}, ("allow",)),
+        ({"quota": {"daily_credits": 7}}, ("quota.daily_credits",)),
+        (
+            {"quota": {"tiers": {"friends": {"people": ["discord:1"]}}}},
+            ("quota.tiers.friends.daily_credits", "quota.tiers.friends.people", "quota.tiers.friends.weight"),
+        ),
+        (
+            {"storage": {"reserve_mib": 1, "keep_pictures_days": 1}},
+            ("storage.keep_pictures_days", "storage.reserve_mib"),
+        ),
+        ({}, ()),
+    ],
+)
+def test_a_live_setting_counts_at_once_and_is_named(values: dict[str, Any], changed: tuple[str, ...]) -> None:
+    live = LiveSettings(settings())
+    assert live.replace(settings(**values)) == changed
+    assert live.now == settings(**values)
+    assert live.waiting == ()
+
+
+def test_every_live_name_is_a_setting() -> None:
+    assert set(LIVE) <= set(Settings.model_fields)
+
+
+def test_other_settings_wait_for_a_restart_and_do_not_count() -> None:
+    live = LiveSettings(settings(hosts=["discord:1"]))
+    read = settings(web={"port": 7777}, discord={"token": "secret-token"}, hosts=["discord:2"])
+    assert live.replace(read) == ("hosts",)
+    assert live.waiting == ("discord.token", "web.port")
+    assert (live.now.web.port, live.now.discord.token.get_secret_value()) == (7860, "")
+    assert live.now.hosts == ("discord:2",)
+    assert live.replace(settings(hosts=["discord:2"])) == ()
+    assert live.waiting == ()
