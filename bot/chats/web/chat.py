@@ -142,7 +142,7 @@ class WebChat:
             raise PackageMissing(platform=self.platform, package=error.name or "") from error
         cookie, monitor = f"sugarbot_{self._port}", self._monitor
         pages = PageRoutes(self._sessions, self._desk_client, self._card, cookie, self._logins)
-        operator = OperatorRoutes(pages, self._logins, self._sources, self._card)
+        operator = OperatorRoutes(pages, self._logins, self._desk_client, self._sources, self._card)
         app = create_app(pages, [*operator.routes(), *(monitoring_routes(monitor) if monitor else ())])
         return PageServer(SecurityMiddleware(app, host=self._host, port=self._port), listener)
 

@@ -155,6 +155,14 @@ class DeskClient:
             case _:
                 return None
 
+    async def ask(self, conversation: Conversation, command: Command) -> Outcome:
+        """Let the desk carry out a command of the operator, whose answer is no part of the conversation.
+
+        Raises:
+            SugarbotError: A refusal, or the desk cannot answer now.
+        """
+        return await self._desk.handle(command, _context(conversation, is_operator=True))
+
     def loras(self, conversation: Conversation) -> tuple[LoraSummary, ...]:
         """The LoRAs that the picture options offer."""
         return self._desk.suggest_loras("", _context(conversation))

@@ -18,6 +18,7 @@ function morph(now, next) {
     if (now.data !== next.data) now.data = next.data;
     return;
   }
+  if (now.dataset?.src && now.dataset.src === next.dataset.src) return; // a picture that the script loads
   for (const { name } of [...now.attributes]) if (!next.hasAttribute(name)) now.removeAttribute(name);
   for (const { name, value } of next.attributes) if (now.getAttribute(name) !== value) now.setAttribute(name, value);
   morphInside(now, next);

@@ -11,6 +11,7 @@
     GET  /operator                   the operator tab, its login, or how to set its password; starts a session
     GET  /operator.css /operator.js  two files, read once at the start
     GET  /operator/events            server-sent events of one tab; needs the login
+    GET  /operator/preview           the preview of one LoRA, a PNG; needs the login
     POST /operator/login             JSON with the password; five wrong ones a minute over all sessions
     POST /operator/logout            JSON, empty; ends the login
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw

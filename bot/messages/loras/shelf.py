@@ -91,7 +91,7 @@ def _listing(shelf: LoraListing, locale: str) -> str:
         return text(
             N_("There are no LoRAs yet. The host can put .safetensors files into the LoRA folder."), locale
         )
-    lines = [_line(lora, locale, is_default=lora.name == shelf.default) for lora in shelf.loras]
+    lines = [lora_line(lora, locale, is_default=lora.name == shelf.default) for lora in shelf.loras]
     lines = _fitted(lines)
     if len(lines) > PAGE_LINES:
         lines[PAGE_LINES:] = [text(N_("… and {count} more"), locale, count=len(lines) - PAGE_LINES)]
@@ -119,7 +119,8 @@ def _fitted(lines: list[str]) -> list[str]:
     return lines
 
 
-def _line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
+def lora_line(lora: LoraSummary, locale: str, *, is_default: bool) -> str:
+    """Return one LoRA of a list: name, title, weight and trigger, or why its file cannot be used."""
     if lora.problem is not None:
         return join_facts(
             [

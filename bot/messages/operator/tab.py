@@ -37,6 +37,11 @@ TAB = {
     "now": N_("now"),
     "errors": N_("Recent errors"),
     "no_errors": N_("None since the start."),
+    # lists
+    "newer": N_("Previous page"),
+    "older": N_("Next page"),
+    "no_loras": N_("The LoRA folder is empty."),
+    "preview": N_("The same face without {name}, at 0.5 and at 1"),
     # log
     "level": N_("Show"),
     "everything": N_("everything"),

@@ -24,6 +24,7 @@ GETS = (
     "/operator.css",
     "/operator.js",
     "/operator/events",
+    "/operator/preview",
     "/livez",
     "/readyz",
     "/metrics",

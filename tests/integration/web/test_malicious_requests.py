@@ -46,6 +46,7 @@ ROUTES = {
     ("GET", "/operator.css"),
     ("GET", "/operator.js"),
     ("GET", "/operator/events"),
+    ("GET", "/operator/preview"),
     ("POST", "/operator/login"),
     ("POST", "/operator/logout"),
     ("GET", "/livez"),
@@ -183,8 +184,9 @@ async def test_the_secret_of_the_malicious_requests_would_be_found(tmp_path: Pat
 def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
     card, logins = lambda: CardPanel("CPU", 1, 1, 2, ""), OperatorLogins(None)
-    pages = PageRoutes(Sessions(), DeskClient(desk), card, "cookie", logins)
-    operator = OperatorRoutes(pages, logins, OperatorSources(), card)
+    client = DeskClient(desk)
+    pages = PageRoutes(Sessions(), client, card, "cookie", logins)
+    operator = OperatorRoutes(pages, logins, client, OperatorSources(), card)
     monitor = Monitor(lambda: Snapshot(HostState.READY), lambda: asyncio.sleep(0))
 
     routes = create_app(pages, [*operator.routes(), *monitoring_routes(monitor)]).routes

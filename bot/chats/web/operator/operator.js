@@ -29,10 +29,11 @@ let stream = null;
 
 function connect() {
   stream?.close();
-  stream = new EventSource(`/operator/events?tab=${tab.dataset.tab}`);
+  stream = new EventSource(`/operator/events?tab=${tab.dataset.tab}&page=${tab.dataset.page}`);
   stream.addEventListener("part", (event) => {
     const { name, html } = JSON.parse(event.data);
     morphInside(byId(`part-${name}`), parseHtml(html));
+    loadPreviews();
   });
   stream.addEventListener("closed", () => location.reload());
   stream.onopen = () => showNotice("");
@@ -43,7 +44,23 @@ function connect() {
   };
 }
 
+// Previews load one after another: one that is still drawn must not hold all connections.
+let isLoading = false;
+
+async function loadPreviews() {
+  if (isLoading) return;
+  isLoading = true;
+  for (let image; (image = document.querySelector("img[data-src]:not([data-done])")); ) {
+    const address = image.dataset.src;
+    image.src = address;
+    await image.decode().then(() => (image.hidden = false), () => {});
+    image.dataset.done = address;
+  }
+  isLoading = false;
+}
+
 if (tab) {
+  loadPreviews();
   // A hidden tab needs no connection, and a browser allows six to one address.
   document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : connect()));
   connect();

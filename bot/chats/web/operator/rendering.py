@@ -4,20 +4,25 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bot.chats.web.operator.charts import chart_views
 from bot.chats.web.panel import CardPanel
-from bot.messages import LOCALES, format_time
+from bot.errors import SugarbotError
+from bot.messages import LOCALES, format_error, format_time
+from bot.messages.loras.shelf import lora_line
 from bot.messages.operator import tab_text
 from bot.messages.page import LANGUAGES, page_text
 from bot.monitoring.recent_log import LoggedEvent, LogLevel
+from bot.outcomes import LoraListing, LoraSummary
+from bot.outcomes.loras import LoraState
 from engine.formatting import in_gib
 from engine.host.report import WorkerError
 from engine.planner.monitor import CardReading
 
-TABS = ("overview", "log")
+TABS = ("overview", "loras", "log")
 SHOWN_ERRORS = 12
 SETTING = 'operator_password = "…"'
 
@@ -30,9 +35,14 @@ _TEMPLATES = Environment(
 )
 
 
-def render_tab(tab: str, parts: Mapping[str, str], locale: str) -> str:
+def render_tab(tab: str, page: int, parts: Mapping[str, str], locale: str) -> str:
     """Render the whole tab for somebody who has logged in."""
-    return _render("tab.html", locale, tab=tab, tabs=TABS, parts=parts, **_frame())
+    return _render("tab.html", locale, tab=tab, page=page, tabs=TABS, parts=parts, **_frame())
+
+
+def render_refusal(error: SugarbotError, locale: str) -> str:
+    """Render why a part cannot be shown now."""
+    return _render("refusal.html", locale, sentence=format_error(error, locale))
 
 
 def render_login(locale: str) -> str:
@@ -63,9 +73,25 @@ def render_errors(worker: Sequence[WorkerError], events: Sequence[LoggedEvent], 
     return _render("errors.html", locale, worker=errors, events=logged[::-1])
 
 
+def render_loras(shelf: LoraListing, locale: str) -> str:
+    """Render one page of the shelf, with the preview of each LoRA that can be used."""
+    loras = [
+        (lora.name, lora_line(lora, locale, is_default=lora.name == shelf.default), _preview(lora))
+        for lora in shelf.loras
+    ]
+    return _render("loras.html", locale, shelf=shelf, loras=loras)
+
+
 def render_log(events: Sequence[LoggedEvent], locale: str) -> str:
     """Render the newest events of the log, the newest first."""
     return _render("log.html", locale, events=events[::-1])
+
+
+def _preview(lora: LoraSummary) -> str:
+    """The address of a preview; with the content's hash, so that another content has another address."""
+    if lora.state is not LoraState.USABLE:
+        return ""
+    return f"/operator/preview?{urlencode({'lora': lora.name, 'content': lora.sha256[:16]})}"
 
 
 def _frame() -> dict[str, Any]:

@@ -4,10 +4,13 @@ Each needs the browser's session, and all but the tab itself and the login a log
 password in the settings nobody can log in, and the tab says how to set one.
 """
 
+import asyncio
 import math
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from starlette.exceptions import HTTPException
@@ -16,6 +19,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.chats.web.conversation import Conversation
+from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.middleware import is_link_from_elsewhere
 from bot.chats.web.operator.logins import OperatorLogins, TooManyTries, WrongPassword
 from bot.chats.web.operator.rendering import (
@@ -24,19 +28,29 @@ from bot.chats.web.operator.rendering import (
     render_errors,
     render_log,
     render_login,
+    render_loras,
     render_no_password,
+    render_refusal,
     render_status,
     render_tab,
 )
 from bot.chats.web.operator.sources import OperatorSources
-from bot.chats.web.operator.stream import stream_parts
+from bot.chats.web.operator.stream import EVERY_S, SLOWLY_S, stream_parts
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.rendering import render_redirect
 from bot.chats.web.request_bodies import StrictBody, read_body
 from bot.chats.web.routes import EventResponse, PageRoutes, static_file
+from bot.commands.reading import MAX_PAGE
+from bot.commands.values import Command, LoraInfo, LoraList
+from bot.errors import SugarbotError
 from bot.messages.operator import tab_text
+from bot.outcomes import LoraDetails
+from engine.shelf.names import MAX_NAME
 
 MAX_PASSWORD_CHARS = 200
+MAX_PREVIEWS = 2  # that are drawn or read at the same time
+
+_PAGE = re.compile(r"[1-9][0-9]{0,3}")
 
 
 class LoginBody(StrictBody):
@@ -55,6 +69,7 @@ class OperatorRoutes:
     Args:
         pages: Knows the sessions.
         logins: Knows who has logged in.
+        desk_client: Asks the desk.
         sources: What the tab reads from memory.
         card: Reads the card and its queue from memory.
     """
@@ -63,10 +78,13 @@ class OperatorRoutes:
         self,
         pages: PageRoutes,
         logins: OperatorLogins,
+        desk_client: DeskClient,
         sources: OperatorSources,
         card: Callable[[], CardPanel],
     ) -> None:
         self._pages = pages
+        self._desk_client = desk_client
+        self._drawing = asyncio.Semaphore(MAX_PREVIEWS)
         self._logins = logins
         self._sources = sources
         self._card = card
@@ -78,6 +96,7 @@ class OperatorRoutes:
             Route("/operator.css", static_file("operator/operator.css", "text/css"), methods=["GET"]),
             Route("/operator.js", static_file("operator/operator.js", "text/javascript"), methods=["GET"]),
             Route("/operator/events", self._events, methods=["GET"]),
+            Route("/operator/preview", self._preview, methods=["GET"]),
             Route("/operator/login", self._log_in, methods=["POST"]),
             Route("/operator/logout", self._log_out, methods=["POST"]),
         ]
@@ -93,19 +112,21 @@ class OperatorRoutes:
         elif not pages.is_operator(request):
             answer = HTMLResponse(render_login(locale))
         else:
-            tab = _tab_of(request)
-            answer = HTMLResponse(render_tab(tab, await self._parts(tab, session.conversation), locale))
+            place = _place_of(request)
+            parts = await self._parts(place, session.conversation)
+            answer = HTMLResponse(render_tab(place.tab, place.page, parts, locale))
         pages.keep_secret(answer, secret)
         return answer
 
     async def _events(self, request: Request) -> Response:
-        session, tab = await self._pages.session(request), _tab_of(request)
+        session, place = await self._pages.session(request), _place_of(request)
         if not self._pages.is_operator(request, is_used=False):
             raise HTTPException(403)
         return EventResponse(
             stream_parts(
-                partial(self._parts, tab, session.conversation),
+                partial(self._parts, place, session.conversation),
                 lambda: self._pages.is_operator(request, is_used=False),
+                EVERY_S if place.tab == "overview" else SLOWLY_S,
             ),
             lambda: self._pages.count_stream(session),
         )
@@ -135,25 +156,59 @@ class OperatorRoutes:
         self._pages.keep_login(answer, "")
         return answer
 
-    async def _parts(self, tab: str, conversation: Conversation) -> Mapping[str, str]:
+    async def _preview(self, request: Request) -> Response:
+        session = await self._pages.session(request)
+        if not self._pages.is_operator(request, is_used=False):
+            raise HTTPException(403)
+        name = request.query_params.get("lora", "")
+        try:
+            async with self._drawing:  # a tab asks for one after the other
+                details = await self._desk_client.ask(session.conversation, LoraInfo(name[: MAX_NAME + 1]))
+        except SugarbotError as error:
+            raise HTTPException(404) from error
+        if not isinstance(details, LoraDetails) or not details.strip:
+            raise HTTPException(404)
+        return Response(details.strip, media_type="image/png")
+
+    async def _parts(self, place: "_Place", conversation: Conversation) -> Mapping[str, str]:
         """Return the parts of a tab as HTML, by name."""
         locale, sources = conversation.locale, self._sources
-        if tab == "log":
+        if place.tab == "log":
             return {"log": render_log(sources.log.events(), locale)}
+        if place.tab == "loras":
+            return {"loras": await self._render(conversation, LoraList(page=place.page), render_loras)}
         return {
             "status": render_status(self._card(), locale),
             "charts": render_charts(sources.readings(), locale),
             "errors": render_errors(sources.worker_errors(), sources.log.events(), locale),
         }
 
+    async def _render(
+        self, conversation: Conversation, command: Command, render: Callable[[Any, str], str]
+    ) -> str:
+        """Ask the desk and render its answer; a refusal stands in its place."""
+        try:
+            outcome = await self._desk_client.ask(conversation, command)
+        except SugarbotError as error:
+            return render_refusal(error, conversation.locale)
+        return render(outcome, conversation.locale)
 
-def _tab_of(request: Request) -> str:
-    """Return the tab that the address names, the first one without a name.
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where in the tab somebody is."""
+
+    tab: str
+    page: int
+
+
+def _place_of(request: Request) -> _Place:
+    """Return the tab and the page that the address names, the first ones without names.
 
     Raises:
-        HTTPException: 404, there is no such tab.
+        HTTPException: 404, there is no such tab or page.
     """
-    tab = request.query_params.get("tab", TABS[0])
-    if tab not in TABS:
+    tab, page = request.query_params.get("tab", TABS[0]), request.query_params.get("page", "1")
+    if tab not in TABS or not _PAGE.fullmatch(page) or int(page) > MAX_PAGE:
         raise HTTPException(404)
-    return tab
+    return _Place(tab, int(page))

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 EVERY_S = 1.0
+SLOWLY_S = 3.0  # for parts that the database answers
 HEARTBEAT_S = 15.0  # a write to a closed browser fails at the latest then
 RETRY_MS = 1_000  # after a lost connection
 
@@ -16,8 +17,10 @@ RenderParts = Callable[[], Awaitable[Mapping[str, str]]]
 """Returns the parts of a tab as HTML, by name."""
 
 
-async def stream_parts(render: RenderParts, is_open: Callable[[], bool]) -> AsyncIterator[str]:
-    """Yield the events of one tab while it is open."""
+async def stream_parts(
+    render: RenderParts, is_open: Callable[[], bool], every_s: float
+) -> AsyncIterator[str]:
+    """Yield the events of one tab while it is open, at most one in ``every_s``."""
     yield f"retry: {RETRY_MS}\n\n"
     sent: dict[str, str] = {}
     sent_at_s = 0.0
@@ -30,7 +33,7 @@ async def stream_parts(render: RenderParts, is_open: Callable[[], bool]) -> Asyn
         if events or time.monotonic() - sent_at_s >= HEARTBEAT_S:
             sent_at_s = time.monotonic()
             yield "".join(events) or ": still here\n\n"
-        await asyncio.sleep(EVERY_S)
+        await asyncio.sleep(every_s)
     yield _event("closed")
 
 

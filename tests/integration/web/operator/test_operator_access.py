@@ -214,3 +214,26 @@ async def test_a_link_of_another_site_opens_the_tab_with_the_browser_s_own_cooki
         assert answer.status_code == 200
         assert 'content="0; url=/operator"' in answer.text
         assert "set-cookie" not in answer.headers
+
+
+async def test_previews_of_loras_are_shown_to_the_operator_alone(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        assert (await browser.http.get("/operator/preview?lora=sugar")).status_code == 403
+        await browser.log_in()
+
+        shown = (await browser.http.get("/operator?tab=loras")).text
+        assert "Sugar face" in shown
+        assert "/operator/preview?lora=anime&amp;content=" in shown
+
+        preview = await browser.http.get("/operator/preview?lora=sugar")
+        assert preview.headers["content-type"] == "image/png"
+        assert preview.content.startswith(b"\x89PNG")
+        for path in (
+            "/operator/preview?lora=nothing",
+            "/operator/preview",
+            "/operator/preview?lora=" + "x" * 5_000,
+        ):
+            assert (await browser.http.get(path)).status_code == 404
+        for query in ("tab=loras&page=0", "tab=loras&page=-1", "tab=loras&page=x", "tab=loras&page=1001"):
+            assert (await browser.http.get(f"/operator?{query}")).status_code == 404
+        assert (await browser.http.get("/operator?tab=loras&page=7")).status_code == 200

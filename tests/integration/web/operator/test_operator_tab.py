@@ -111,6 +111,18 @@ async def test_the_log_shows_the_chosen_level_also_after_a_reload(tmp_path: Path
         assert await shown_levels(page) == ["error", "error", "warning"]
 
 
+async def test_previews_of_loras_appear_one_after_the_other(tmp_path: Path) -> None:
+    async with open_tab(tmp_path) as (_, visitor):
+        page = visitor.page
+        await log_in(page)
+        await page.wait_for_selector("#tabs")
+        await show(page, "loras")
+        await page.locator(".card img:visible").nth(1).wait_for()
+        widths = await page.locator(".card img").evaluate_all("all => all.map(image => image.naturalWidth)")
+        assert len(widths) == 2
+        assert min(widths) > 0
+
+
 async def shown_levels(page: Page) -> list[str]:
     shown: list[str] = await page.locator(".event:visible").evaluate_all(
         "events => events.map(event => event.className.split(' ')[1])"

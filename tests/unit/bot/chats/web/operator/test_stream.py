@@ -11,11 +11,6 @@ from bot.chats.web.operator import stream
 from bot.chats.web.operator.stream import stream_parts
 
 
-@pytest.fixture(autouse=True)
-def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "EVERY_S", 0.001)
-
-
 class Tab:
     """A tab whose parts a test changes."""
 
@@ -27,7 +22,7 @@ class Tab:
         return dict(self.parts)
 
     def events(self) -> AsyncIterator[str]:
-        return stream_parts(self.render, lambda: self.is_open)
+        return stream_parts(self.render, lambda: self.is_open, 0.001)
 
 
 def parsed(chunk: str) -> list[tuple[str, dict[str, Any]]]:
