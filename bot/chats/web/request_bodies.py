@@ -32,7 +32,7 @@ SHAPES = ("1:1", "2:3", "3:2", "9:16")
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def _replace_control_characters(text: str) -> str:
+def replace_control_characters(text: str) -> str:
     """Replace control characters other than tab and line feed by spaces."""
     return "".join(
         " " if unicodedata.category(char) == "Cc" and char not in "\t\n" else char for char in text
@@ -63,7 +63,7 @@ class SayBody(StrictBody):
     ``edits`` is the job whose text the person changed; empty for a text of their own.
     """
 
-    text: Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(_replace_control_characters)]
+    text: Annotated[str, Field(max_length=MAX_TEXT_CHARS), AfterValidator(replace_control_characters)]
     lora: Annotated[str, Field(max_length=MAX_NAME)] = ""
     weight: Annotated[float, Field(ge=0, le=MAX_WEIGHT, allow_inf_nan=False)] | None = None
     shape: Annotated[str, AfterValidator(_known_shape)] = ""

@@ -14,6 +14,7 @@
     GET  /operator/preview           the preview of one LoRA, a PNG; needs the login
     POST /operator/login             JSON with the password; five wrong ones a minute over all sessions
     POST /operator/logout            JSON, empty; ends the login
+    POST /operator/act               JSON; a command of the operator and its answer; needs the login
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
     GET  /metrics                    the figures for Prometheus
 

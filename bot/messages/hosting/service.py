@@ -70,13 +70,14 @@ def format_status_shown(status: StatusShown, locale: str) -> str:
     return "\n".join(
         [
             join_facts(facts),
-            *filter(None, [format_service(status.service, locale), _activity(status, locale)]),
+            *filter(None, [format_service(status.service, locale), format_activity(status, locale)]),
             *_own_jobs(status.jobs, locale),
         ]
     )
 
 
-def _activity(status: StatusShown, locale: str) -> str:
+def format_activity(status: StatusShown, locale: str) -> str:
+    """Return whether a picture is drawn, and when a new one would start."""
     if sentence := NO_PICTURES.get(status.card.state):
         return text(sentence, locale)
     drawing = text(N_("I'm drawing now.") if status.is_drawing else N_("Nothing is being drawn."), locale)

@@ -37,6 +37,17 @@ TAB = {
     "now": N_("now"),
     "errors": N_("Recent errors"),
     "no_errors": N_("None since the start."),
+    # actions
+    "pause": N_("Pause"),
+    "ask_pause": N_("Draw nothing for now? Requests are accepted and wait."),
+    "drain": N_("Drain"),
+    "ask_drain": N_("Draw what waits, and refuse new requests?"),
+    "resume": N_("Go on"),
+    "credits": N_("Credits"),
+    "duration": N_("For how long; empty: until you end it"),
+    "reason": N_("What people read about it; may be empty"),
+    "yes": N_("Yes"),
+    "no": N_("No"),
     # lists
     "newer": N_("Previous page"),
     "older": N_("Next page"),

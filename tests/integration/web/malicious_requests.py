@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 JSON = {"Content-Type": "application/json"}
-POSTS = ("/say", "/press", "/language", "/operator/login", "/operator/logout")
+POSTS = ("/say", "/press", "/language", "/operator/login", "/operator/logout", "/operator/act")
 GETS = (
     "/",
     "/page.css",

@@ -49,6 +49,7 @@ ROUTES = {
     ("GET", "/operator/preview"),
     ("POST", "/operator/login"),
     ("POST", "/operator/logout"),
+    ("POST", "/operator/act"),
     ("GET", "/livez"),
     ("GET", "/readyz"),
     ("GET", "/metrics"),

@@ -78,3 +78,50 @@ if (level) {
   level.addEventListener("change", apply);
   apply();
 }
+
+// ---- actions: a button names its action; one with a question asks before, and for what else it needs
+
+const ask = byId("ask");
+const fields = ["credits", "duration", "reason"];
+let asking = null;
+
+async function act(button, more = {}) {
+  button.disabled = true;
+  try {
+    const answer = await post("/operator/act", { do: button.dataset.do, subject: button.dataset.subject ?? "", ...more });
+    showNotice((await answer.json()).said);
+  } catch (error) {
+    showNotice(sentence(error));
+  }
+  button.disabled = false;
+}
+
+document.addEventListener("click", (click) => {
+  const button = click.target.closest("button[data-do]");
+  if (!button || click.detail > 1) return; // ignore the second click of a double click
+  if (!button.dataset.question) return void act(button);
+  asking = button;
+  const wanted = (button.dataset.fields ?? "").split(" ");
+  byId("ask-question").textContent = button.dataset.question;
+  for (const name of fields) {
+    byId(`ask-${name}`).value = "";
+    byId(`ask-${name}`).closest("label").hidden = !wanted.includes(name);
+  }
+  ask.showModal();
+});
+
+function answerYes() {
+  const wanted = (asking.dataset.fields ?? "").split(" ").filter(Boolean);
+  const values = Object.fromEntries(wanted.map((name) => [name, byId(`ask-${name}`).value]));
+  ask.close();
+  act(asking, values);
+}
+
+byId("ask-yes")?.addEventListener("click", answerYes);
+byId("ask-no")?.addEventListener("click", () => ask.close());
+ask?.addEventListener("keydown", (key) => {
+  // Enter that completes a word of an input method does not answer.
+  if (key.key !== "Enter" || key.isComposing || key.keyCode === 229 || key.target.matches("button")) return;
+  key.preventDefault();
+  answerYes();
+});

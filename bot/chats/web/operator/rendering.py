@@ -12,11 +12,12 @@ from bot.chats.web.operator.charts import chart_views
 from bot.chats.web.panel import CardPanel
 from bot.errors import SugarbotError
 from bot.messages import LOCALES, format_error, format_time
+from bot.messages.hosting.service import format_activity, format_service
 from bot.messages.loras.shelf import lora_line
 from bot.messages.operator import tab_text
 from bot.messages.page import LANGUAGES, page_text
 from bot.monitoring.recent_log import LoggedEvent, LogLevel
-from bot.outcomes import LoraListing, LoraSummary
+from bot.outcomes import LoraListing, LoraSummary, StatusShown
 from bot.outcomes.loras import LoraState
 from engine.formatting import in_gib
 from engine.host.report import WorkerError
@@ -55,9 +56,18 @@ def render_no_password(locale: str) -> str:
     return _render("no_password.html", locale, **_frame())
 
 
-def render_status(card: CardPanel, locale: str) -> str:
-    """Render what the card does now."""
-    return _render("status.html", locale, card=card, gib=in_gib)
+def render_status(card: CardPanel, status: StatusShown, locale: str) -> str:
+    """Render what the card does now, what a host decided, and the buttons that change it."""
+    service = status.service
+    return _render(
+        "status.html",
+        locale,
+        card=card,
+        gib=in_gib,
+        mode=service.mode,
+        decided=format_service(service, locale),
+        activity=format_activity(status, locale),
+    )
 
 
 def render_charts(readings: Sequence[CardReading], locale: str) -> str:

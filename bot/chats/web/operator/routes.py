@@ -15,12 +15,13 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from bot.chats.web.conversation import Conversation
 from bot.chats.web.desk_client import DeskClient
 from bot.chats.web.middleware import is_link_from_elsewhere
+from bot.chats.web.operator.actions import ActionBody, command_of
 from bot.chats.web.operator.logins import OperatorLogins, TooManyTries, WrongPassword
 from bot.chats.web.operator.rendering import (
     TABS,
@@ -41,8 +42,9 @@ from bot.chats.web.rendering import render_redirect
 from bot.chats.web.request_bodies import StrictBody, read_body
 from bot.chats.web.routes import EventResponse, PageRoutes, static_file
 from bot.commands.reading import MAX_PAGE
-from bot.commands.values import Command, LoraInfo, LoraList
+from bot.commands.values import Command, LoraInfo, LoraList, ShowStatus
 from bot.errors import SugarbotError
+from bot.messages import format_error, format_outcome
 from bot.messages.operator import tab_text
 from bot.outcomes import LoraDetails
 from engine.shelf.names import MAX_NAME
@@ -99,6 +101,7 @@ class OperatorRoutes:
             Route("/operator/preview", self._preview, methods=["GET"]),
             Route("/operator/login", self._log_in, methods=["POST"]),
             Route("/operator/logout", self._log_out, methods=["POST"]),
+            Route("/operator/act", self._act, methods=["POST"]),
         ]
 
     async def _tab(self, request: Request) -> Response:
@@ -156,6 +159,21 @@ class OperatorRoutes:
         self._pages.keep_login(answer, "")
         return answer
 
+    async def _act(self, request: Request) -> Response:
+        """Carry out a command; the answer is its sentence, and whether it is a refusal."""
+        session = await self._pages.session(request)
+        body, locale = await read_body(request, ActionBody), session.conversation.locale
+        if not self._pages.is_operator(request):
+            return PlainTextResponse(tab_text("not_logged_in", locale), 403)
+        try:
+            command = command_of(body)
+            if command is None:
+                raise HTTPException(422)
+            outcome = await self._desk_client.ask(session.conversation, command)
+        except SugarbotError as error:
+            return JSONResponse({"said": format_error(error, locale), "is_refusal": True})
+        return JSONResponse({"said": format_outcome(outcome, locale), "is_refusal": False})
+
     async def _preview(self, request: Request) -> Response:
         session = await self._pages.session(request)
         if not self._pages.is_operator(request, is_used=False):
@@ -178,7 +196,7 @@ class OperatorRoutes:
         if place.tab == "loras":
             return {"loras": await self._render(conversation, LoraList(page=place.page), render_loras)}
         return {
-            "status": render_status(self._card(), locale),
+            "status": await self._render(conversation, ShowStatus(), partial(render_status, self._card())),
             "charts": render_charts(sources.readings(), locale),
             "errors": render_errors(sources.worker_errors(), sources.log.events(), locale),
         }

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from bot.errors import Draining
 from bot.messages.operator import tab_text
+from bot.outcomes import ServiceMode
 from engine.host.report import WorkerError
 from tests.integration.web.conftest import CHROMIUM, FLAGS, Visitor, open_profile
 from tests.integration.web.operator.conftest import (
@@ -88,6 +90,34 @@ async def test_the_charts_move_while_one_looks(tmp_path: Path) -> None:
         operator.machine.worker_errors.append(WorkerError(NOW_S, "the worker was lost in a test"))
         await page.get_by_text("the worker was lost in a test").wait_for()
         assert visitor.browser_errors == visitor.foreign_requests == []
+
+
+async def test_a_drain_takes_no_new_requests_until_the_operator_goes_on(tmp_path: Path) -> None:
+    async with open_tab(tmp_path) as (operator, visitor):
+        page, pausing = visitor.page, operator.harness.desk.parts.pausing
+        await log_in(page)
+        await page.get_by_role("button", name="Drain").click()
+        await page.fill("#ask-reason", "a new card")
+        await page.click("#ask-no")
+        assert pausing.now.mode is ServiceMode.OPEN
+
+        await page.get_by_role("button", name="Drain").click()
+        assert await page.input_value("#ask-reason") == ""
+        await page.fill("#ask-reason", "a new card")
+        await page.press("#ask-reason", "Enter")
+        await page.locator(".decided", has_text="a new card").wait_for()
+        assert pausing.now.mode is ServiceMode.DRAINING
+        assert "refuse new requests" in await page.inner_text("#notice")
+        with pytest.raises(Draining):
+            await operator.harness.accept()
+
+        await page.reload()
+        await page.locator(".decided", has_text="a new card").wait_for()
+        await page.get_by_role("button", name="Go on").click()
+        await page.locator(".decided").wait_for(state="detached")
+        assert pausing.now.mode is ServiceMode.OPEN
+        await operator.harness.accept("2")
+        assert visitor.browser_errors == []
 
 
 async def test_the_log_shows_the_chosen_level_also_after_a_reload(tmp_path: Path) -> None:
