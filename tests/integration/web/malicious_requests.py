@@ -256,7 +256,7 @@ def _methods() -> Iterator[MaliciousRequest]:
             "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
         }
         if not path.endswith("/events"):  # an upgrade is an offer, which a server may leave unanswered
-            yield MaliciousRequest("websocket", "GET", path, upgrade, wanted=(200, 404, 405))
+            yield MaliciousRequest("websocket", "GET", path, upgrade, wanted=(200, 403, 404, 405))
     for path in GETS:
         if not path.startswith("/pictures"):
             yield MaliciousRequest("post to a page", "POST", path, JSON, b"{}", (405,))
