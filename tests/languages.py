@@ -14,7 +14,7 @@ NAMES = {
     "sugarbot lora",
     "pip install",
     "git pull && make setup",
-    "uv tool upgrade",
+    "uv tool install",
     "docker compose up",
 }
 
