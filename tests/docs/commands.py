@@ -9,7 +9,7 @@ from bot.messages.catalogue import PLATFORM_NAMES
 from tests.docs.markdown import code, plain, table
 
 HEADS = {
-    "en": ("command", "typed in Chinese, or else", "what it does", "example"),
+    "en": ("command", "also", "what it does", "example"),
     "zh-CN": ("命令", "也可以打", "作用", "例子"),
 }
 OPTION_HEADS = {

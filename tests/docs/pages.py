@@ -8,7 +8,7 @@ from engine.planner.placement.table import card_table
 from tests.docs.alerts import alerts_part
 from tests.docs.cards import card_classes
 from tests.docs.commands import commands_part
-from tests.docs.findings import errors_part, findings_part, settings_problems_part
+from tests.docs.findings import errors_part, findings_part, settings_problems_part, upgrades_part
 from tests.docs.settings import settings_part
 from tests.docs.shell import shell_part
 
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[str], str]] = {
     "commands": commands_part,
     "shell": shell_part,
     "findings": findings_part,
+    "upgrades": upgrades_part,
     "problems": settings_problems_part,
     "errors": errors_part,
     "alerts": alerts_part,
