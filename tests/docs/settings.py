@@ -2,16 +2,18 @@
 
 from itertools import groupby
 
-from bot.languages import is_chinese
 from bot.messages import text
 from bot.messages.settings import meaning_of
 from bot.settings import ListedSetting, every_setting
+from bot.settings.live import LIVE
 from tests.docs.markdown import code, plain, table
 
 HEAD = {
     "en": ("setting", "what it means", "values", "default", "example", "variable"),
     "zh-CN": ("设置", "含义", "可用的值", "默认值", "例子", "环境变量"),
 }
+
+AT_ONCE = {"en": "*Counts at once.*", "zh-CN": "*改后马上生效。*"}
 
 
 def settings_part(locale: str) -> str:
@@ -20,16 +22,15 @@ def settings_part(locale: str) -> str:
     for section, settings in groupby(every_setting(), lambda setting: setting.section):
         if section:
             parts.append(f"### `[{section}]`\n\n{plain(meaning_of(section, locale))}")
-        parts.append(
-            table(HEAD["zh-CN" if is_chinese(locale) else "en"], [_row(each, locale) for each in settings])
-        )
+        parts.append(table(HEAD[locale], [_row(each, locale) for each in settings]))
     return "\n\n".join(parts)
 
 
 def _row(setting: ListedSetting, locale: str) -> tuple[str, ...]:
+    is_live = setting.name.partition(".")[0] in LIVE
     return (
         code(setting.key),
-        plain(meaning_of(setting.name, locale)),
+        plain(meaning_of(setting.name, locale)) + (f"<br>{AT_ONCE[locale]}" if is_live else ""),
         plain(text(setting.must_be, locale)),
         code(setting.default),
         code(setting.example),
