@@ -7,10 +7,13 @@ from typing import Any
 
 from bot.commands.values import (
     Adopt,
+    AllowAccess,
+    BanPerson,
     Cancel,
     Command,
     Compare,
     Delete,
+    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -47,8 +50,10 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
+    ShowQueue,
     ShowRecipe,
     ShowStatus,
+    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -64,8 +69,11 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.access import Access
+from bot.desk.hosting.bans import Bans
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
+from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
@@ -101,7 +109,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -146,6 +154,9 @@ class DeskParts:
     permissions: Permissions
     pausing: Pausing
     status: StatusView
+    queue_view: QueueView
+    bans: Bans
+    access: Access
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
@@ -247,6 +258,11 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         LoraRevoke: parts.consents.revoke,
         ShowCard: show_card,
         ShowStatus: parts.status.show,
+        ShowQueue: parts.queue_view.show,
+        BanPerson: parts.bans.ban,
+        UnbanPerson: parts.bans.unban,
+        AllowAccess: parts.access.allow,
+        DisallowAccess: parts.access.disallow,
         PauseDrawing: parts.pausing.pause,
         DrainQueue: parts.pausing.drain,
         ResumeDrawing: parts.pausing.resume,

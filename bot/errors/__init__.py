@@ -8,6 +8,7 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
+      - BadDuration · UnknownPerson
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
@@ -20,6 +21,7 @@
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports
+      - HostNotBanned · NotBanned · NotOnList · AllowedInSettings
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -66,6 +68,14 @@ from bot.errors.finding import (
     PictureTooLarge,
     RecipeLoraGone,
     UnknownRecipe,
+)
+from bot.errors.hosting import (
+    AllowedInSettings,
+    BadDuration,
+    HostNotBanned,
+    NotBanned,
+    NotOnList,
+    UnknownPerson,
 )
 from bot.errors.loras import (
     BadSubject,
@@ -184,6 +194,7 @@ from bot.errors.operator import (
 )
 
 __all__ = [
+    "AllowedInSettings",
     "AlreadyAsked",
     "AlreadyEnded",
     "AlreadyLarge",
@@ -193,6 +204,7 @@ __all__ = [
     "BackupFailed",
     "BackupUnsound",
     "BadCount",
+    "BadDuration",
     "BadLanguage",
     "BadLinkCode",
     "BadPage",
@@ -230,6 +242,7 @@ __all__ = [
     "ExportRunning",
     "FixedSteps",
     "FolderUnusable",
+    "HostNotBanned",
     "HostsOnly",
     "LinkNotAllowed",
     "LinkNotUnderstood",
@@ -255,11 +268,13 @@ __all__ = [
     "NoSuchPicture",
     "NotAPicture",
     "NotAllowed",
+    "NotBanned",
     "NotEnded",
     "NotForThatChat",
     "NotInPublic",
     "NotLinked",
     "NotLoggedIn",
+    "NotOnList",
     "NotPossible",
     "NotSafetensors",
     "NotStartable",
@@ -312,6 +327,7 @@ __all__ = [
     "UnknownCommand",
     "UnknownFlag",
     "UnknownLora",
+    "UnknownPerson",
     "UnknownPreset",
     "UnknownRecipe",
 ]
