@@ -20,6 +20,7 @@ from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
 from bot.desk import maintenance
 from bot.desk.alerts.canary import IdleCanary
+from bot.desk.alerts.checkup import DatabaseCheckup
 from bot.desk.alerts.watch import HealthWatch
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
@@ -281,6 +282,7 @@ def _background_jobs(
 ) -> dict[str, Callable[[], Awaitable[None]]]:
     settings, live = application.settings, application.live
     store, costs = application.store, application.costs
+    checkup = DatabaseCheckup(store)
     health = HealthWatch(
         desk=application.desk,
         host=application.host,
@@ -288,6 +290,7 @@ def _background_jobs(
         backups=settings.data_dir / BACKUPS,
         reserve_bytes=lambda: live.now.storage.reserve_bytes,
         offline_s=supervisor.offline_s,
+        faults=lambda: checkup.faults,
     )
     folder, locale = settings.data_dir, settings.language
     canary = IdleCanary(
@@ -298,6 +301,7 @@ def _background_jobs(
     )
     return {
         "draw canaries": canary.run,
+        "check database": checkup.run,
         "watch headroom": application.headroom_monitor.run,
         "watch health": health.run,
         "watch LoRA folder": application.desk.parts.files.watch,

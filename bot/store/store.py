@@ -22,7 +22,7 @@ from bot.store.hosting.service import ServiceStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
-from bot.store.survey import Survey, survey
+from bot.store.survey import Survey, survey, survey_in_use
 from engine.durable import create_file, make_folder
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
@@ -101,6 +101,13 @@ class Store(Database):
             cause = error.__cause__
             assert isinstance(cause, sqlite3.Error)  # noqa: S101 - Database raises no other
             raise operator_error(cause, self._path) from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise operator_error(error, self._path) from error
+
+    async def survey_aside(self) -> Survey:
+        """As ``survey``, on a connection of its own that only reads, so that nobody waits for it."""
+        try:
+            return await asyncio.to_thread(survey_in_use, self._path)
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise operator_error(error, self._path) from error
 

@@ -1,8 +1,10 @@
 """A summary of the database for the host: figures and violated invariants."""
 
+import contextlib
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bot.errors import Problem
 from bot.store.database import Database
@@ -56,6 +58,18 @@ def survey_file(connection: sqlite3.Connection) -> Survey:
     connection.row_factory = sqlite3.Row
     statements = load_statements("survey.sql")
     return _summarize({name: connection.execute(statements[name]).fetchall() for name in _STATEMENTS})
+
+
+def survey_in_use(path: Path) -> Survey:
+    """Read everything of a file that others use, as it is at one moment. Blocking.
+
+    Raises:
+        sqlite3.DatabaseError: The file is too damaged to be read, or locked.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    with contextlib.closing(connection):
+        connection.execute("BEGIN")  # it sees no later change, and nobody waits for it
+        return survey_file(connection)
 
 
 async def survey(database: Database) -> Survey:

@@ -3,6 +3,7 @@
 * ``conditions``  what is wrong, by the bot's health at one moment; pure
 * ``tracking``    which conditions to report, and which are over; pure
 * ``watch``       reads the health every few seconds
+* ``checkup``     checks the database once a day
 * ``canary``      a small picture when nobody has asked for long
 * ``alerts``      stores the alerts and delivers them
 

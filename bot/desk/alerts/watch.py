@@ -30,6 +30,7 @@ class HealthWatch:
         backups: The folder of the backups.
         reserve_bytes: What must stay free now.
         offline_s: Returns how long each chat has been without its platform.
+        faults: Returns how many the last check of the database found; None before the first.
         every_s: Between two looks.
         clock: Unix seconds.
     """
@@ -43,6 +44,7 @@ class HealthWatch:
         backups: Path,
         reserve_bytes: Callable[[], int],
         offline_s: Callable[[], Mapping[Platform, float]],
+        faults: Callable[[], int | None],
         every_s: float = LOOK_EVERY_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -52,6 +54,7 @@ class HealthWatch:
         self._backups = backups
         self._reserve_bytes = reserve_bytes
         self._offline_s = offline_s
+        self._faults = faults
         self._every_s = every_s
         self._clock = clock
         self._began_s = clock()
@@ -85,6 +88,7 @@ class HealthWatch:
             needed_bytes=needed_bytes,
             backup_age_s=now_s - max(made_s, self._began_s if not made_s else 0.0),
             offline_s=self._offline_s(),
+            faults=self._faults(),
             out_of_memory=sum(
                 at_ms > 1_000 * (now_s - WINDOW_S) for at_ms in parts.completion.memory_lacks_ms
             ),

@@ -23,6 +23,7 @@ def watch_of(harness: DeskHarness, host: Host, **options: object) -> HealthWatch
         "backups": harness.folder / "backups",
         "reserve_bytes": lambda: 10**18,
         "offline_s": lambda: {Platform.DISCORD: 7.0},
+        "faults": lambda: 5,
         "clock": lambda: harness.clock() / 1_000,
     }
     return HealthWatch(**arguments | options)  # type: ignore[arg-type]
@@ -45,6 +46,7 @@ async def test_it_reads_the_queue_the_worker_the_disk_and_the_chats(tmp_path: Pa
         assert (health.waiting, health.longest_wait_s, health.is_drawing) == (2, 600.0, False)
         assert (health.up_s, health.backup_age_s, health.drawn_ago_s) == (600.0, 600.0, None)
         assert health.offline_s == {Platform.DISCORD: 7.0}
+        assert health.faults == 5
         assert health.free_bytes is not None
         assert health.needed_bytes > 0
         host.state = HostState.RELEASED
