@@ -22,6 +22,7 @@ from bot.desk import maintenance
 from bot.desk.alerts.canary import IdleCanary
 from bot.desk.alerts.checkup import DatabaseCheckup
 from bot.desk.alerts.watch import HealthWatch
+from bot.desk.backups import NightlyBackups
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
@@ -292,7 +293,13 @@ def _background_jobs(
         offline_s=supervisor.offline_s,
         faults=lambda: checkup.faults,
     )
-    folder, locale = settings.data_dir, settings.language
+    folder = settings.data_dir
+    backups = NightlyBackups(
+        folder / DATABASE,
+        folder / BACKUPS,
+        locale=settings.language,
+        reserve_bytes=lambda: live.now.storage.reserve_bytes,
+    )
     canary = IdleCanary(
         desk=application.desk,
         host=application.host,
@@ -311,7 +318,7 @@ def _background_jobs(
         "tidy": lambda: maintenance.tidy_daily(
             store, folder, lambda: live.now.storage.keep_pictures_days, _now_ms
         ),
-        "back up": lambda: maintenance.back_up_daily(folder / DATABASE, folder / BACKUPS, locale),
+        "back up": backups.run,
     }
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from bot.checks.finding import Finding
 from bot.desk import maintenance
+from bot.desk.backups import forget_failure
 from bot.store.files import backup
 from engine.durable import make_folder
 
@@ -26,7 +27,9 @@ def _make_folder(finding: Finding) -> None:
 
 def _back_up(finding: Finding) -> None:
     folder = Path(str(finding.facts["path"]))
-    backup.back_up(Path(str(finding.facts["database"])), folder, time.time())
+    database = Path(str(finding.facts["database"]))
+    backup.back_up(database, folder, time.time())
+    forget_failure(database)
 
 
 REPAIRS: dict[str, Callable[[Finding], None]] = {
@@ -34,6 +37,7 @@ REPAIRS: dict[str, Callable[[Finding], None]] = {
     "token_readable": _hide_file,
     "readable_by_others": _hide_file,
     "lora_dir_missing": _make_folder,
+    "backup_failed": _back_up,
     "backup_old": _back_up,
     "backup_missing": _back_up,
 }

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bot.checks.finding import Finding, Level
+from bot.desk.backups import read_failure
 from bot.desk.hosting.reloading import read_record
 from bot.store.files import backup
 
@@ -18,6 +19,10 @@ def check_backups(database: Path, folder: Path, now_s: float | None = None) -> I
     now_s = time.time() if now_s is None else now_s
     if not database.exists():
         return
+    if failure := read_failure(database):
+        facts = {"hours": round((now_s - failure.at_s) / 3_600), "detail": failure.detail}
+        folders = {"path": str(folder), "database": str(database)}
+        yield Finding(Level.WRONG, "backups", "backup_failed", {**facts, **folders})
     newest_s = backup.newest_s(folder, now_s)
     age_s = now_s - (newest_s or database.stat().st_ctime)
     if age_s <= OLD_BACKUP_S:

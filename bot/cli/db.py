@@ -9,6 +9,7 @@ from rich.table import Table
 from bot.app import BACKUPS, DATABASE, MIGRATIONS
 from bot.cli.screen import Screen
 from bot.desk import maintenance
+from bot.desk.backups import forget_failure, require_space
 from bot.messages import N_, text
 from bot.messages.problems import format_problem
 from bot.settings import Settings
@@ -52,7 +53,10 @@ async def back_up(settings: Settings, folder: Path | None) -> int:
     """
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    copy = await asyncio.to_thread(backup.back_up, path, folder or settings.data_dir / BACKUPS, time.time())
+    folder = folder or settings.data_dir / BACKUPS
+    await asyncio.to_thread(require_space, path, folder, settings.storage.reserve_bytes)
+    copy = await asyncio.to_thread(backup.back_up, path, folder, time.time())
+    await asyncio.to_thread(forget_failure, path)
     Screen().print_line(str(copy))
     return 0
 

@@ -1,4 +1,4 @@
-"""Periodic background work: save the cost book, back up the database, and delete what is no longer needed.
+"""Periodic background work: save the cost book, and delete what is no longer needed.
 
 A failure never ends the bot: it is logged, and the work is tried again.
 """
@@ -8,15 +8,12 @@ import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from bot import messages
 from bot.desk.files import PICTURE_NAMES
-from bot.errors import OperatorError
 from bot.store import Store
 from bot.store.files import backup
 from engine.config import LORA_VERSIONS
@@ -27,8 +24,6 @@ from engine.shelf.versions import VERSION_NAMES
 log = structlog.get_logger("bot.desk.maintenance")
 
 SAVE_COSTS_EVERY_S = 300.0  # what a crash loses is learned again within a few pictures
-BACK_UP_EVERY_S = 86_400.0  # at most a day is lost with the disk
-BACK_UP_AGAIN_S = 3_600.0
 TIDY_EVERY_S = 86_400.0
 DAY_MS = 86_400_000
 REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day
@@ -37,7 +32,7 @@ OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db
 
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|discord-[\w.-]+")
 _DRAFTS_OF = re.compile(
-    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|restart-needed\.json|discord-[\w.-]+"
+    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|restart-needed\.json|backup-failed\.json|discord-[\w.-]+"
 )
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
 EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
@@ -107,24 +102,6 @@ async def save_costs(costs: CostBook, path: Path) -> None:
         await asyncio.to_thread(costs.save, path)
     except OSError as error:
         log.warning("cost book not saved", path=str(path), detail=str(error))
-
-
-async def back_up_daily(database: Path, folder: Path, locale: str) -> None:
-    """Back up whenever the newest backup is a day old, and thin out the old ones, until cancelled."""
-    while True:
-        try:
-            age_s = time.time() - await asyncio.to_thread(backup.newest_s, folder, time.time())
-            await asyncio.sleep(min(BACK_UP_EVERY_S - age_s, BACK_UP_EVERY_S))
-            made = await asyncio.to_thread(backup.back_up, database, folder, time.time())
-            await asyncio.to_thread(backup.thin_out, folder, time.time())
-        except (OSError, OperatorError) as error:
-            log.warning("no backup made", why=messages.format_error(error, locale), detail=str(error))
-            await asyncio.sleep(BACK_UP_AGAIN_S)
-        except Exception:  # supervision: a failure of maintenance must not end the bot
-            log.exception("no backup made")
-            await asyncio.sleep(BACK_UP_AGAIN_S)
-        else:
-            log.info("backup made", file=made.name)
 
 
 async def tidy_daily(

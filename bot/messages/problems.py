@@ -84,10 +84,13 @@ FINDINGS = {
     "kernels_unwritable": N_("{path} can't be written, so each start builds the card's kernels again."),
     "restart_needed": N_("changed since the start, and not in use before a restart: {settings}"),
     "backup": N_("{hours} h old, in {path}"),
-    "backup_old": N_(
-        "The newest one is {days} days old. A running bot makes one a day; or: sugarbot db backup"
+    "backup_failed": N_(
+        "The newest attempt, {hours} h ago, failed: {detail}. Repair that in {path}, then: sugarbot db backup"
     ),
-    "backup_missing": N_("None yet. A running bot makes one a day; or: sugarbot db backup"),
+    "backup_old": N_(
+        "The newest one is {days} days old. A running bot makes one a night; or: sugarbot db backup"
+    ),
+    "backup_missing": N_("None yet. A running bot makes one a night; or: sugarbot db backup"),
     "canary": N_("drawn in {picture_s} s; the worker took {start_s} s to start"),
     "canary_late": N_("No picture in {seconds} s. Is another program using the card? Try: nvidia-smi"),
     "canary_refused": N_("The worker drew no picture: {reason}. Its log lines above say more."),

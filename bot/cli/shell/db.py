@@ -33,7 +33,7 @@ def backup(
     to: Annotated[Path | None, typer.Option(help="A folder; default: backups/ in the data folder.")] = None,
     config: Config = None,
 ) -> None:
-    """Back up the database, even while the bot runs; `run` does this once a day."""
+    """Back up the database, even while the bot runs; `run` does this every night."""
     from bot.cli import db
 
     run_command(lambda settings: db.back_up(settings, to), config)

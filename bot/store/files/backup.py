@@ -7,7 +7,7 @@ crash leaves the last good copy. Blocking: call these functions in a thread.
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,8 +16,7 @@ from bot.store.database import DISK_ERRORS, LOCK_ERRORS, means_full_disk, operat
 from bot.store.files.migrate import open_unchanged, require_ours
 from engine.durable import make_folder, replacing
 
-KEEP_DAYS = 7
-KEEP_WEEKS = 4
+KEEP_NIGHTS = 14
 CLOCK_SLACK_S = 3_600.0  # the name of a backup from further in the future comes from a wrong clock
 NAMES = re.compile(r"sugarbot-(\d{8}-\d{6})\.db")
 TIME_FORMAT = "%Y%m%d-%H%M%S"
@@ -56,14 +55,16 @@ def newest_s(folder: Path, now_s: float) -> float:
 
 
 def thin_out(folder: Path, now_s: float) -> tuple[Path, ...]:
-    """Delete all but the newest backup of each of the last days and weeks, and return the deleted files.
+    """Delete all but the newest backup of each of the last days that have one, and return the deleted files.
 
     Files that ``newest_s`` ignores are ignored here too.
     """
     backups = sorted(_dated(folder, now_s), reverse=True)
-    days = _newest_of_each(backups, "%Y-%j")[:KEEP_DAYS]
-    weeks = _newest_of_each(backups, "%G-%V")[:KEEP_WEEKS]
-    gone = tuple(path for _, path in backups if path not in {*days, *weeks})
+    newest: dict[str, Path] = {}
+    for made_s, path in backups:
+        newest.setdefault(datetime.fromtimestamp(made_s, tz=UTC).strftime("%Y-%j"), path)
+    kept = list(newest.values())[:KEEP_NIGHTS]
+    gone = tuple(path for _, path in backups if path not in kept)
     for path in gone:
         path.unlink(missing_ok=True)
     return gone
@@ -79,13 +80,6 @@ def _dated(folder: Path, now_s: float) -> list[tuple[float, Path]]:
                 if made_s <= now_s + CLOCK_SLACK_S:
                     found.append((made_s, path))
     return found
-
-
-def _newest_of_each(newest_first: Iterable[tuple[float, Path]], period: str) -> list[Path]:
-    found: dict[str, Path] = {}
-    for made_s, path in newest_first:
-        found.setdefault(datetime.fromtimestamp(made_s, tz=UTC).strftime(period), path)
-    return list(found.values())
 
 
 @contextlib.contextmanager

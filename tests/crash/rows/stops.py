@@ -17,6 +17,7 @@ from typing import Any
 from bot.cli import runner
 from bot.commands.values import Cancel, Draw
 from bot.desk import maintenance
+from bot.desk.backups import NightlyBackups
 from bot.outcomes import CancelAccepted, JobState
 from bot.policy.rules import Rules
 from bot.store import open_store
@@ -326,7 +327,7 @@ async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> 
 
 async def _maintenance_cancelled(folder: Path, random: Random, cycle: int) -> None:
     async with open_harness(folder, rules=RICH):
-        backing_up = maintenance.back_up_daily(folder / "sugarbot.db", folder / f"backups {cycle}", "en")
+        backing_up = NightlyBackups(folder / "sugarbot.db", folder / f"backups {cycle}", locale="en").run()
         saving = maintenance.keep_costs(CostBook(), folder / "cost.json")
         for work in (backing_up, saving):
             async with _stopped_soon(asyncio.create_task(work)):

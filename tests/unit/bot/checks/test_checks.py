@@ -225,6 +225,8 @@ def test_a_fault_that_can_be_repaired_at_run_time_is_logged_and_does_not_refuse_
 
 
 FACTS = {
+    "count": 3,
+    "settings": ("web.port",),
     "path": "/d", "free": "1", "total": "2", "needed": "3", "reserve": "4", "detail": "x", "schema": 7,
     "name": "n", "device": "cuda:1", "size": "1 × 1", "loras": ("a", "b"), "variable": "V", "example": "e",
     "url": "http://x/", "problem": "p", "about": "a", "hours": 1, "days": 2, "picture_s": 0.5, "start_s": 3.0,

@@ -1,11 +1,8 @@
-"""Upkeep: a backup a day, nothing that grows for ever or is readable by others, and nothing ends the bot."""
+"""Upkeep: nothing that grows for ever or is readable by others, and nothing ends the bot."""
 
 import asyncio
 import os
 import stat
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,79 +21,6 @@ from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 DAY_S = 86_400
 
 
-@asynccontextmanager
-async def backing_up(folder: Path) -> AsyncIterator[Callable[[], list[Path]]]:
-    """Daily backups of a database in use while the block runs; says which there are."""
-    daily = maintenance.back_up_daily(folder / "sugarbot.db", folder / "backups", "en")
-    task = asyncio.create_task(daily, name="back up")
-    yield lambda: sorted((folder / "backups").glob("*.db"))
-    assert not task.done()
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def test_a_first_backup_is_made_at_once_and_no_second_the_same_day(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_harness(tmp_path):
-        async with backing_up(tmp_path) as backups:
-            await until(lambda: len(backups()) == 1)
-        more: list[Path] = []
-        monkeypatch.setattr(backup, "back_up", lambda database, folder, now_s: more.append(folder) or folder)
-        async with backing_up(tmp_path):
-            await asyncio.sleep(0.2)
-        assert not more
-
-
-async def test_a_backup_of_yesterday_is_followed_by_todays(tmp_path: Path) -> None:
-    async with open_harness(tmp_path):
-        backup.back_up(tmp_path / "sugarbot.db", tmp_path / "backups", time.time() - 90_000)
-        async with backing_up(tmp_path) as backups:
-            await until(lambda: len(backups()) == 2)
-
-
-async def test_a_folder_that_cannot_be_written_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.05)
-    (tmp_path / "backups").write_text("a file where the folder should be")
-    async with open_harness(tmp_path), backing_up(tmp_path) as backups:
-        await asyncio.sleep(0.2)
-        os.unlink(tmp_path / "backups")
-        await until(lambda: len(backups()) == 1)
-
-
-@pytest.mark.parametrize(
-    "name", ["sugarbot-20360101-000000.db", "sugarbot-20251399-000000.db", "sugarbot-99991231-235959.db"]
-)
-async def test_a_backup_with_a_wrong_date_neither_postpones_nor_ends_anything(
-    tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "backups").mkdir()
-    (tmp_path / "backups" / name).touch()
-    async with open_harness(tmp_path), backing_up(tmp_path) as backups:
-        await until(lambda: len(backups()) == 2)
-    assert (tmp_path / "backups" / name).exists()
-
-
-async def test_an_unexpected_error_is_logged_and_the_work_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    back_up, faults = backup.back_up, [ZeroDivisionError("a test's")]
-
-    def faulty(path: Path, folder: Path, now_s: float) -> Path:
-        if faults:
-            raise faults.pop()
-        return back_up(path, folder, now_s)
-
-    monkeypatch.setattr(maintenance, "BACK_UP_AGAIN_S", 0.01)
-    monkeypatch.setattr(backup, "back_up", faulty)
-    with structlog.testing.capture_logs() as logs:
-        async with open_harness(tmp_path), backing_up(tmp_path) as backups:
-            await until(lambda: len(backups()) == 1)
-    assert [log["event"] for log in logs if log["log_level"] == "error"] == ["no backup made"]
-
-
 def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
     now_s = datetime(2026, 9, 21, tzinfo=UTC).timestamp()
     odd = ["sugarbot-20361231-000000.db", "sugarbot-20251399-000000.db", "sugarbot-20260920-000000.db.bak"]
@@ -108,7 +32,7 @@ def test_thinning_out_knows_only_possible_dates(tmp_path: Path) -> None:
     assert backup.newest_s(tmp_path, now_s) == now_s
     backup.thin_out(tmp_path, now_s)
     kept = {path.name for path in tmp_path.iterdir()}
-    assert {*odd, *days[: backup.KEEP_DAYS]} <= kept
+    assert {*odd, *days[: backup.KEEP_NIGHTS]} <= kept
 
 
 async def rows_of(harness: DeskHarness) -> dict[str, int]:

@@ -3,14 +3,13 @@
 import asyncio
 import hashlib
 import sqlite3
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from bot.commands.values import Draw
 from bot.errors import DatabaseMissing
-from bot.store.files.backup import KEEP_DAYS, KEEP_WEEKS, back_up, thin_out
+from bot.store.files.backup import back_up
 from tests.fakes.desk_harness import a_context, open_harness
 
 NOW_S = 1_790_000_000.0
@@ -50,16 +49,3 @@ def test_a_database_that_is_not_there_is_no_empty_backup(tmp_path: Path) -> None
     with pytest.raises(DatabaseMissing):
         back_up(tmp_path / "sugarbot.db", tmp_path / "backups", NOW_S)
     assert not (tmp_path / "backups").exists()
-
-
-def test_a_week_of_days_and_a_month_of_weeks_are_kept(tmp_path: Path) -> None:
-    for day in range(60):
-        for hour in (0, 5):
-            made = datetime.fromtimestamp(NOW_S - day * DAY_S - hour * 3600, tz=UTC)
-            (tmp_path / f"sugarbot-{made:%Y%m%d-%H%M%S}.db").touch()
-    (tmp_path / "mine.db").touch()
-    thin_out(tmp_path, NOW_S)
-    kept = sorted(path.name for path in tmp_path.iterdir())
-    assert "mine.db" in kept
-    assert KEEP_DAYS + KEEP_WEEKS - 2 <= len(kept) - 1 <= KEEP_DAYS + KEEP_WEEKS
-    assert f"sugarbot-{datetime.fromtimestamp(NOW_S, tz=UTC):%Y%m%d-%H%M%S}.db" in kept

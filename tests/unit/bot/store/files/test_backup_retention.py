@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.store.files.backup import newest_s, thin_out
+from bot.store.files.backup import KEEP_NIGHTS, newest_s, thin_out
 from tests.unit.bot.store.stored import names_in
 
 NOW_S = datetime(2027, 1, 6, 12, tzinfo=UTC).timestamp()  # a Wednesday
@@ -58,12 +58,12 @@ def test_names_with_an_impossible_date_or_none_are_neither_counted_nor_deleted(t
     assert names_in(tmp_path) == sorted({*strange, good})
 
 
-def test_seven_days_and_four_weeks_are_kept_over_the_new_year_too(tmp_path: Path) -> None:
+def test_fourteen_nights_are_kept_over_the_new_year_too(tmp_path: Path) -> None:
     made = {a_backup(tmp_path, NOW_S - day * DAY_S) for day in range(60)}
     gone = thin_out(tmp_path, NOW_S)
-    days = ["20261231", "20270101", "20270102", "20270103", "20270104", "20270105", "20270106"]
-    ends_of_weeks = ["20261220", "20261227"]  # 20270103 and today are the other two
-    kept = {f"sugarbot-{day}-120000.db" for day in days + ends_of_weeks}
+    days = [*(f"202612{day}" for day in range(24, 32)), *(f"2027010{day}" for day in range(1, 7))]
+    kept = {f"sugarbot-{day}-120000.db" for day in days}
+    assert len(kept) == KEEP_NIGHTS == 14
     assert names_in(tmp_path) == sorted(kept)
     assert {path.name for path in gone} == made - kept
     assert thin_out(tmp_path, NOW_S) == ()
