@@ -18,6 +18,7 @@ import typer
 from bot.cli.shell.db import db
 from bot.cli.shell.lora import loras
 from bot.cli.shell.running import AsJson, Config, Quiet, Verbose, run_command
+from bot.cli.shell.setup import set_up
 from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, explain_usage_error
 
 app = typer.Typer(
@@ -80,12 +81,7 @@ def say(
     )
 
 
-@app.command(cls=UsageCommand)
-def setup(config: Config = None) -> None:
-    """Download the model if it is missing, and convert its weights once so that every start is faster."""
-    from bot.cli import setup as setup_command
-
-    run_command(setup_command.report, config, verbose=True)
+app.command("setup", cls=UsageCommand)(set_up)
 
 
 @app.command(cls=UsageCommand)

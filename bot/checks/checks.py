@@ -5,7 +5,7 @@ contact no platform. They block, except ``require``.
 """
 
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from bot.commands.reading import NO_LORA
 from bot.commands.text import normalize
 from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.people.claim_file import CLAIM_FILE
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable
@@ -34,12 +35,25 @@ NO_CARD = ("no card", "Not Found", "Not Loaded")  # parts of a reading's reason 
 log = structlog.get_logger("bot.checks")
 
 
-def check_settings(settings: Settings, environ: Mapping[str, str]) -> list[Finding]:
-    """Check everything that requires neither the model nor a card."""
+def check_settings(
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    hosts: Collection[str] = (),
+    allowed: Collection[str] = (),
+) -> list[Finding]:
+    """Check everything that requires neither the model nor a card.
+
+    Args:
+        settings: The host's settings.
+        environ: The environment.
+        hosts: Who became a host in a chat, as ``platform:id``.
+        allowed: What hosts allowed in chats, as ``platform:id``.
+    """
     return [
         *_check_data_folder(settings.data_dir, settings.storage.reserve_bytes),
-        *_check_lora_folder(settings.engine.lora_dir),
-        *_check_chats(settings),
+        *check_lora_folder(settings.engine.lora_dir),
+        *_check_chats(settings, {*settings.hosts, *hosts}, {*settings.allow, *allowed}),
         *_check_token_files(environ),
     ]
 
@@ -91,9 +105,12 @@ def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
 
 
 def check_modes(data_dir: Path) -> Iterator[Finding]:
-    """Check that other users cannot read the data folder."""
+    """Check that other users cannot read the data folder and the code of the first host."""
     if data_dir.is_dir() and data_dir.stat().st_mode & 0o077:
         yield Finding(Level.NOTE, "data", "data_readable", {"path": str(data_dir)})
+    claim = data_dir / CLAIM_FILE
+    if claim.is_file() and claim.stat().st_mode & 0o077:
+        yield Finding(Level.NOTE, "hosts", "code_readable", {"path": str(claim)})
 
 
 def require(findings: Iterable[Finding], locale: str) -> None:
@@ -137,7 +154,7 @@ def _check_data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
         yield Finding(Level.FINE, "data", "data", facts)
 
 
-def _check_lora_folder(folder: Path | None) -> Iterator[Finding]:
+def check_lora_folder(folder: Path | None) -> Iterator[Finding]:
     """Check the LoRA folder of the settings; the default folder need not exist."""
     if folder is None:
         return
@@ -150,7 +167,7 @@ def _check_lora_folder(folder: Path | None) -> Iterator[Finding]:
         yield Finding(Level.WRONG, "shelf", "lora_dir_unusable", facts)
 
 
-def _check_chats(settings: Settings) -> Iterator[Finding]:
+def _check_chats(settings: Settings, hosts: Collection[str], allowed: Collection[str]) -> Iterator[Finding]:
     tokens = {"discord": settings.discord.token, "telegram": settings.telegram.token}
     served = [platform for platform in PLATFORMS if tokens[platform].get_secret_value()]
     for platform in PLATFORMS:
@@ -158,14 +175,14 @@ def _check_chats(settings: Settings) -> Iterator[Finding]:
             variable = f"{platform.upper()}_TOKEN"
             yield Finding(Level.NOTE, platform, "chat_off", {"variable": variable})
             continue
-        names = [each for each in (*settings.hosts, *settings.allow) if each.startswith(f"{platform}:")]
+        names = [each for each in (*hosts, *allowed) if each.startswith(f"{platform}:")]
         facts: dict[str, object] = {"example": f'allow = ["{platform}:*"]'}
         yield (
             Finding(Level.FINE, platform, "token_set")
             if names
             else Finding(Level.NOTE, platform, "serves_nobody", facts)
         )
-    if not settings.hosts:
+    if not hosts:
         yield Finding(Level.NOTE, "hosts", "no_hosts", {"example": 'hosts = ["discord:123456789"]'})
     if not settings.web.enabled:
         yield Finding(Level.NOTE, "page", "page_off")

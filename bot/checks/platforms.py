@@ -35,6 +35,14 @@ def discord_menu() -> set[str]:
     return {entry.name.split()[0] for entry in listed} | {entry.alone.name for entry in listed if entry.alone}
 
 
+def invitation(application_id: str) -> str:
+    """Return the link with which people add the bot to a server, with the rights that it needs there."""
+    permissions = sum(NEEDED_PERMISSIONS.values())
+    scopes = "bot+applications.commands"
+    query = f"client_id={application_id}&scope={scopes}&permissions={permissions}"
+    return f"https://discord.com/oauth2/authorize?{query}"
+
+
 async def check_discord(settings: Settings) -> AsyncIterator[Finding]:
     """Check the bot at Discord; the settings have a token."""
     chat = settings.discord
@@ -45,8 +53,11 @@ async def check_discord(settings: Settings) -> AsyncIterator[Finding]:
             bot, answered = await api.respond(api.own)
             for finding in _check_clock("discord", answered):
                 yield finding
-            yield Finding(Level.FINE, "discord", "accepted", {"bot": str(bot.get("username", ""))})
             application = await api.get("applications/@me") or {}
+            link = invitation(str(application.get("id", "")))
+            yield Finding(
+                Level.FINE, "discord", "accepted", {"bot": str(bot.get("username", "")), "link": link}
+            )
             for finding in _check_application(application):
                 yield finding
             limit = (await api.get("gateway/bot") or {}).get("session_start_limit", {})
@@ -58,7 +69,7 @@ async def check_discord(settings: Settings) -> AsyncIterator[Finding]:
             if declared is not None and names != discord_menu():
                 yield Finding(Level.NOTE, "discord", "menu_outdated")
             servers = {one["id"]: one for one in await api.get("users/@me/guilds", limit="200") or ()}
-            for finding in _check_servers(servers, _ids_of("discord", settings.allow)):
+            for finding in _check_servers(servers, _ids_of("discord", settings.allow), link):
                 yield finding
         except NotAnswered as problem:
             yield problem.finding
@@ -70,10 +81,10 @@ def _check_application(application: dict[str, Any]) -> list[Finding]:
     return []
 
 
-def _check_servers(servers: dict[str, dict[str, Any]], allowed: list[str]) -> list[Finding]:
+def _check_servers(servers: dict[str, dict[str, Any]], allowed: list[str], link: str) -> list[Finding]:
     findings = []
     if not servers:
-        findings.append(Finding(Level.NOTE, "discord", "in_no_server"))
+        findings.append(Finding(Level.NOTE, "discord", "in_no_server", {"link": link}))
     for server in servers.values():
         may = int(server.get("permissions", 0))
         lacks = tuple(name for name, bit in NEEDED_PERMISSIONS.items() if not may & (bit | ADMINISTRATOR))
@@ -98,7 +109,9 @@ async def check_telegram(settings: Settings, *, is_running: bool) -> AsyncIterat
             for finding in _check_clock("telegram", answered):
                 yield finding
             bot = answer["result"]
-            yield Finding(Level.FINE, "telegram", "accepted", {"bot": f"@{bot.get('username', '')}"})
+            name = str(bot.get("username", ""))
+            facts = {"bot": f"@{name}", "link": f"https://t.me/{name}"}
+            yield Finding(Level.FINE, "telegram", "accepted", facts)
             for finding in _check_bot_settings(bot):
                 yield finding
             webhook = ((await api.get("getWebhookInfo")) or {}).get("result", {})

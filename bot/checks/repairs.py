@@ -36,6 +36,7 @@ REPAIRS: dict[str, Callable[[Finding], None]] = {
     "data_readable": _make_private,
     "token_readable": _hide_file,
     "readable_by_others": _hide_file,
+    "code_readable": _hide_file,
     "lora_dir_missing": _make_folder,
     "backup_failed": _back_up,
     "backup_old": _back_up,

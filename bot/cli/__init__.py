@@ -1,7 +1,7 @@
 """The shell commands. Each module's functions take the settings and return the exit code.
 
 * ``serve``     ``run``, ``demo`` and ``say``: which chats open, and when the application closes
-* ``setup``     ``setup``: fetch the model and convert it
+* ``setup``     ``setup``: the questions, their checks, the model, the first host
 * ``doctor``    ``doctor``: prints what is set up and what is wrong with it
 * ``plan``      ``plan``: where the model would live on a card, and how long pictures would take
 * ``lora``      ``lora list``, ``check``, ``info``, ``add``, ``remove`` and ``pin``

@@ -29,7 +29,8 @@ from bot.checks.repairs import REPAIRS
 from bot.checks.storage import check_backups, check_kernels, check_restart
 from bot.cli.db import describe_problems
 from bot.cli.screen import Screen, add_row
-from bot.cli.setup import benefits_from_conversion
+from bot.cli.setup.claim import claim_instruction, has_chat
+from bot.cli.setup.model import benefits_from_conversion
 from bot.desk.hosting.reloading import RECORD
 from bot.errors import BadSettings, DatabaseInUse, OperatorError, PortTaken, Problem
 from bot.messages import N_, text
@@ -38,6 +39,8 @@ from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings, load_settings
 from bot.store import open_store
 from bot.store.files.migrate import count_migrations, read_migrations
+from bot.store.files.reading import stored_names
+from bot.store.hosting.permissions import PermissionKind
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.errors import ModelError
 from engine.planner.headroom import HeadroomProbe
@@ -78,6 +81,9 @@ async def report(settings: Settings, options: DoctorOptions) -> int:
         if repaired:
             findings = [finding async for finding in _check(settings, options)]
     _print(findings, repaired, settings.language, options, settings)
+    has_no_host = any(finding.code == "no_hosts" for finding in findings)
+    if has_no_host and has_chat(settings) and not (options.as_json or options.for_issue):
+        Screen().print_line(await asyncio.to_thread(claim_instruction, settings, is_new=False))
     return int(any(finding.level is Level.WRONG for finding in findings))
 
 
@@ -101,7 +107,7 @@ def _findings_of(error: BadSettings) -> list[Finding]:
 
 async def _check(settings: Settings, options: DoctorOptions) -> AsyncIterator[Finding]:
     codes = set()
-    for found in await asyncio.to_thread(checks.check_settings, settings, os.environ):
+    for found in await asyncio.to_thread(_check_settings, settings):
         codes.add(found.code)
         yield found
     for found in await asyncio.to_thread(lambda: list(_check_files(settings))):
@@ -127,6 +133,13 @@ async def _check(settings: Settings, options: DoctorOptions) -> AsyncIterator[Fi
     if not is_running:
         for found in _check_page(settings):
             yield found
+
+
+def _check_settings(settings: Settings) -> list[Finding]:
+    database = settings.data_dir / DATABASE
+    hosts = stored_names(database, PermissionKind.HOST)
+    allowed = stored_names(database, PermissionKind.ALLOW)
+    return checks.check_settings(settings, os.environ, hosts=hosts, allowed=allowed)
 
 
 def _check_files(settings: Settings) -> Iterator[Finding]:

@@ -16,12 +16,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from bot.app import Application, create_monitor, create_reload, open_application, serve_chats
+from bot.app import (
+    DATABASE,
+    Application,
+    create_monitor,
+    create_reload,
+    open_application,
+    serve_chats,
+)
 from bot.chats.console import ConsoleChat
 from bot.chats.contract import Chat
 from bot.chats.web import CardPanel, OperatorSources, WebChat
 from bot.checks import checks
 from bot.checks.folders import require_writable
+from bot.cli.setup.claim import claim_instruction, has_chat
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraSwitch
 from bot.desk.hosting.reloading import SettingsReload
@@ -31,6 +39,8 @@ from bot.languages import is_chinese
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
 from bot.settings import Settings
+from bot.store.files.reading import stored_names
+from bot.store.hosting.permissions import PermissionKind
 from engine.config import BUILT_IN
 from engine.errors import EngineError
 from engine.host import Host
@@ -72,6 +82,9 @@ async def run(settings: Settings, *, must_sync: bool = False, config: Path | Non
     """
     await asyncio.to_thread(_check_set_up, settings)
     async with open_application(settings) as application:
+        if has_chat(settings) and not application.desk.parts.rules.now.hosts:
+            instruction = await asyncio.to_thread(claim_instruction, settings, is_new=False)
+            stderr.print(instruction, markup=False, soft_wrap=True)
         chats, reload = _create_chats(application, must_sync=must_sync), create_reload(application, config)
         async with serve_chats(application, chats, reload) as supervisor:
             _reload_on_signal(reload)
@@ -207,8 +220,11 @@ def _reload_on_signal(reload: SettingsReload) -> None:
 def _check_set_up(settings: Settings) -> None:
     config = settings.to_engine_config()
     headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
-    findings = [*checks.check_settings(settings, os.environ), *checks.check_device(settings, headroom)]
-    checks.require([*findings, *checks.check_libraries(headroom)], settings.language)
+    database = settings.data_dir / DATABASE
+    hosts, allowed = (stored_names(database, kind) for kind in (PermissionKind.HOST, PermissionKind.ALLOW))
+    findings = checks.check_settings(settings, os.environ, hosts=hosts, allowed=allowed)
+    findings += [*checks.check_device(settings, headroom), *checks.check_libraries(headroom)]
+    checks.require(findings, settings.language)
 
 
 def _create_chats(application: Application, *, must_sync: bool) -> list[Chat]:

@@ -29,6 +29,7 @@ from bot.commands.text import clean, normalize
 from bot.commands.values import (
     Adopt,
     Cancel,
+    ClaimBot,
     Command,
     Compare,
     Draft,
@@ -218,6 +219,7 @@ _MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Adopt: adopt_text,
     Link: lambda rest: Link(link_code_of(rest)[:MAX_WORD_CHARS]),
     Unlink: lambda rest: Unlink(),
+    ClaimBot: lambda rest: ClaimBot(link_code_of(rest)[:MAX_WORD_CHARS]),
     ShowCard: lambda rest: ShowCard(),
     **HOSTING_MAKERS,
     Help: start_of,

@@ -7,13 +7,11 @@ from typing import Any
 
 from bot.commands.values import (
     Adopt,
-    AllowAccess,
-    BanPerson,
     Cancel,
+    ClaimBot,
     Command,
     Compare,
     Delete,
-    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -50,10 +48,8 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
-    ShowQueue,
     ShowRecipe,
     ShowStatus,
-    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -69,11 +65,8 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
-from bot.desk.hosting.access import Access
-from bot.desk.hosting.bans import Bans
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
-from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
@@ -85,6 +78,7 @@ from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.people.claiming import HostClaim
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -109,7 +103,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -154,9 +148,6 @@ class DeskParts:
     permissions: Permissions
     pausing: Pausing
     status: StatusView
-    queue_view: QueueView
-    bans: Bans
-    access: Access
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
@@ -184,6 +175,7 @@ class DeskParts:
     settings: SettingsReader
     export: PictureExport
     linking: AccountLinking
+    claiming: HostClaim
     report_card: ReportCard
 
 
@@ -251,6 +243,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         Quota: read_balance,
         Link: link,
         Unlink: unlink,
+        ClaimBot: parts.claiming.claim,
         LoraList: list_loras,
         LoraInfo: describe_lora,
         LoraOffer: offer_lora,
@@ -258,11 +251,6 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         LoraRevoke: parts.consents.revoke,
         ShowCard: show_card,
         ShowStatus: parts.status.show,
-        ShowQueue: parts.queue_view.show,
-        BanPerson: parts.bans.ban,
-        UnbanPerson: parts.bans.unban,
-        AllowAccess: parts.access.allow,
-        DisallowAccess: parts.access.disallow,
         PauseDrawing: parts.pausing.pause,
         DrainQueue: parts.pausing.drain,
         ResumeDrawing: parts.pausing.resume,

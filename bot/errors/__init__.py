@@ -8,12 +8,12 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
-      - BadDuration · UnknownPerson
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
-      - HostsOnly · OwnersOnly · ChatNotAllowed · NotYours · NotInPublic · NoPrivateChat · AnonymousSender
-      - NotLoggedIn · Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
+      - HostsOnly · OwnersOnly · ChatNotAllowed (BotUnclaimed) · ClaimCodeVoid · NotYours · NotInPublic
+      - NoPrivateChat · AnonymousSender · NotLoggedIn
+      - Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
       - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing · Draining
@@ -21,13 +21,12 @@
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports
-      - HostNotBanned · NotBanned · NotOnList · AllowedInSettings
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
       - UnknownRecipe · RecipeLoraGone · NoPicturesYet · ExportRunning
       - NotAPicture · NoSettings · PictureTooLarge
-      - BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
+      - BadClaimCode · ClaimedElsewhere · BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
     + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · BackupUnsound · RestoreFailed
@@ -69,14 +68,6 @@ from bot.errors.finding import (
     RecipeLoraGone,
     UnknownRecipe,
 )
-from bot.errors.hosting import (
-    AllowedInSettings,
-    BadDuration,
-    HostNotBanned,
-    NotBanned,
-    NotOnList,
-    UnknownPerson,
-)
 from bot.errors.loras import (
     BadSubject,
     LoraBeingChecked,
@@ -97,7 +88,9 @@ from bot.errors.not_allowed import (
     AnonymousSender,
     Banned,
     BannedForNow,
+    BotUnclaimed,
     ChatNotAllowed,
+    ClaimCodeVoid,
     HostsOnly,
     LoraNotHere,
     NoPrivateChat,
@@ -113,9 +106,11 @@ from bot.errors.not_possible import (
     AlreadyLarge,
     AlreadyLinked,
     AlreadyPublic,
+    BadClaimCode,
     BadLinkCode,
     CannotSave,
     ChooseFromSheet,
+    ClaimedElsewhere,
     Closing,
     Draining,
     LoraWithdrawn,
@@ -194,7 +189,6 @@ from bot.errors.operator import (
 )
 
 __all__ = [
-    "AllowedInSettings",
     "AlreadyAsked",
     "AlreadyEnded",
     "AlreadyLarge",
@@ -203,8 +197,8 @@ __all__ = [
     "AnonymousSender",
     "BackupFailed",
     "BackupUnsound",
+    "BadClaimCode",
     "BadCount",
-    "BadDuration",
     "BadLanguage",
     "BadLinkCode",
     "BadPage",
@@ -219,9 +213,12 @@ __all__ = [
     "BadWeight",
     "Banned",
     "BannedForNow",
+    "BotUnclaimed",
     "CannotSave",
     "ChatNotAllowed",
     "ChooseFromSheet",
+    "ClaimCodeVoid",
+    "ClaimedElsewhere",
     "Closing",
     "DatabaseDamaged",
     "DatabaseForeign",
@@ -242,7 +239,6 @@ __all__ = [
     "ExportRunning",
     "FixedSteps",
     "FolderUnusable",
-    "HostNotBanned",
     "HostsOnly",
     "LinkNotAllowed",
     "LinkNotUnderstood",
@@ -268,13 +264,11 @@ __all__ = [
     "NoSuchPicture",
     "NotAPicture",
     "NotAllowed",
-    "NotBanned",
     "NotEnded",
     "NotForThatChat",
     "NotInPublic",
     "NotLinked",
     "NotLoggedIn",
-    "NotOnList",
     "NotPossible",
     "NotSafetensors",
     "NotStartable",
@@ -327,7 +321,6 @@ __all__ = [
     "UnknownCommand",
     "UnknownFlag",
     "UnknownLora",
-    "UnknownPerson",
     "UnknownPreset",
     "UnknownRecipe",
 ]

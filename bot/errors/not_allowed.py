@@ -12,7 +12,7 @@ class NotLoggedIn(NotAllowed):
 
 
 class ChatNotAllowed(NotAllowed):
-    """The bot does not serve this chat. Facts: ``chat``, as a host writes it."""
+    """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
 
 
 class Banned(NotAllowed):
@@ -21,6 +21,14 @@ class Banned(NotAllowed):
 
 class BannedForNow(Banned):
     """The ban ends by itself. Facts: as ``Banned``; ``until_s``, unix time."""
+
+
+class BotUnclaimed(ChatNotAllowed):
+    """The bot has no host yet who could allow the chat. Facts: ``chat``, as in ``ChatNotAllowed``."""
+
+
+class ClaimCodeVoid(NotAllowed):
+    """Others could read the code of the first host, so it is void now."""
 
 
 class NotYours(NotAllowed):

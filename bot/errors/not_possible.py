@@ -119,6 +119,14 @@ class BadLinkCode(NotPossible):
     """The code is unknown, used or expired; the sentence does not reveal which."""
 
 
+class BadClaimCode(NotPossible):
+    """The code is missing, wrong, used or expired; the sentence does not reveal which."""
+
+
+class ClaimedElsewhere(NotPossible):
+    """The page and the terminal are the host's own; a code is for the other chats."""
+
+
 class OwnLinkCode(NotPossible):
     """The person typed their own code in the same chat; it belongs in the other chat."""
 

@@ -8,7 +8,7 @@ from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_
 from bot.messages.finding.history import format_export, format_favourite, format_history
 from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text, host_help_text
-from bot.messages.hosting.people import format_hosted
+from bot.messages.hosting.claim import format_claimed
 from bot.messages.hosting.service import format_service_changed, format_status_shown
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
@@ -17,9 +17,6 @@ from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
 from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
-    AccessChanged,
-    AccessListing,
-    BanListing,
     CancelAccepted,
     CreditBalance,
     Deleted,
@@ -29,6 +26,7 @@ from bot.outcomes import (
     FavouriteSet,
     HelpWithVocabulary,
     History,
+    HostClaimed,
     Lineage,
     LinkCode,
     LinkConfirmation,
@@ -44,15 +42,12 @@ from bot.outcomes import (
     LoraSwitched,
     Originals,
     Outcome,
-    PersonBanned,
-    PersonUnbanned,
     PickedPicture,
     PresetDeleted,
     PresetList,
     PresetSaved,
     ProfileShown,
     Published,
-    QueueListing,
     Receipt,
     Recipe,
     RecipeShown,
@@ -122,6 +117,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             return format_continued(outcome, locale, times)
         case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
             return _linking(outcome, locale)
+        case HostClaimed():
+            return format_claimed(outcome, locale)
         case LoraAllowed() | LoraRevoked():
             return format_decision(outcome, locale)
         case (
@@ -135,15 +132,6 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             | LoraFileOffered()
         ):
             return format_shelf_outcome(outcome, locale)
-        case (
-            QueueListing()
-            | PersonBanned()
-            | PersonUnbanned()
-            | BanListing()
-            | AccessChanged()
-            | AccessListing()
-        ):
-            return format_hosted(outcome, locale, times)
         case StatusShown():
             return format_status_shown(outcome, locale)
         case ServiceChanged():

@@ -111,7 +111,7 @@ FINDINGS = {
         "Discord shows other commands than this version has. The next start declares them; or: "
         "sugarbot run --sync"
     ),
-    "in_no_server": N_("The bot is in no server yet. Invite it with the link of the Developer Portal."),
+    "in_no_server": N_("The bot is in no server yet. Add it to one with this link: {link}"),
     "permissions_missing": N_(
         "In {server} the bot lacks: {permissions}. Grant them to its role, or pictures arrive as direct "
         "messages."
@@ -145,7 +145,12 @@ FINDINGS = {
     "token_readable": N_(
         "Other users of this machine can read the token or password in {path}. Run: chmod 600 {path}"
     ),
-    "no_hosts": N_("none, so only this machine can switch LoRAs; add one in the settings, such as {example}"),
+    "code_readable": N_("Other users of this machine can read {path}. Run: chmod 600 {path}"),
+    "no_hosts": N_(
+        "none yet. Send the bot /claim and the code that `sugarbot setup --claim` shows, in a private "
+        "chat; or add one in the settings, such as {example}"
+    ),
+    "to_download": N_("{name}, {gib} GiB are still to be downloaded; commit {commit}"),
     "page_off": N_("off"),
     "no_chats": N_("All chats are off. Set DISCORD_TOKEN or TELEGRAM_TOKEN, or set web.enabled = true."),
     "page_open": "{url}",

@@ -10,6 +10,7 @@ from bot.messages.details import system_error_text, translate_detail
 from bot.messages.failures import ENGINE_SENTENCES
 from bot.messages.finding.recipes import LORAS_GONE
 from bot.messages.guide import example_of
+from bot.messages.hosting.claim import CLAIM_SENTENCES
 from bot.messages.hosting.refusals import HOSTING_SENTENCES, format_reason
 from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
@@ -95,8 +96,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.NotLoggedIn: N_("Only a host can use /{command}. Log in on the page's operator tab first."),
     errors.ChatNotAllowed: N_(
-        "I'm not enabled in this chat yet. A host can type “/allow {chat}”, or add it to “allow” in "
-        "sugarbot.toml."
+        "I'm not enabled in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
     ),
     errors.NotYours: N_("Job {job_id} belongs to someone else. /mine shows yours."),
     errors.LoraNotHere: N_("{name} may not be used in this chat. /loras shows those that may."),
@@ -252,6 +252,7 @@ SENTENCES: dict[type[Exception], str] = {
         "its extras (pip install 'sugarbot[web]'), or turn that chat off in sugarbot.toml."
     ),
     errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
+    **CLAIM_SENTENCES,
     **CONTINUING_SENTENCES,
     **HOSTING_SENTENCES,
     **LORA_SENTENCES,

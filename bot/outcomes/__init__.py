@@ -40,21 +40,12 @@ from bot.outcomes.finding import (
     SettingsRead,
 )
 from bot.outcomes.hosting import (
-    AccessChanged,
-    AccessListing,
-    BanListing,
-    BanShown,
     DrawingPaused,
-    PersonBanned,
-    PersonUnbanned,
-    QueuedJob,
-    QueueListing,
     Service,
     ServiceChanged,
     ServiceMode,
     StatusShown,
     UnfinishedJob,
-    Who,
 )
 from bot.outcomes.hosting.alerts import Alert, AlertKind
 from bot.outcomes.iterating import (
@@ -123,6 +114,7 @@ from bot.outcomes.output import (
 )
 from bot.outcomes.people import (
     CreditBalance,
+    HostClaimed,
     LinkCode,
     LinkConfirmation,
     Linked,
@@ -137,8 +129,6 @@ from bot.outcomes.sheets import Axis, NothingSmaller, Sheet, SheetAxis, SheetCel
 
 __all__ = [
     "MOST_IN_ROW",
-    "AccessChanged",
-    "AccessListing",
     "AddStage",
     "Address",
     "Advice",
@@ -147,8 +137,6 @@ __all__ = [
     "AnswerWithControls",
     "AskingNote",
     "Axis",
-    "BanListing",
-    "BanShown",
     "CancelAccepted",
     "ChatOutput",
     "CommandContext",
@@ -171,6 +159,7 @@ __all__ = [
     "HelperMissing",
     "History",
     "HistoryEntry",
+    "HostClaimed",
     "JobResult",
     "JobState",
     "Lineage",
@@ -199,8 +188,6 @@ __all__ = [
     "Outcome",
     "OwnPicture",
     "OwnerReport",
-    "PersonBanned",
-    "PersonUnbanned",
     "PickedPicture",
     "PictureFile",
     "PictureMessage",
@@ -210,9 +197,7 @@ __all__ = [
     "PresetSaved",
     "ProfileShown",
     "Published",
-    "QueueListing",
     "QueueStatus",
-    "QueuedJob",
     "Receipt",
     "Recipe",
     "RecipeShown",
@@ -244,6 +229,5 @@ __all__ = [
     "Unlinked",
     "WeightBounded",
     "WeightsScaled",
-    "Who",
     "controls_of",
 ]

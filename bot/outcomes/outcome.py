@@ -5,16 +5,7 @@ from dataclasses import dataclass
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, ProfileShown, SettingsShown
 from bot.outcomes.finding import ExportReady, FavouriteSet, History, RecipeShown, SettingsRead
-from bot.outcomes.hosting import (
-    AccessChanged,
-    AccessListing,
-    BanListing,
-    PersonBanned,
-    PersonUnbanned,
-    QueueListing,
-    ServiceChanged,
-    StatusShown,
-)
+from bot.outcomes.hosting import ServiceChanged, StatusShown
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -36,7 +27,7 @@ from bot.outcomes.loras import (
     LoraSwitched,
     ShelfReloaded,
 )
-from bot.outcomes.people import CreditBalance, LinkCode, LinkConfirmation, Linked, Unlinked
+from bot.outcomes.people import CreditBalance, HostClaimed, LinkCode, LinkConfirmation, Linked, Unlinked
 from engine.host.report import CardReport
 
 
@@ -69,6 +60,7 @@ Outcome = (
     | Deleted
     | Reported
     | ReportListing
+    | HostClaimed
     | LinkCode
     | LinkConfirmation
     | Linked
@@ -87,11 +79,5 @@ Outcome = (
     | HelpWithVocabulary
     | CardReport
     | StatusShown
-    | QueueListing
-    | PersonBanned
-    | PersonUnbanned
-    | BanListing
-    | AccessChanged
-    | AccessListing
     | ServiceChanged
 )

@@ -40,6 +40,13 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
+class HostClaimed:
+    """The person is a host; ``was_host``: they were one before, and the code is still valid."""
+
+    was_host: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Unlinked:
     """The person has a new account on this platform; history and credits stay on the other platforms."""
 

@@ -10,12 +10,11 @@ class LiveRules:
     """Holds the rules that count now. Read ``now`` each time, because a decision replaces it at once.
 
     Attributes:
-        settings: What the settings say.
         now: The settings are the base, decisions add to it. A ban never concerns a host.
     """
 
     def __init__(self, settings: Rules) -> None:
-        self.settings = settings
+        self._settings = settings
         self._hosts: frozenset[str] = frozenset()
         self._allow: frozenset[str] = frozenset()
         self._bans: dict[str, Ban] = {}
@@ -23,7 +22,7 @@ class LiveRules:
 
     def replace_settings(self, settings: Rules) -> None:
         """Let other settings be the base; decisions stay."""
-        self.settings = settings
+        self._settings = settings
         self._combine()
 
     def replace_decisions(self, *, hosts: Iterable[str], allow: Iterable[str], bans: Iterable[Ban]) -> None:
@@ -33,7 +32,7 @@ class LiveRules:
         self._combine()
 
     def _combine(self) -> None:
-        base = self.settings
+        base = self._settings
         self.now = replace(
             base,
             hosts=base.hosts | self._hosts,

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Self
 
 from bot.commands.table import ENTRY_OF, Right
 from bot.commands.values import Command, Delete, Export, Help, Mine
-from bot.errors import Banned, BannedForNow, ChatNotAllowed, HostsOnly, NotInPublic, NotLoggedIn
+from bot.errors import (
+    Banned,
+    BannedForNow,
+    BotUnclaimed,
+    ChatNotAllowed,
+    HostsOnly,
+    NotInPublic,
+    NotLoggedIn,
+)
 from bot.outcomes import CommandContext
 
 if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
@@ -124,13 +132,7 @@ def is_host(context: CommandContext, rules: Rules) -> bool:
         return context.is_operator or not rules.page_has_password
     if context.platform == "console":
         return context.user_id == CONSOLE_HOST
-    return is_host_identity(f"{context.platform}:{context.user_id}", rules)
-
-
-def is_host_identity(identity: str, rules: Rules) -> bool:
-    """Whether the person with this ``platform:user_id`` is a host wherever they ask."""
-    is_page = identity.startswith("web:") and not rules.page_has_password
-    return is_page or identity == f"console:{CONSOLE_HOST}" or identity in rules.hosts
+    return f"{context.platform}:{context.user_id}" in rules.hosts
 
 
 def others_read(chats: Sequence[str]) -> bool:
@@ -167,6 +169,7 @@ def require_permission(
 
     Raises:
         ChatNotAllowed: Closed to this chat; ``chat`` is the entry the host would add to ``allow``.
+            BotUnclaimed: There is no host yet.
         HostsOnly: The command is for hosts, and this person is not a host.
         NotLoggedIn: The same on the page, where the person has not logged in.
     """
@@ -174,13 +177,14 @@ def require_permission(
     ids = [*earlier_ids, "*"] if context.is_group else [*earlier_ids, "*", context.user_id]
     is_served = serves(rules, (*chats, *(f"{context.platform}:{one}" for one in ids)))
     entry = ENTRY_OF[type(command)]
-    if (is_served and entry.right is Right.EVERYONE) or is_host(context, rules):
+    if entry.right is Right.ANYONE or is_host(context, rules):
+        return
+    if is_served and entry.right is Right.EVERYONE:
         return
     if is_served:
         raise (NotLoggedIn if context.platform == "web" else HostsOnly)(command=entry.name)
-    if context.platform == "discord" and not context.space_id:  # nobody knows the id of a private channel
-        raise ChatNotAllowed(chat=f"discord:{context.user_id}")
-    raise ChatNotAllowed(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
+    refusal = ChatNotAllowed if rules.hosts else BotUnclaimed
+    raise refusal(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
 
 
 def require_not_banned(command: Command, context: CommandContext, rules: Rules, now_ms: int) -> None:

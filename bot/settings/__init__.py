@@ -28,6 +28,7 @@ from bot.settings.language import expected_language
 from bot.settings.listing import ListedSetting, every_setting
 from bot.settings.load import (
     PASSWORD_FILE_VARIABLE,
+    environment_tokens,
     load_settings,
     read_values,
     settings_file,
@@ -45,6 +46,7 @@ __all__ = [
     "ListedSetting",
     "PasswordHash",
     "Settings",
+    "environment_tokens",
     "every_setting",
     "expected_language",
     "load_settings",

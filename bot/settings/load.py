@@ -59,6 +59,22 @@ def read_values(path: Path | None) -> dict[str, Any]:
     return values
 
 
+def environment_tokens(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the tokens that the environment gives, itself or as files, by section. Blocking.
+
+    Raises:
+        BadSettings: A file that it names cannot be read.
+    """
+    problems: list[Problem] = []
+    found = {
+        section: environ.get(f"{PREFIX}{section.upper()}__TOKEN") or _token(section, environ, problems)
+        for section in WITH_TOKENS
+    }
+    if problems:
+        raise BadSettings(problems=tuple(problems))
+    return {section: token.strip() for section, token in found.items() if token}
+
+
 def settings_of(values: Mapping[str, Any], tokens: Mapping[str, str], environ: Mapping[str, str]) -> Settings:
     """Return the settings that a file with these values and a token file with these tokens would give.
 

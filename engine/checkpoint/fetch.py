@@ -21,10 +21,14 @@ from engine.errors import ModelError, ModelNotDownloaded, ModelUnreachable, Wire
 TERMINATE_S = 2.0  # after SIGTERM
 
 
-async def fetch_model(config: EngineConfig) -> ModelInfo:
+async def fetch_model(config: EngineConfig, *, shows_progress: bool = True) -> ModelInfo:
     """Find the model, and download it first if it is not on disk.
 
-    Cancelled, it ends the download within ``TERMINATE_S``. The download shows its progress on stderr.
+    Cancelled, it ends the download within ``TERMINATE_S``.
+
+    Args:
+        config: Names the model.
+        shows_progress: Let the download show its progress on stderr.
 
     Raises:
         ModelError: As ``find_model``.
@@ -33,15 +37,17 @@ async def fetch_model(config: EngineConfig) -> ModelInfo:
     try:
         return await asyncio.to_thread(find)
     except ModelNotDownloaded:
-        await _fetch(config)
+        await _fetch(config, shows_progress=shows_progress)
     return await asyncio.to_thread(find)
 
 
-async def _fetch(config: EngineConfig) -> None:
+async def _fetch(config: EngineConfig, *, shows_progress: bool) -> None:
+    quiet = {} if shows_progress else {"HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "engine.checkpoint.fetch",
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
+        env=os.environ | quiet,
         start_new_session=True,  # Ctrl-C reaches only us; we end it
     )  # fmt: skip
     assert process.stdin is not None  # noqa: S101 - PIPE was asked for

@@ -71,6 +71,16 @@ class DiscordRest:
     async def _application(self, request: Request) -> Any:
         return payloads.application()
 
+    async def _gateway(self, request: Request) -> Any:
+        limit = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 1}
+        return {"url": self.gateway.url, "shards": 1, "session_start_limit": limit}
+
+    async def _guilds(self, request: Request) -> Any:
+        return []
+
+    async def _commands(self, request: Request, application_id: str) -> Any:
+        return self.commands
+
     async def _set_commands(self, request: Request, application_id: str) -> Any:
         fixed = {"application_id": application_id, "version": "1", "default_member_permissions": None}
         fixed |= {"description": ""}  # a context menu has none, and Discord returns it empty
@@ -243,6 +253,10 @@ Route = Callable[..., Awaitable[Any]]
 _ROUTES: tuple[tuple[str, str, Route], ...] = (
     ("GET", r"/users/@me", DiscordRest._me),
     ("GET", r"/oauth2/applications/@me", DiscordRest._application),
+    ("GET", r"/applications/@me", DiscordRest._application),
+    ("GET", r"/gateway/bot", DiscordRest._gateway),
+    ("GET", r"/users/@me/guilds", DiscordRest._guilds),
+    ("GET", r"/applications/(\d+)/commands", DiscordRest._commands),
     ("PUT", r"/applications/(\d+)/commands", DiscordRest._set_commands),
     ("POST", r"/interactions/(\d+)/([\w-]+)/callback", DiscordRest._callback),
     ("GET", r"/webhooks/(\d+)/([\w-]+)/messages/@original", DiscordRest._get_answer),

@@ -185,6 +185,8 @@ class TelegramServer:
                 return world.get_me()
             case "deleteWebhook":
                 return True
+            case "getWebhookInfo":
+                return {"url": "", "has_custom_certificate": False, "pending_update_count": 0}
             case "setMyCommands":
                 return world.set_commands(params)
             case "getMyCommands":

@@ -5,6 +5,7 @@ are msgids of ``bot/messages/zh_CN.po``.
 
 * ``running``  reads the settings, opens the log, runs a command; the options that commands share
 * ``db``       ``sugarbot db check``, ``backup`` and ``restore``
+* ``setup``    the options of ``sugarbot setup``
 * ``lora``     ``sugarbot lora list``, ``check``, ``info``, ``add``, ``pin`` and ``remove``
 
 Tests: ``pytest tests/unit/bot/test_main.py tests/unit/bot/cli/test_language.py``.

@@ -10,6 +10,7 @@ from bot.commands.table.loras import LORA_COMMANDS
 from bot.commands.table.sheets import SHEET_COMMANDS
 from bot.commands.values import (
     Cancel,
+    ClaimBot,
     Command,
     Draw,
     DrawRecipe,
@@ -84,6 +85,27 @@ COMMANDS: tuple[CommandEntry, ...] = (
         "Unlink this chat and start over here",
         "/unlink",
         Unlink,
+    ),
+    CommandEntry(
+        "claim",
+        "认领",
+        (),
+        "Become the host of this bot, with the code from its machine",
+        "/claim K3F9-7QXM-2B4C",
+        ClaimBot,
+        (
+            Option(
+                "code",
+                "认领码",
+                OptionKind.TEXT,
+                "The code that `sugarbot setup` showed on the bot's machine",
+                example="K3F9-7QXM-2B4C",
+                positional=True,
+                required=True,
+            ),
+        ),
+        right=Right.ANYONE,
+        menus=("discord",),
     ),
     CommandEntry(
         "gpu",

@@ -12,8 +12,9 @@ CHATS = ("discord", "telegram", "web", "console")
 
 
 class Right(StrEnum):
-    """Who may give a command."""
+    """Who may give a command. ``ANYONE`` may also where the bot serves nobody."""
 
+    ANYONE = "anyone"
     EVERYONE = "everyone"
     HOST = "host"
 

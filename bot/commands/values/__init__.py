@@ -33,16 +33,11 @@ from bot.commands.values.drawing import (
 )
 from bot.commands.values.finding import DrawRecipe, Export, Favourite, Mine, ReadSettings, ShowRecipe
 from bot.commands.values.hosting import (
-    AllowAccess,
-    BanPerson,
-    DisallowAccess,
     DrainQueue,
     HostingCommand,
     PauseDrawing,
     ResumeDrawing,
-    ShowQueue,
     ShowStatus,
-    UnbanPerson,
 )
 from bot.commands.values.iterating import (
     Delete,
@@ -72,14 +67,14 @@ from bot.commands.values.loras import (
     Scope,
     SentFile,
 )
-from bot.commands.values.people import Help, Link, Quota, ShowCard, Unlink
+from bot.commands.values.people import ClaimBot, Help, Link, Quota, ShowCard, Unlink
 from bot.commands.values.sheets import DRAFTS, MAX_CELLS, Adopt, Compare, Draft
 
 IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
 )
 FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings | Export
-PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink
+PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink | ClaimBot
 
 SheetCommand = Compare | Draft | Adopt
 
@@ -100,14 +95,12 @@ __all__ = [
     "PROFILE",
     "SETTINGS",
     "Adopt",
-    "AllowAccess",
-    "BanPerson",
     "Cancel",
     "ChatProfile",
+    "ClaimBot",
     "Command",
     "Compare",
     "Delete",
-    "DisallowAccess",
     "Draft",
     "DrainQueue",
     "Draw",
@@ -158,11 +151,9 @@ __all__ = [
     "SentFile",
     "SheetCommand",
     "ShowCard",
-    "ShowQueue",
     "ShowRecipe",
     "ShowStatus",
     "Size",
-    "UnbanPerson",
     "Unlink",
     "Vary",
 ]

@@ -21,6 +21,13 @@ class Unlink:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimBot:
+    """Become a host, with the code that the shell commands show on the bot's machine."""
+
+    code: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Help:
     """Show what the bot can do; or, ``for_hosts``, the commands of hosts."""
 

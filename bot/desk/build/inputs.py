@@ -38,7 +38,7 @@ class DeskInputs:
         pictures_dir: The folder of the finished pictures; created when the first one is saved.
         clock: UTC milliseconds.
         open_folder: Gives the LoRA folder that fills the shelf and draws trial pictures.
-        cache_dir: Holds downloads in progress, and previews.
+        cache_dir: The data folder: downloads in progress, previews, the hash of the code of the first host.
         downloader: Downloads LoRA files.
         reserve_bytes: What pictures leave free on the disk now.
         default_lora: The default where no host switched one; empty for none.

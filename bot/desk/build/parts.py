@@ -21,14 +21,10 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
-from bot.desk.hosting.access import Access
 from bot.desk.hosting.audit import HostAudit
-from bot.desk.hosting.bans import Bans
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
-from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.status import StatusView
-from bot.desk.hosting.subjects import Subjects
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -43,6 +39,7 @@ from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.loras.statements import Statements
 from bot.desk.people.access import JobAccess
+from bot.desk.people.claiming import HostClaim
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -173,12 +170,6 @@ def build_desk(inputs: DeskInputs) -> Desk:
         access=access,
         clock=clock,
     )
-    cancellation = JobCancellation(store=store, completion=completion, rules=rules, stop_drawing=drawing.stop)
-
-    def running() -> str:
-        """Return the job on the card; empty for none."""
-        return drawing.running[0]
-
     parts = DeskParts(
         store=store,
         rules=rules,
@@ -207,25 +198,16 @@ def build_desk(inputs: DeskInputs) -> Desk:
             pausing=pausing,
             model=inputs.model,
             report_card=partial(report_card, None),
-            running=running,
+            running=lambda: drawing.running[0],
         ),
-        queue_view=QueueView(store=store, queue=queue, pausing=pausing, running=running, clock=clock),
-        bans=Bans(
-            store=store,
-            rules=rules,
-            permissions=permissions,
-            subjects=Subjects(store),
-            cancellation=cancellation,
-            audit=audit,
-            clock=clock,
-        ),
-        access=Access(store=store, rules=rules, permissions=permissions, audit=audit),
         queue=queue,
         waits=waits,
         result_ready=result_ready,
         space=space,
         acceptance=acceptance,
-        cancellation=cancellation,
+        cancellation=JobCancellation(
+            store=store, completion=completion, rules=rules, stop_drawing=drawing.stop
+        ),
         completion=completion,
         drawing=drawing,
         progress=progress,
@@ -290,6 +272,9 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         report_card=report_card,
+        claiming=HostClaim(
+            store=store, permissions=permissions, rules=rules, data_dir=inputs.cache_dir, clock=clock
+        ),
         linking=AccountLinking(store=store, ledger=ledger, queue=queue, clock=clock, random=random),
     )
     return Desk(parts)

@@ -17,7 +17,7 @@ import structlog
 
 from bot.commands.reading import new_link_code
 from bot.commands.values import Link, Unlink
-from bot.desk.people.attempts import LinkAttempts
+from bot.desk.people.attempts import AttemptLimits, CodeAttempts
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue
 from bot.errors import AlreadyLinked, BadLinkCode, NotLinked, OwnLinkCode
@@ -28,6 +28,8 @@ from bot.store import Store
 log = structlog.get_logger("bot.desk")
 
 CODE_LASTS_MS = 10 * 60_000
+# At 40 bits, one account finds a code with one chance in 10^11 a day, all together with one in 10^9.
+LIMITS = AttemptLimits(window_ms=10 * 60_000, by_account=5, of_code=10, in_all=1_000)
 
 
 class AccountLinking:
@@ -41,7 +43,7 @@ class AccountLinking:
         self._queue = queue
         self._clock = clock
         self._random = random
-        self._attempts = LinkAttempts(clock)
+        self._attempts = CodeAttempts(clock, LIMITS, BadLinkCode)
 
     async def link(self, command: Link, context: CommandContext) -> LinkCode | LinkConfirmation | Linked:
         """Issue a code; or show the owner of a code; or, if it is typed again, link this person to the owner.

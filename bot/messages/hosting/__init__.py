@@ -1,7 +1,7 @@
 """What hosts read, and what people read of what hosts decided.
 
 * ``alerts``    what is wrong with the bot, and that it is over
-* ``people``    who waits, who is excluded, who is served
+* ``claim``     the claim of the bot by its first host
 * ``service``   whether the bot draws and takes requests; the answer to ``/status``
 * ``refusals``  refusals of the commands of hosts, and of banned people
 """

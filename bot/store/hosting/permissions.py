@@ -81,6 +81,10 @@ class PermissionStore:
         detail = json.dumps(dict(row.detail), ensure_ascii=False)
         await self._query("add_host_action", **asdict(row) | {"detail": detail})
 
+    async def has_claimed_since(self, since_ms: int) -> bool:
+        """Whether somebody has become a host with a code since then."""
+        return bool(await self._query("claimed_since", since_ms=since_ms))
+
     async def newest_actions(self, limit: int) -> tuple[HostActionRow, ...]:
         """Return what hosts did last, the newest first."""
         rows = [dict(row) for row in await self._query("newest_host_actions", limit=limit)]

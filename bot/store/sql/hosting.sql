@@ -18,6 +18,10 @@ DELETE FROM permission WHERE kind = :kind AND name = :name RETURNING name;
 INSERT INTO host_action (at_ms, platform, user_id, action, subject, detail)
 VALUES (:at_ms, :platform, :user_id, :action, :subject, :detail);
 
+-- name: claimed_since
+-- Whether somebody has become a host with a code since then.
+SELECT 1 FROM host_action WHERE action = 'claim' AND at_ms >= :since_ms LIMIT 1;
+
 -- name: newest_host_actions
 -- What hosts did last.
 SELECT at_ms, platform, user_id, action, subject, detail FROM host_action ORDER BY id DESC LIMIT :limit;
@@ -35,12 +39,3 @@ ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, reason = excluded.reason, s
 -- name: delete_service
 -- A host let the drawing go on.
 DELETE FROM service;
-
--- name: people_named
--- The people who have this name on a platform; two are enough to know that it is ambiguous.
-SELECT DISTINCT person FROM identity WHERE platform = :platform AND name = :name LIMIT 2;
-
--- name: identities_of_people
--- All identities of these people (a JSON list).
-SELECT person, platform, user_id, name FROM identity
-WHERE person IN (SELECT value FROM json_each(:people)) ORDER BY platform, user_id;

@@ -36,6 +36,7 @@ MODULES = {
     "cli/bench/article_table.py": "the table of the article, written to a file",
     "cli/doctor.py": "the report for a public issue, in English",
     "checks/canary.py": "a prompt",
+    "cli/setup/verification.py": "details of errors, which bot.messages.details translates",
     "checks/platform_api.py": "details of errors, which bot.messages.details translates",
     "chats/discord_/adapter.py": "details of errors, which bot.messages.details translates",
     "chats/telegram_/adapter.py": "details of errors, which bot.messages.details translates",

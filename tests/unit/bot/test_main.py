@@ -200,15 +200,19 @@ def test_an_unknown_error_is_a_traceback_without_secrets_or_variables(
 
 
 @pytest.mark.parametrize("command", ["run", "demo"])
-def test_run_and_demo_end_normally_at_a_signal(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_and_demo_end_normally_at_a_signal(
+    command: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
     async def stopped(settings: Settings, **_: object) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(60)
         return 1
 
     monkeypatch.setattr(f"bot.cli.serve.{command}", stopped)
-    monkeypatch.setattr("bot.cli.setup.report", stopped)
-    for words, code in (([command], 0), (["setup"], 143)):
+    monkeypatch.setattr("bot.cli.setup.model.report", stopped)
+    for words, code in (([command], 0), (["setup", "--yes"], 143)):
         monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
         with pytest.raises(SystemExit) as exited:
             command_line.main()

@@ -23,6 +23,7 @@ data_dir = "var"            # database, pictures, models; kept between starts
 language = "en"             # en or zh-CN: the log, the page, and chats that do not say theirs
 hosts = []                  # who may switch LoRAs: ["discord:123456789", "telegram:987654321"]
 allow = []                  # served guilds, channels, chats: ["discord:1122", "telegram:-1001", "discord:*"]
+alerts = true               # hosts read in a direct message what is wrong with the bot
 
 [quota]
 daily_credits = 40          # each person is filled up to this every day at 00:00 UTC

@@ -20,13 +20,11 @@ from bot.commands.table.hosting import HOSTING_COMMANDS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Adopt,
-    AllowAccess,
-    BanPerson,
     Cancel,
+    ClaimBot,
     Command,
     Compare,
     Delete,
-    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -64,10 +62,8 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
-    ShowQueue,
     ShowRecipe,
     ShowStatus,
-    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -90,7 +86,7 @@ def menu_words(entry: CommandEntry) -> set[str]:
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), EditSettings(), EditPresets(), EditProfile(),
-        Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(),
+        Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(), ClaimBot(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
@@ -98,7 +94,6 @@ def test_every_command_value_has_one_row() -> None:
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-        ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -166,8 +161,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         "prompt",
         *3 * ["job"],
         *6 * ["name"],
-        "person",
-        "subject",
+        "code",
     ]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
@@ -175,9 +169,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *(("adopt", name) for name in ("job", "picture")),
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("pause", "reason"), ("drain", "reason"),
-        *((word, "person") for word in ("ban", "unban")),
-        *((word, "subject") for word in ("allow", "disallow")),
-        ("cancel", "job"), ("link", "code"), ("lora list", "search"),
+        ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),
         ("mine", "search"), ("favourite", "job"), ("recipe", "code"),
@@ -196,7 +188,8 @@ def test_the_face_slots_are_those_of_the_value() -> None:
 
 def test_a_hosts_telegram_menu_has_what_no_button_gives_and_everyones_has_all_but_the_hosts() -> None:
     by_button = [entry for entry in (*JOB_COMMANDS, ENTRY_OF[Adopt]) if entry.options]
-    listed = tuple(entry for entry in COMMANDS if entry not in by_button)
+    once = ENTRY_OF[ClaimBot]  # by the first host, who reads it on the machine
+    listed = tuple(entry for entry in COMMANDS if entry not in (*by_button, once))
     assert table.telegram_menu(for_host=True) == listed
     everyones = tuple(entry for entry in listed if entry.right is Right.EVERYONE)
     assert table.telegram_menu(for_host=False) == everyones

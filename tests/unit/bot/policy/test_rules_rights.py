@@ -7,13 +7,11 @@ import pytest
 from bot.commands.table import COMMANDS, ENTRY_OF, Right
 from bot.commands.values import (
     Adopt,
-    AllowAccess,
-    BanPerson,
     Cancel,
+    ClaimBot,
     Command,
     Compare,
     Delete,
-    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -49,21 +47,19 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
-    ShowQueue,
     ShowRecipe,
     ShowStatus,
-    UnbanPerson,
     Unlink,
     Vary,
 )
-from bot.errors import ChatNotAllowed, HostsOnly, NotInPublic
+from bot.errors import BotUnclaimed, ChatNotAllowed, HostsOnly, NotInPublic
 from bot.outcomes import Address, CommandContext, Platform
 from bot.policy.rules import Rules, is_host, require_permission, require_private_chat
 from bot.settings import Settings
 from bot.settings.sections import WebSettings
 
 COMMAND_VALUES: list[Command] = [
-    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(),
+    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(), ClaimBot(),
     LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("sugar")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
     LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
     Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
@@ -71,7 +67,6 @@ COMMAND_VALUES: list[Command] = [
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-    ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
 ]  # fmt: skip
 
 
@@ -178,13 +173,21 @@ def test_the_rules_know_whether_the_page_has_a_password() -> None:
 
 @pytest.mark.parametrize("command", COMMAND_VALUES, ids=lambda command: type(command).__name__)
 def test_a_member_may_do_everything_except_what_is_for_hosts(command: Command) -> None:
-    if ENTRY_OF[type(command)].right is Right.EVERYONE:
+    if ENTRY_OF[type(command)].right is not Right.HOST:
         require_permission(command, context(), OPEN)
         return
     with pytest.raises(HostsOnly) as caught:
         require_permission(command, context(), OPEN)
     assert caught.value.facts == {"command": ENTRY_OF[type(command)].name}
     require_permission(command, context(), Rules(hosts=frozenset({"discord:1"})))
+
+
+def test_a_bot_without_a_host_says_how_to_become_one_and_takes_the_code_everywhere() -> None:
+    for rules, refusal in ((Rules(), BotUnclaimed), (Rules(hosts=frozenset({"discord:7"})), ChatNotAllowed)):
+        with pytest.raises(ChatNotAllowed) as caught:
+            require_permission(Help(), context(), rules)
+        assert type(caught.value) is refusal
+        require_permission(ClaimBot("CODE"), context(), rules)
 
 
 def test_every_right_is_tested_above() -> None:
@@ -214,8 +217,8 @@ def test_private_answers_are_refused_in_a_group(platform: Platform, chat_id: str
 def test_a_guild_without_a_channel_and_a_chat_without_an_id_are_named_as_they_are() -> None:
     for asks, chat in (
         (context(chat_id=""), "discord:300"),
-        (context(chat_id="", space_id=""), "discord:1"),
-        (context(space_id=""), "discord:1"),
+        (context(chat_id="", space_id=""), "discord:"),
+        (context(space_id=""), "discord:20"),
     ):
         with pytest.raises(ChatNotAllowed) as caught:
             require_permission(Help(), asks, Rules())

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bot.desk.people.attempts import LinkAttempts
+from bot.desk.people.attempts import CodeAttempts
+from bot.desk.people.linking import LIMITS
 from bot.errors import BadLinkCode, OwnLinkCode, TooManyCodes
 from tests.fakes.clock import FakeClock
 
@@ -14,7 +15,7 @@ class Counter:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.attempts = LinkAttempts(self.clock)
+        self.attempts = CodeAttempts(self.clock, LIMITS, BadLinkCode)
 
     def wrong(self, account: str, code: str) -> int:
         """Try a wrong code; the minutes to wait where it was not even tried, else 0."""

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, Link, Mine, Quota, Unlink
-from bot.desk.people.attempts import MOST_BY_ACCOUNT, MOST_IN_ALL, MOST_OF_CODE, WINDOW_MS
-from bot.desk.people.linking import AccountLinking
+from bot.desk.people.linking import LIMITS, AccountLinking
 from bot.errors import (
     AlreadyLinked,
     BadLinkCode,
@@ -164,7 +163,7 @@ async def test_a_new_code_replaces_the_earlier_one(harness: DeskHarness) -> None
 async def test_guessing_is_stopped_for_a_while_for_the_guesser_alone(harness: DeskHarness) -> None:
     ann, anna = two(harness)
     code = await ann.code()
-    for _ in range(MOST_BY_ACCOUNT):
+    for _ in range(LIMITS.by_account):
         with pytest.raises(BadLinkCode):
             await anna.say(Link("WRNGWRNG"))
         harness.clock.advance(seconds=60)
@@ -216,28 +215,28 @@ async def test_one_code_is_tried_few_times_by_all_accounts(harness: DeskHarness)
     assert isinstance(await anna.say(Link(code)), LinkConfirmation)
     strangers = [Talk(harness, Platform.TELEGRAM, f"stranger {number}") for number in range(30)]
     said = [await tries(stranger, code) for stranger in strangers]
-    assert said == ["BadLinkCode"] * MOST_OF_CODE + ["TooManyCodes"] * (30 - MOST_OF_CODE)
+    assert said == ["BadLinkCode"] * LIMITS.of_code + ["TooManyCodes"] * (30 - LIMITS.of_code)
 
 
 async def test_wrong_codes_of_all_accounts_together_have_a_limit_that_passes(harness: DeskHarness) -> None:
     attempts = harness.desk.parts.linking._attempts
-    for number in range(MOST_IN_ALL):
+    for number in range(LIMITS.in_all):
         with pytest.raises(BadLinkCode), attempts.count_attempt(f"account {number}", f"code {number}"):
             raise BadLinkCode
     ann, anna = two(harness)
     code = await ann.code()
     assert await tries(anna, code) == "TooManyCodes"
-    assert len(attempts._wrong) == MOST_IN_ALL
+    assert len(attempts._wrong) == LIMITS.in_all
     harness.clock.advance(days=-1)  # a clock that is set back neither forgets nor prolongs them
     assert await tries(anna, code) == "TooManyCodes"
-    harness.clock.advance(ms=WINDOW_MS)
+    harness.clock.advance(ms=LIMITS.window_ms)
     assert isinstance(await anna.say(Link(await ann.code())), LinkConfirmation)
     assert len(attempts._wrong) == 0
 
 
 async def test_right_codes_are_not_counted(harness: DeskHarness) -> None:
     ann, anna = two(harness)
-    for _ in range(3 * MOST_BY_ACCOUNT):
+    for _ in range(3 * LIMITS.by_account):
         code = await ann.code()
         with pytest.raises(OwnLinkCode):
             await ann.say(Link(code))

@@ -1,4 +1,4 @@
-"""``sugarbot setup``: fetch the whole model and convert it to the number format that a start reads fastest.
+"""Downloads the model of the settings and converts it to the number format that a start reads fastest.
 
 It changes only ``models/`` in the data folder; a host may stop and repeat it at any time.
 """
@@ -8,7 +8,14 @@ import contextlib
 import threading
 import time
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from bot.cli.screen import Screen
 from bot.messages import N_, text
@@ -16,11 +23,16 @@ from bot.settings import Settings
 from engine.checkpoint.contents import published_transformer
 from engine.checkpoint.convert import convert
 from engine.checkpoint.copies import CopyState, copy_folder, copy_state, parts_to_convert
+from engine.checkpoint.download import downloaded_bytes
 from engine.checkpoint.fetch import fetch_model
-from engine.checkpoint.model import ModelInfo, find_source
+from engine.checkpoint.model import ModelInfo, download_folder, find_source
+from engine.checkpoint.remote import list_remote
 from engine.config import BUILT_IN, EngineConfig
-from engine.errors import ModelNotConverted
+from engine.errors import ModelNotConverted, ModelNotDownloaded
+from engine.formatting import in_gib
 from engine.planner.headroom import HeadroomProbe
+
+LOOK_EVERY_S = 0.5  # at the bytes of a download
 
 
 async def report(settings: Settings) -> int:
@@ -31,9 +43,11 @@ async def report(settings: Settings) -> int:
     """
     locale, config = settings.language, settings.to_engine_config()
     out = Screen()
-    with contextlib.suppress(ModelNotConverted):  # it is converted below
-        await fetch_model(config)
-    source = await asyncio.to_thread(find_source, config)
+    try:
+        source = await asyncio.to_thread(find_source, config, download=False)
+    except ModelNotDownloaded:
+        await _download(out, config, locale)
+        source = await asyncio.to_thread(find_source, config, download=False)
     out.print_line(
         text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))
     )
@@ -79,11 +93,41 @@ def _reason_not_to_convert(config: EngineConfig, source: ModelInfo) -> str:
     return ""
 
 
+async def _download(out: Screen, config: EngineConfig, locale: str) -> None:
+    """Download in a process of its own, with a progress bar of the bytes on the disk."""
+    remote = await asyncio.to_thread(list_remote, config)
+    folder, total_bytes = download_folder(config), remote.total_bytes
+    about = {"name": config.model, "gib": in_gib(total_bytes)}
+    out.print_line(text(N_("Downloading {name}: {gib} GiB. You may stop and go on later."), locale, **about))
+    with _bar(out) as bar:
+        task = bar.add_task(text(N_("downloading"), locale), total=total_bytes)
+        fetching = asyncio.create_task(fetch_model(config, shows_progress=False), name="download model")
+        try:
+            while not (await asyncio.wait({fetching}, timeout=LOOK_EVERY_S))[0]:
+                done_bytes = await asyncio.to_thread(downloaded_bytes, folder)
+                _show_download(bar, task, done_bytes, total_bytes, locale)
+            with contextlib.suppress(ModelNotConverted):  # it is converted next
+                await fetching
+        finally:
+            fetching.cancel()
+            await asyncio.wait({fetching})
+
+
+def _show_download(bar: Progress, task: TaskID, done_bytes: int, total_bytes: int, locale: str) -> None:
+    """Show the bytes; when all are there, their hashes are being compared."""
+    label = N_("downloading") if done_bytes < total_bytes else N_("comparing the hashes")
+    bar.update(task, completed=min(done_bytes, total_bytes), description=text(label, locale))
+
+
+def _bar(out: Screen) -> Progress:
+    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Progress("{task.description}", *columns, console=out, transient=True)
+
+
 async def _convert(out: Screen, source: ModelInfo, config: EngineConfig, label: str) -> str:
     """Convert in a thread with a progress bar; a cancelled thread stops at its next piece and cleans up."""
     is_stopped = threading.Event()
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress("{task.description}", *columns, console=out, transient=True) as bar:
+    with _bar(out) as bar:
         task = bar.add_task(label)
 
         def show_progress(done_bytes: int, total_bytes: int) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from bot.checks.finding import Finding, Level
-from bot.cli import doctor, setup
+from bot.cli import doctor
+from bot.cli.setup import model as setup
 from bot.messages import format_error
 from bot.messages.checks import format_finding
 from bot.settings import Settings, load_settings

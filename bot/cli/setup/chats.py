@@ -1,0 +1,93 @@
+"""The questions about a chat: its token and its proxy, which are tried at once."""
+
+from bot.checks.checks import PLATFORMS
+from bot.cli import logs
+from bot.cli.setup.answers import SetupAnswers
+from bot.cli.setup.dialogue import Dialogue
+from bot.cli.setup.options import SetupOptions
+from bot.cli.setup.verification import AnswerRefused, check_chat, print_findings
+from bot.errors import BadSettings
+from bot.messages import N_, format_error, text
+from bot.messages.catalogue import PLATFORM_NAMES
+
+NONE = "-"  # typed to remove a token or a proxy
+WHERE_TOKENS_COME_FROM = {
+    "discord": N_(
+        "Discord: on https://discord.com/developers/applications create an application, open “Bot”, press "
+        "“Reset Token” and copy the token."
+    ),
+    "telegram": N_("Telegram: send /newbot to @BotFather and copy the token from its answer."),
+}
+
+
+def ask_about_chats(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions) -> dict[str, str]:
+    """Ask for tokens and proxies until the platforms accept them; return the link to each bot.
+
+    Raises:
+        AnswerRefused: A token was given that does not work, and nobody can be asked.
+    """
+    _take_given(answers, options)
+    links = {}
+    for platform in PLATFORMS:
+        if link := _ask_about_chat(platform, answers, dialogue):
+            links[platform] = link
+        answers.save()
+    return links
+
+
+def _take_given(answers: SetupAnswers, options: SetupOptions) -> None:
+    for platform, file in options.token_files.items():
+        answers.tokens[platform] = file.expanduser().read_text(encoding="utf-8").strip()
+    for platform, proxy in options.proxies.items():
+        answers.set_value(f"{platform}.proxy", proxy)
+
+
+def _ask_about_chat(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> str:
+    name, locale = PLATFORM_NAMES[platform], dialogue.locale
+    if not dialogue.is_silent:
+        dialogue.say()
+        dialogue.say(text(WHERE_TOKENS_COME_FROM[platform], locale))
+    while True:
+        _ask_token(platform, answers, dialogue)
+        if not answers.tokens.get(platform):
+            dialogue.say(text(N_("{platform} stays off."), locale, platform=name))
+            return ""
+        _ask_proxy(platform, answers, dialogue)
+        try:
+            settings = answers.settings()
+        except BadSettings as error:
+            if dialogue.is_silent:
+                raise
+            dialogue.say(format_error(error, locale))
+            continue
+        logs.open_log(secrets=settings.secrets())
+        findings = check_chat(platform, settings)
+        if print_findings(findings, dialogue):
+            return next((str(each.facts["link"]) for each in findings if each.code == "accepted"), "")
+        if dialogue.is_silent:
+            raise AnswerRefused
+
+
+def _ask_token(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
+    name, locale = PLATFORM_NAMES[platform], dialogue.locale
+    stored = answers.tokens.get(platform, "")
+    hint = N_("Enter: keep the present one; {none}: none") if stored else N_("Enter: without {platform}")
+    typed = dialogue.ask(
+        text(N_("Token for {platform} (it is not shown):"), locale, platform=name),
+        stored,
+        shown=text(hint, locale, platform=name, none=NONE),
+        is_hidden=True,
+    )
+    answers.tokens[platform] = "" if typed == NONE else typed
+
+
+def _ask_proxy(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
+    locale = dialogue.locale
+    stored = str(answers.value(f"{platform}.proxy") or "")
+    kept = N_("Enter: keep {proxy}; {none}: none") if stored else N_("Enter: none")
+    typed = dialogue.ask(
+        text(N_("Proxy for {platform}:"), locale, platform=PLATFORM_NAMES[platform]),
+        stored,
+        shown=text(kept, locale, proxy=stored, none=NONE),
+    )
+    answers.set_value(f"{platform}.proxy", "" if typed == NONE else typed)
