@@ -32,11 +32,8 @@ OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db
 
 _DATA_NAMES = re.compile(r"sugarbot\.db.*|cost\.json|claim\.json|discord-[\w.-]+")
 _DRAFTS_OF = re.compile(
-<<<<<<< HEAD
-    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|cost\.json|restart-needed\.json|backup-failed\.json|discord-[\w.-]+"
-=======
-    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?|(cost|claim|restart-needed)\.json|discord-[\w.-]+"
->>>>>>> 04a6d44d (Setup asks and checks what a bot needs, and the first host claims a closed bot with a one-time code)
+    r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?"
+    r"|(cost|claim|restart-needed|backup-failed)\.json|discord-[\w.-]+"
 )
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
 EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
