@@ -232,7 +232,7 @@ FACTS = {
     "url": "http://x/", "problem": "p", "about": "a", "hours": 1, "days": 2, "picture_s": 0.5, "start_s": 3.0,
     "seconds": 40, "reason": "r", "bot": "b", "minutes": 5, "server": "s", "permissions": ("Send Messages",),
     "chat": "-5", "host": "3", "found": 7, "known": 9,
-    "settings": ("web.port",), "count": 2, "link": "http://x/", "gib": "1", "commit": "c",
+    "link": "http://x/", "gib": "1", "commit": "c",
 }  # fmt: skip
 
 
