@@ -1,6 +1,7 @@
 """Pictures on the disk: writing and finding them, the space for them, and retries while the disk is full."""
 
 import asyncio
+import hashlib
 import re
 import shutil
 import time
@@ -118,31 +119,63 @@ class PictureSpace:
 
 @dataclass(frozen=True, slots=True)
 class SavedPictures:
-    """A job's pictures that are on the disk, in order, and how many are no longer there."""
+    """A job's pictures that are on the disk, in order, and how many are no longer there.
+
+    Attributes:
+        damaged: The indices of those whose file has other bytes than it was written with.
+    """
 
     files: tuple[PictureFile, ...]
     missing: int
+    damaged: tuple[int, ...] = ()
 
 
 async def find_pictures(
-    rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[JobRow]
+    rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[JobRow], *, must_check: bool = False
 ) -> dict[str, SavedPictures]:
-    """Return what people see of these jobs, by job id. Call it outside a transaction: it reads the disk."""
+    """Return what people see of these jobs, by job id. Call it outside a transaction: it reads the disk.
+
+    Args:
+        rows: The pictures of these jobs.
+        pictures_dir: The folder of the finished pictures.
+        jobs: Whose pictures to find.
+        must_check: Read each file, and leave out those that are damaged.
+    """
 
     def find() -> dict[str, SavedPictures]:
         """Look each file up on the disk."""
         found = {}
         for job in jobs:
-            files = [
+            shown = [row for row in rows if row.job == job.id and job.recipe.is_shown(row.idx)]
+            existing = [row for row in shown if (pictures_dir / row.file_name).is_file()]
+            damaged = [row.idx for row in existing if must_check and not _is_whole(row, pictures_dir)]
+            files = tuple(
                 PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
-                for row in rows
-                if row.job == job.id and job.recipe.is_shown(row.idx)
-            ]
-            existing = tuple(file for file in files if file.path.is_file())
-            found[job.id] = SavedPictures(existing, len(files) - len(existing))
+                for row in existing
+                if row.idx not in damaged
+            )
+            found[job.id] = SavedPictures(files, len(shown) - len(existing), tuple(damaged))
         return found
 
     return await asyncio.to_thread(find)
+
+
+def read_picture(picture: PictureRow, folder: Path) -> bytes | None:
+    """Return the file of a picture; None, and a line in the log, if it is gone or damaged. Blocking."""
+    facts = {"job_id": picture.job, "index": picture.idx}
+    try:
+        content = (folder / picture.file_name).read_bytes()
+    except OSError as error:
+        log.warning("picture missing", **facts, detail=str(error))
+        return None
+    if picture.sha256 and hashlib.sha256(content).hexdigest() != picture.sha256:
+        log.error("picture damaged on the disk", **facts, file=picture.file_name)
+        return None
+    return content
+
+
+def _is_whole(picture: PictureRow, folder: Path) -> bool:
+    return read_picture(picture, folder) is not None
 
 
 def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
@@ -157,7 +190,8 @@ def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tup
         for picture in pictures:
             name = f"{job_id}-{picture.index}.png"
             write_file(folder / name, picture.png)
-            rows.append(PictureRow(job=job_id, idx=picture.index, seed=picture.seed, file_name=name))
+            sha256 = hashlib.sha256(picture.png).hexdigest()
+            rows.append(PictureRow(job_id, picture.index, picture.seed, name, sha256))
     except OSError:
         for row in rows:
             (folder / row.file_name).unlink(missing_ok=True)

@@ -336,9 +336,11 @@ class OutboxDelivery:
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
             raise LookupError(f"the outbox holds {job_id}, which has not ended")
         job = stored.job
-        pictures = (await find_pictures(stored.pictures, self._pictures_dir, [job]))[job_id]
-        if pictures.missing:
-            log.warning("pictures missing on the disk", job_id=job_id, missing=pictures.missing)
+        found = await find_pictures(stored.pictures, self._pictures_dir, [job], must_check=True)
+        pictures = found[job_id]
+        missing = pictures.missing + len(pictures.damaged)
+        if missing:
+            log.warning("pictures missing on the disk", job_id=job_id, missing=missing)
         return JobResult(
             job_id=job.id,
             address=Address(Platform(job.platform), job.chat_id, job.ref),
@@ -350,7 +352,7 @@ class OutboxDelivery:
             state=JobState(job.state),
             recipe=job.recipe,
             pictures=pictures.files,
-            missing=pictures.missing,
+            missing=missing,
             price=job.price,
             refund=stored.refund,
             credits_left=stored.credits,

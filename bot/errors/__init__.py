@@ -16,7 +16,8 @@
       - Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NoSuchPicture · PicturesGone · NothingToCancel · AlreadyEnded · Closing · Draining
+      - NoSuchJob · NoSuchPicture · PicturesGone · PicturesDamaged · NothingToCancel · AlreadyEnded
+      - Closing · Draining
       - NoSheet · ChooseFromSheet · AlreadyAsked · UnknownPreset · TooManyPresets · PresetTooLong
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
@@ -126,6 +127,7 @@ from bot.errors.not_possible import (
     NotLinked,
     OwnJob,
     OwnLinkCode,
+    PicturesDamaged,
     PicturesGone,
     PresetTooLong,
     SeveralJobsThere,
@@ -287,6 +289,7 @@ __all__ = [
     "PersonError",
     "PictureNeeded",
     "PictureTooLarge",
+    "PicturesDamaged",
     "PicturesGone",
     "PlatformUnreachable",
     "PortTaken",

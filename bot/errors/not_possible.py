@@ -47,6 +47,10 @@ class PicturesGone(NotPossible):
     """The job has no pictures, or the host has deleted them. Facts: ``job_id``."""
 
 
+class PicturesDamaged(NotPossible):
+    """The file of a picture has other bytes than it was written with. Facts: ``job_id``."""
+
+
 class ChooseFromSheet(NotPossible):
     """The pictures of a sheet are small and are only adopted. Facts: ``job_id``."""
 

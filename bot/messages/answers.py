@@ -111,8 +111,12 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             return format_recipe(outcome, locale)
         case SettingsRead():
             return format_settings(outcome, locale)
-        case Originals(job_id=job_id):
-            return text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
+        case Originals(job_id=job_id, damaged=damaged):
+            files = text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
+            lost = N_(
+                "{count} more are damaged on the host's disk and left out. /recipe {job_id} draws them again."
+            )
+            return f"{files}\n{text(lost, locale, count=damaged, job_id=job_id)}" if damaged else files
         case PickedPicture() | EditableText() | Published() | Deleted() | Reported() | ReportListing():
             return format_continued(outcome, locale, times)
         case LinkCode() | LinkConfirmation() | Linked() | Unlinked():

@@ -145,6 +145,10 @@ SENTENCES: dict[type[Exception], str] = {
         "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
         "/mine."
     ),
+    errors.PicturesDamaged: N_(
+        "A picture of job {job_id} is damaged on the host's disk, so I don't send it. /recipe {job_id} shows "
+        "its settings and draws it again."
+    ),
     errors.NoPictureThere: N_(
         "That message shows no picture of mine. Choose one of my messages with a picture; /mine shows yours."
     ),

@@ -222,11 +222,13 @@ class Originals:
 
     Attributes:
         spoiler: They are hidden until somebody opens them.
+        damaged: How many are left out because their files are damaged.
     """
 
     job_id: str
     pictures: tuple[PictureFile, ...]
     spoiler: bool = False
+    damaged: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,12 +133,16 @@ class JobRow(NewJob):
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One finished picture; ``file_name`` is relative to the pictures folder."""
+    """One finished picture; ``file_name`` is relative to the pictures folder.
+
+    ``sha256`` is that of the file; empty for pictures from before migration 0022.
+    """
 
     job: str
     idx: int
     seed: int
     file_name: str
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from bot.commands.values import Pick
 from bot.desk.files import find_pictures
 from bot.desk.people.access import JobAccess
-from bot.errors import ChooseFromSheet, NoSuchPicture, PicturesGone
+from bot.errors import ChooseFromSheet, NoSuchPicture, PicturesDamaged, PicturesGone
 from bot.outcomes import CommandContext, Offers, PickedPicture
 from bot.policy.rules import chats_of
 from bot.store import Store
@@ -33,7 +33,8 @@ class PicturePicking:
         """Return one picture of a job that everybody who reads the answer may see. It costs nothing.
 
         Raises:
-            PersonError: NoSuchJob, NotYours, NotInPublic, NoSuchPicture, or PicturesGone.
+            PersonError: NoSuchJob, NotYours, NotInPublic, NoSuchPicture, PicturesGone, or
+                PicturesDamaged.
         """
         async with self._store.atomic():
             job = await self._access.require_shown(command.job_id, context, "pick")
@@ -44,7 +45,9 @@ class PicturePicking:
             raise PicturesGone(job_id=job.id)
         if command.index not in {row.idx for row in rows}:
             raise NoSuchPicture(job_id=job.id, number=command.index + 1, count=len(rows))
-        found = (await find_pictures(rows, self._pictures_dir, [job]))[job.id]
+        found = (await find_pictures(rows, self._pictures_dir, [job], must_check=True))[job.id]
+        if command.index in found.damaged:
+            raise PicturesDamaged(job_id=job.id)
         picture = next((file for file in found.files if file.index == command.index), None)
         if picture is None:
             raise PicturesGone(job_id=job.id)

@@ -84,6 +84,10 @@ MIGRATION_REASONS = (
         "a host pauses the drawing, or lets the queue run empty; both last until a host ends them, also "
         "over a restart."
     ),
+    N_(
+        "a picture whose file was damaged on the disk is recognised when it is read, and not sent as if "
+        "it were whole."
+    ),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

@@ -96,7 +96,7 @@ UPDATE job SET chat_id = :now, ref = '' WHERE platform = :platform AND chat_id =
 
 -- name: add_picture
 -- One picture of an ending job.
-INSERT INTO picture (job, idx, seed, file_name) VALUES (:job, :idx, :seed, :file_name);
+INSERT INTO picture (job, idx, seed, file_name, sha256) VALUES (:job, :idx, :seed, :file_name, :sha256);
 
 -- name: save_file_id
 -- A platform's file id of a picture; a newer id replaces an older one. Nothing for a picture deleted meanwhile.
@@ -199,7 +199,8 @@ RETURNING job;
 -- name: result
 -- A job with its pictures (a JSON list), its receiver, what was refunded, and the person's credits.
 SELECT job.*,
-       (SELECT json_group_array(json_object('job', job, 'idx', idx, 'seed', seed, 'file_name', file_name))
+       (SELECT json_group_array(json_object('job', job, 'idx', idx, 'seed', seed, 'file_name', file_name,
+                                            'sha256', sha256))
         FROM (SELECT * FROM picture WHERE picture.job = job.id ORDER BY idx)) AS pictures,
        coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
        coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
