@@ -12,6 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from bot.errors import NotPossible, PersonError
 from bot.outcomes import (
+    AccessChanged,
+    AccessListing,
+    BanListing,
     CancelAccepted,
     Deleted,
     FavouriteSet,
@@ -25,6 +28,8 @@ from bot.outcomes import (
     LoraRevoked,
     LoraSwitched,
     Outcome,
+    PersonBanned,
+    PersonUnbanned,
     PresetDeleted,
     PresetList,
     PresetSaved,
@@ -41,6 +46,11 @@ _OUTCOMES: dict[str, type[Any]] = {
     "preset_saved": PresetSaved,
     "presets": PresetList,
     "profile": ProfileShown,
+    "banned": PersonBanned,
+    "unbanned": PersonUnbanned,
+    "bans": BanListing,
+    "access": AccessChanged,
+    "accesses": AccessListing,
     "service": ServiceChanged,
     "settings": SettingsShown,
     "cancel_asked": CancelAccepted,

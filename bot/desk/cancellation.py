@@ -43,12 +43,16 @@ class JobCancellation:
             job = await self._find(command, context)
             if JobState(job.state).has_ended:
                 raise AlreadyEnded(job_id=job.id)
-            if job.state == JobState.QUEUED:
-                refund = await self._completion.end(job, JobState.CANCELLED)
-                return CancelAccepted(job.id, was_running=False, refund=refund or 0)
-            await self._store.jobs.request_cancel(job.id)
-            self._store.after_commit(lambda: self._stop_drawing(job.id))
-            return CancelAccepted(job.id, was_running=True)
+            return await self.end(job)
+
+    async def end(self, job: JobRow) -> CancelAccepted:
+        """Cancel a job that has not ended, in the transaction of the caller."""
+        if job.state == JobState.QUEUED:
+            refund = await self._completion.end(job, JobState.CANCELLED)
+            return CancelAccepted(job.id, was_running=False, refund=refund or 0)
+        await self._store.jobs.request_cancel(job.id)
+        self._store.after_commit(lambda: self._stop_drawing(job.id))
+        return CancelAccepted(job.id, was_running=True)
 
     async def _find(self, command: Cancel, context: CommandContext) -> JobRow:
         person = await self._store.people.find(context.platform, context.user_id)

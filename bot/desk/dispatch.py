@@ -7,11 +7,14 @@ from typing import Any
 
 from bot.commands.values import (
     Adopt,
+    AllowAccess,
+    BanPerson,
     Cancel,
     ClaimBot,
     Command,
     Compare,
     Delete,
+    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -48,8 +51,10 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
+    ShowQueue,
     ShowRecipe,
     ShowStatus,
+    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -65,8 +70,11 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.access import Access
+from bot.desk.hosting.bans import Bans
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
+from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
@@ -103,7 +111,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -148,6 +156,9 @@ class DeskParts:
     permissions: Permissions
     pausing: Pausing
     status: StatusView
+    queue_view: QueueView
+    bans: Bans
+    access: Access
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
@@ -251,6 +262,11 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         LoraRevoke: parts.consents.revoke,
         ShowCard: show_card,
         ShowStatus: parts.status.show,
+        ShowQueue: parts.queue_view.show,
+        BanPerson: parts.bans.ban,
+        UnbanPerson: parts.bans.unban,
+        AllowAccess: parts.access.allow,
+        DisallowAccess: parts.access.disallow,
         PauseDrawing: parts.pausing.pause,
         DrainQueue: parts.pausing.drain,
         ResumeDrawing: parts.pausing.resume,

@@ -8,6 +8,7 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
+      - BadDuration · UnknownPerson
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
@@ -22,6 +23,7 @@
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports
+      - HostNotBanned · NotBanned · NotOnList · AllowedInSettings
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -68,6 +70,14 @@ from bot.errors.finding import (
     PictureTooLarge,
     RecipeLoraGone,
     UnknownRecipe,
+)
+from bot.errors.hosting import (
+    AllowedInSettings,
+    BadDuration,
+    HostNotBanned,
+    NotBanned,
+    NotOnList,
+    UnknownPerson,
 )
 from bot.errors.loras import (
     BadSubject,
@@ -191,6 +201,7 @@ from bot.errors.operator import (
 )
 
 __all__ = [
+    "AllowedInSettings",
     "AlreadyAsked",
     "AlreadyEnded",
     "AlreadyLarge",
@@ -201,6 +212,7 @@ __all__ = [
     "BackupUnsound",
     "BadClaimCode",
     "BadCount",
+    "BadDuration",
     "BadLanguage",
     "BadLinkCode",
     "BadPage",
@@ -241,6 +253,7 @@ __all__ = [
     "ExportRunning",
     "FixedSteps",
     "FolderUnusable",
+    "HostNotBanned",
     "HostsOnly",
     "LinkNotAllowed",
     "LinkNotUnderstood",
@@ -266,11 +279,13 @@ __all__ = [
     "NoSuchPicture",
     "NotAPicture",
     "NotAllowed",
+    "NotBanned",
     "NotEnded",
     "NotForThatChat",
     "NotInPublic",
     "NotLinked",
     "NotLoggedIn",
+    "NotOnList",
     "NotPossible",
     "NotSafetensors",
     "NotStartable",
@@ -324,6 +339,7 @@ __all__ = [
     "UnknownCommand",
     "UnknownFlag",
     "UnknownLora",
+    "UnknownPerson",
     "UnknownPreset",
     "UnknownRecipe",
 ]

@@ -12,7 +12,7 @@ class NotLoggedIn(NotAllowed):
 
 
 class ChatNotAllowed(NotAllowed):
-    """The bot does not serve this chat. Facts: ``chat``, as the host writes it in the settings."""
+    """The bot does not serve this chat. Facts: ``chat``, as a host writes it."""
 
 
 class Banned(NotAllowed):

@@ -9,6 +9,7 @@ from bot.messages.finding.history import format_export, format_favourite, format
 from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text, host_help_text
 from bot.messages.hosting.claim import format_claimed
+from bot.messages.hosting.people import format_hosted
 from bot.messages.hosting.service import format_service_changed, format_status_shown
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
@@ -17,6 +18,9 @@ from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
 from bot.messages.plans import card_chart_name, format_card
 from bot.outcomes import (
+    AccessChanged,
+    AccessListing,
+    BanListing,
     CancelAccepted,
     CreditBalance,
     Deleted,
@@ -42,12 +46,15 @@ from bot.outcomes import (
     LoraSwitched,
     Originals,
     Outcome,
+    PersonBanned,
+    PersonUnbanned,
     PickedPicture,
     PresetDeleted,
     PresetList,
     PresetSaved,
     ProfileShown,
     Published,
+    QueueListing,
     Receipt,
     Recipe,
     RecipeShown,
@@ -136,6 +143,15 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             | LoraFileOffered()
         ):
             return format_shelf_outcome(outcome, locale)
+        case (
+            QueueListing()
+            | PersonBanned()
+            | PersonUnbanned()
+            | BanListing()
+            | AccessChanged()
+            | AccessListing()
+        ):
+            return format_hosted(outcome, locale, times)
         case StatusShown():
             return format_status_shown(outcome, locale)
         case ServiceChanged():

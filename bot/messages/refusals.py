@@ -96,7 +96,8 @@ SENTENCES: dict[type[Exception], str] = {
     errors.HostsOnly: N_("Only a host of this bot can use /{command}. Please ask one."),
     errors.NotLoggedIn: N_("Only a host can use /{command}. Log in on the page's operator tab first."),
     errors.ChatNotAllowed: N_(
-        "I'm not enabled in this chat yet. A host can add “{chat}” to “allow” in sugarbot.toml."
+        "I'm not enabled in this chat yet. A host can type “/allow {chat}”, or add it to “allow” in "
+        "sugarbot.toml."
     ),
     errors.NotYours: N_("Job {job_id} belongs to someone else. /mine shows yours."),
     errors.LoraNotHere: N_("{name} may not be used in this chat. /loras shows those that may."),

@@ -40,12 +40,21 @@ from bot.outcomes.finding import (
     SettingsRead,
 )
 from bot.outcomes.hosting import (
+    AccessChanged,
+    AccessListing,
+    BanListing,
+    BanShown,
     DrawingPaused,
+    PersonBanned,
+    PersonUnbanned,
+    QueuedJob,
+    QueueListing,
     Service,
     ServiceChanged,
     ServiceMode,
     StatusShown,
     UnfinishedJob,
+    Who,
 )
 from bot.outcomes.hosting.alerts import Alert, AlertKind
 from bot.outcomes.iterating import (
@@ -129,6 +138,8 @@ from bot.outcomes.sheets import Axis, NothingSmaller, Sheet, SheetAxis, SheetCel
 
 __all__ = [
     "MOST_IN_ROW",
+    "AccessChanged",
+    "AccessListing",
     "AddStage",
     "Address",
     "Advice",
@@ -137,6 +148,8 @@ __all__ = [
     "AnswerWithControls",
     "AskingNote",
     "Axis",
+    "BanListing",
+    "BanShown",
     "CancelAccepted",
     "ChatOutput",
     "CommandContext",
@@ -188,6 +201,8 @@ __all__ = [
     "Outcome",
     "OwnPicture",
     "OwnerReport",
+    "PersonBanned",
+    "PersonUnbanned",
     "PickedPicture",
     "PictureFile",
     "PictureMessage",
@@ -197,7 +212,9 @@ __all__ = [
     "PresetSaved",
     "ProfileShown",
     "Published",
+    "QueueListing",
     "QueueStatus",
+    "QueuedJob",
     "Receipt",
     "Recipe",
     "RecipeShown",
@@ -229,5 +246,6 @@ __all__ = [
     "Unlinked",
     "WeightBounded",
     "WeightsScaled",
+    "Who",
     "controls_of",
 ]

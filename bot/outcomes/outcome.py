@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from bot.commands.values import Help
 from bot.outcomes.asking import PresetDeleted, PresetList, PresetSaved, ProfileShown, SettingsShown
 from bot.outcomes.finding import ExportReady, FavouriteSet, History, RecipeShown, SettingsRead
-from bot.outcomes.hosting import ServiceChanged, StatusShown
+from bot.outcomes.hosting import (
+    AccessChanged,
+    AccessListing,
+    BanListing,
+    PersonBanned,
+    PersonUnbanned,
+    QueueListing,
+    ServiceChanged,
+    StatusShown,
+)
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
@@ -79,5 +88,11 @@ Outcome = (
     | HelpWithVocabulary
     | CardReport
     | StatusShown
+    | QueueListing
+    | PersonBanned
+    | PersonUnbanned
+    | BanListing
+    | AccessChanged
+    | AccessListing
     | ServiceChanged
 )

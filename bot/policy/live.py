@@ -10,11 +10,12 @@ class LiveRules:
     """Holds the rules that count now. Read ``now`` each time, because a decision replaces it at once.
 
     Attributes:
+        settings: What the settings say.
         now: The settings are the base, decisions add to it. A ban never concerns a host.
     """
 
     def __init__(self, settings: Rules) -> None:
-        self._settings = settings
+        self.settings = settings
         self._hosts: frozenset[str] = frozenset()
         self._allow: frozenset[str] = frozenset()
         self._bans: dict[str, Ban] = {}
@@ -22,7 +23,7 @@ class LiveRules:
 
     def replace_settings(self, settings: Rules) -> None:
         """Let other settings be the base; decisions stay."""
-        self._settings = settings
+        self.settings = settings
         self._combine()
 
     def replace_decisions(self, *, hosts: Iterable[str], allow: Iterable[str], bans: Iterable[Ban]) -> None:
@@ -32,7 +33,7 @@ class LiveRules:
         self._combine()
 
     def _combine(self) -> None:
-        base = self._settings
+        base = self.settings
         self.now = replace(
             base,
             hosts=base.hosts | self._hosts,

@@ -132,7 +132,13 @@ def is_host(context: CommandContext, rules: Rules) -> bool:
         return context.is_operator or not rules.page_has_password
     if context.platform == "console":
         return context.user_id == CONSOLE_HOST
-    return f"{context.platform}:{context.user_id}" in rules.hosts
+    return is_host_identity(f"{context.platform}:{context.user_id}", rules)
+
+
+def is_host_identity(identity: str, rules: Rules) -> bool:
+    """Whether the person with this ``platform:user_id`` is a host wherever they ask."""
+    is_page = identity.startswith("web:") and not rules.page_has_password
+    return is_page or identity == f"console:{CONSOLE_HOST}" or identity in rules.hosts
 
 
 def others_read(chats: Sequence[str]) -> bool:
@@ -184,6 +190,8 @@ def require_permission(
     if is_served:
         raise (NotLoggedIn if context.platform == "web" else HostsOnly)(command=entry.name)
     refusal = ChatNotAllowed if rules.hosts else BotUnclaimed
+    if context.platform == "discord" and not context.space_id:  # nobody knows the id of a private channel
+        raise refusal(chat=f"discord:{context.user_id}")
     raise refusal(chat=chats[-1] if chats else f"{context.platform}:")  # the server, if there is one
 
 

@@ -16,6 +16,7 @@ from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
 from bot.store.hosting.alerts import AlertQueue
+from bot.store.hosting.identities import IdentityStore
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.hosting.service import ServiceStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
@@ -46,6 +47,7 @@ class Store(Database):
         asking: What people always want, and their presets.
         profiles: What hosts decided for their chats.
         permissions: Who is a host, who may use the bot and who may not; what hosts did.
+        identities: Who people are, as their platforms show them.
         service: Whether a host has paused the drawing.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
@@ -70,6 +72,7 @@ class Store(Database):
         self.asking = AskingStore(self)
         self.profiles = ChatProfileStore(self)
         self.permissions = PermissionStore(self)
+        self.identities = IdentityStore(self)
         self.service = ServiceStore(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)

@@ -1,12 +1,94 @@
 """What texts and menus of the commands of hosts ask for; errors as in ``grammar``."""
 
+import re
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from bot.commands.text import clean
-from bot.commands.values import Command, DrainQueue, Help, PauseDrawing, ResumeDrawing, ShowStatus
+from bot.commands import marks
+from bot.commands.flags import scan
+from bot.commands.makers.drawing import chosen_of
+from bot.commands.reading import OptionValue
+from bot.commands.table import ENTRY_OF
+from bot.commands.table.hosting import BAN_OPTIONS
+from bot.commands.text import clean, normalize
+from bot.commands.values import (
+    AllowAccess,
+    BanPerson,
+    Command,
+    DisallowAccess,
+    DrainQueue,
+    Help,
+    PauseDrawing,
+    ResumeDrawing,
+    ShowQueue,
+    ShowStatus,
+    UnbanPerson,
+)
+from bot.errors import BadDuration, MissingValue
 
 MAX_REASON_CHARS = 200
+MAX_SUBJECT_CHARS = 64
+MAX_DURATION_S = 3_650 * 86_400
+
+_UNITS_S = {
+    60: ["m", "min", "mins", "minute", "minutes", "分", "分钟", "分鐘"],
+    3_600: ["h", "hour", "hours", "小时", "小時", "时", "時"],
+    86_400: ["d", "day", "days", "天", "日"],
+    604_800: ["w", "week", "weeks", "周", "週", "星期"],
+}
+_UNIT_S = {word: unit_s for unit_s, words in _UNITS_S.items() for word in words}
+_DURATION = re.compile(rf"([0-9]{{1,5}})\s*({'|'.join(sorted(_UNIT_S, key=len, reverse=True))})")
+
+
+def duration_s_of(text: str) -> int:
+    """Convert ``7d``, ``12h``, ``30min``, ``2周`` to seconds, or raise BadDuration."""
+    found = _DURATION.fullmatch(normalize(text).strip())
+    seconds = int(found[1]) * _UNIT_S[found[2]] if found else 0
+    if not 0 < seconds <= MAX_DURATION_S:
+        raise BadDuration(text=text)
+    return seconds
+
+
+def ban_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> BanPerson:
+    """Return the ``/ban`` of a text, or of the options of a menu: a person, then a time, then a reason.
+
+    Raises:
+        BadDuration: The time is none, where an option says so; in a text such a word belongs to the reason.
+    """
+    found, chosen = scan(clean(typed), BAN_OPTIONS), chosen_of(options)
+    values = {flag.option.name: flag.value for flag in found.flags} | chosen
+    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    duration_s = duration_s_of(values["duration"]) if "duration" in values else None
+    first, _, after = rest.partition(" ")
+    if duration_s is None and _DURATION.fullmatch(normalize(first)):
+        duration_s, rest = duration_s_of(first), after
+    return BanPerson(person, duration_s, _reason(values.get("reason") or rest))
+
+
+def _person_and_rest(text: str) -> tuple[str, str]:
+    """Split behind the first word, or behind a name in quotes."""
+    quoted = marks.QUOTED.match(text)
+    if quoted:
+        name, rest = next(filter(None, quoted.groups()), ""), text[quoted.end() :]
+    else:
+        name, _, rest = text.partition(" ")
+    return name.strip()[:MAX_SUBJECT_CHARS], rest.strip()
+
+
+def _whole(typed: str) -> str:
+    """Return a text that is all one name; quotes around it do not count."""
+    text = clean(typed).strip()
+    quoted = marks.QUOTED.fullmatch(text)
+    name = next(filter(None, quoted.groups()), "") if quoted else text
+    return name.strip()[:MAX_SUBJECT_CHARS]
+
+
+def _required(typed: str, command_type: type[Command]) -> str:
+    if subject := _whole(typed):
+        return subject
+    entry = ENTRY_OF[command_type]
+    raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
 
 
 def _reason(typed: str) -> str:
@@ -18,11 +100,20 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     PauseDrawing: lambda rest: PauseDrawing(_reason(rest)),
     DrainQueue: lambda rest: DrainQueue(_reason(rest)),
     ResumeDrawing: lambda _: ResumeDrawing(),
+    ShowQueue: lambda _: ShowQueue(),
+    BanPerson: ban_of,
+    UnbanPerson: lambda rest: UnbanPerson(_required(rest, UnbanPerson)),
+    AllowAccess: lambda rest: AllowAccess(_whole(rest)),
+    DisallowAccess: lambda rest: DisallowAccess(_required(rest, DisallowAccess)),
 }
 
 HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     PauseDrawing: lambda options: PauseDrawing(_reason(options.get("reason", ""))),
     DrainQueue: lambda options: DrainQueue(_reason(options.get("reason", ""))),
+    BanPerson: lambda options: ban_of(options=options),
+    UnbanPerson: lambda options: UnbanPerson(_required(options.get("person", ""), UnbanPerson)),
+    AllowAccess: lambda options: AllowAccess(_whole(options.get("subject", ""))),
+    DisallowAccess: lambda options: DisallowAccess(_required(options.get("subject", ""), DisallowAccess)),
     Help: lambda options: Help(for_hosts=bool(options.get("hosts"))),
 }
 """The same for the options of a menu."""

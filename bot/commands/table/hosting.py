@@ -1,10 +1,43 @@
 """The commands of hosts about people and the queue, and ``/status`` for everybody."""
 
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
-from bot.commands.values import DrainQueue, PauseDrawing, ResumeDrawing, ShowStatus
+from bot.commands.values import (
+    AllowAccess,
+    BanPerson,
+    DisallowAccess,
+    DrainQueue,
+    PauseDrawing,
+    ResumeDrawing,
+    ShowQueue,
+    ShowStatus,
+    UnbanPerson,
+)
 
 _REASON = Option(
     "reason", "原因", OptionKind.TEXT, "What people read about it", example="a new card", positional=True
+)
+
+
+def _person(*, required: bool = False) -> Option:
+    about = "A mention, an id, the id of a job, or a name"
+    return Option(
+        "person", "人", OptionKind.TEXT, about, example="discord:1234", required=required, positional=True
+    )
+
+
+def _subject(*, required: bool = False) -> Option:
+    about = "here, a mention, or an id, like discord:1234"
+    return Option(
+        "subject", "对象", OptionKind.TEXT, about, example="here", required=required, positional=True
+    )
+
+
+BAN_OPTIONS = (
+    _person(),
+    Option("duration", "时长", OptionKind.TEXT, "How long, like 12h, 7d or 2w", example="7d"),
+    Option(
+        "reason", "原因", OptionKind.TEXT, "What people read about it", example="a new card", takes_rest=True
+    ),
 )
 
 STATUS = CommandEntry(
@@ -44,6 +77,49 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
         "Draw and take requests again",
         "/resume",
         ResumeDrawing,
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "queue", "队列", ("查看队列",), "Show who waits for which job", "/queue", ShowQueue, right=Right.HOST
+    ),
+    CommandEntry(
+        "ban",
+        "封禁",
+        ("封禁名单",),
+        "Exclude a person, for a time or for good; alone: show who is",
+        "/ban discord:1234 7d",
+        BanPerson,
+        BAN_OPTIONS,
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "unban",
+        "解封",
+        ("解除封禁",),
+        "Let a person use me again",
+        "/unban discord:1234",
+        UnbanPerson,
+        (_person(required=True),),
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "allow",
+        "开放",
+        ("开放名单",),
+        "Let me serve a chat, a server or a person; alone: show which",
+        "/allow here",
+        AllowAccess,
+        (_subject(),),
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "disallow",
+        "停止开放",
+        ("不再开放",),
+        "Let me no longer serve a chat, a server or a person",
+        "/disallow discord:1234",
+        DisallowAccess,
+        (_subject(required=True),),
         right=Right.HOST,
     ),
 )

@@ -99,7 +99,7 @@ LORA_COMMANDS: tuple[CommandEntry, ...] = (
         "/lora allow sugar --person discord:1234",
         LoraAllow,
         _WHOM,
-        alone=StandaloneName("allow", "允许lora"),
+        alone=StandaloneName("loraallow", "允许lora"),
     ),
     CommandEntry(
         "lora revoke",
@@ -109,7 +109,7 @@ LORA_COMMANDS: tuple[CommandEntry, ...] = (
         "/lora revoke sugar",
         LoraRevoke,
         _WHOM,
-        alone=StandaloneName("revoke", "收回lora"),
+        alone=StandaloneName("lorarevoke", "收回lora"),
     ),
     CommandEntry(
         "lora add",

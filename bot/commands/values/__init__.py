@@ -33,11 +33,16 @@ from bot.commands.values.drawing import (
 )
 from bot.commands.values.finding import DrawRecipe, Export, Favourite, Mine, ReadSettings, ShowRecipe
 from bot.commands.values.hosting import (
+    AllowAccess,
+    BanPerson,
+    DisallowAccess,
     DrainQueue,
     HostingCommand,
     PauseDrawing,
     ResumeDrawing,
+    ShowQueue,
     ShowStatus,
+    UnbanPerson,
 )
 from bot.commands.values.iterating import (
     Delete,
@@ -95,12 +100,15 @@ __all__ = [
     "PROFILE",
     "SETTINGS",
     "Adopt",
+    "AllowAccess",
+    "BanPerson",
     "Cancel",
     "ChatProfile",
     "ClaimBot",
     "Command",
     "Compare",
     "Delete",
+    "DisallowAccess",
     "Draft",
     "DrainQueue",
     "Draw",
@@ -151,9 +159,11 @@ __all__ = [
     "SentFile",
     "SheetCommand",
     "ShowCard",
+    "ShowQueue",
     "ShowRecipe",
     "ShowStatus",
     "Size",
+    "UnbanPerson",
     "Unlink",
     "Vary",
 ]

@@ -27,4 +27,58 @@ class ResumeDrawing:
     """Draw and take requests again; hosts only."""
 
 
-HostingCommand = ShowStatus | PauseDrawing | DrainQueue | ResumeDrawing
+@dataclass(frozen=True, slots=True)
+class ShowQueue:
+    """Show who waits for which job; hosts only."""
+
+
+@dataclass(frozen=True, slots=True)
+class BanPerson:
+    """Exclude a person; without one, show who is excluded. Hosts only.
+
+    Attributes:
+        person: A mention, an id, ``platform:user_id``, the id of a job, or a name.
+        duration_s: None: until ``UnbanPerson``.
+    """
+
+    person: str = ""
+    duration_s: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnbanPerson:
+    """Let a person use the bot again; ``person`` as in ``BanPerson``. Hosts only."""
+
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class AllowAccess:
+    """Serve a chat, a server or, in private chats, a person; without one, show what is served. Hosts only.
+
+    Attributes:
+        subject: ``here``, a mention, an id, or ``platform:id``.
+    """
+
+    subject: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DisallowAccess:
+    """Serve it no longer; ``subject`` as in ``AllowAccess``. Hosts only."""
+
+    subject: str
+
+
+HostingCommand = (
+    ShowStatus
+    | PauseDrawing
+    | DrainQueue
+    | ResumeDrawing
+    | ShowQueue
+    | BanPerson
+    | UnbanPerson
+    | AllowAccess
+    | DisallowAccess
+)

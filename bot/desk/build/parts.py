@@ -21,10 +21,14 @@ from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
 from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
+from bot.desk.hosting.access import Access
 from bot.desk.hosting.audit import HostAudit
+from bot.desk.hosting.bans import Bans
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
+from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.status import StatusView
+from bot.desk.hosting.subjects import Subjects
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
@@ -170,6 +174,12 @@ def build_desk(inputs: DeskInputs) -> Desk:
         access=access,
         clock=clock,
     )
+    cancellation = JobCancellation(store=store, completion=completion, rules=rules, stop_drawing=drawing.stop)
+
+    def running() -> str:
+        """Return the job on the card; empty for none."""
+        return drawing.running[0]
+
     parts = DeskParts(
         store=store,
         rules=rules,
@@ -198,16 +208,25 @@ def build_desk(inputs: DeskInputs) -> Desk:
             pausing=pausing,
             model=inputs.model,
             report_card=partial(report_card, None),
-            running=lambda: drawing.running[0],
+            running=running,
         ),
+        queue_view=QueueView(store=store, queue=queue, pausing=pausing, running=running, clock=clock),
+        bans=Bans(
+            store=store,
+            rules=rules,
+            permissions=permissions,
+            subjects=Subjects(store),
+            cancellation=cancellation,
+            audit=audit,
+            clock=clock,
+        ),
+        access=Access(store=store, rules=rules, permissions=permissions, audit=audit),
         queue=queue,
         waits=waits,
         result_ready=result_ready,
         space=space,
         acceptance=acceptance,
-        cancellation=JobCancellation(
-            store=store, completion=completion, rules=rules, stop_drawing=drawing.stop
-        ),
+        cancellation=cancellation,
         completion=completion,
         drawing=drawing,
         progress=progress,

@@ -46,14 +46,31 @@ class Permissions:
     async def add_host(self, context: CommandContext) -> None:
         """Make the person who gave this command a host, in the transaction of the caller."""
         name = f"{context.platform}:{context.user_id}"
-        await self._save(PermissionKind.HOST, name, context)
+        await self.save(PermissionKind.HOST, name, context)
         await self._audit.note(context, "claim", name)
 
-    async def _save(self, kind: PermissionKind, name: str, context: CommandContext) -> None:
+    async def save(
+        self,
+        kind: PermissionKind,
+        name: str,
+        context: CommandContext,
+        *,
+        until_ms: int | None = None,
+        reason: str = "",
+    ) -> None:
+        """Decide about a person, a chat or a server (``platform:id``), in the transaction of the caller."""
         decided_by = f"{context.platform}:{context.user_id}"
+        row = PermissionRow(kind, name, self._clock(), decided_by, until_ms, reason)
         async with self._store.atomic():
-            await self._store.permissions.save(PermissionRow(kind, name, self._clock(), decided_by))
+            await self._store.permissions.save(row)
             self._apply_after_commit(await self._store.permissions.all())
+
+    async def delete(self, kind: PermissionKind, name: str) -> bool:
+        """Take a decision back, in the transaction of the caller; False if there was none."""
+        async with self._store.atomic():
+            is_deleted = await self._store.permissions.delete(kind, name)
+            self._apply_after_commit(await self._store.permissions.all())
+        return is_deleted
 
     def _apply_after_commit(self, rows: tuple[PermissionRow, ...]) -> None:
         def names(kind: PermissionKind) -> list[str]:

@@ -2,6 +2,7 @@
 
 * ``alerts``    what is wrong with the bot, and that it is over
 * ``claim``     the claim of the bot by its first host
+* ``people``    who waits, who is excluded, who is served
 * ``service``   whether the bot draws and takes requests; the answer to ``/status``
 * ``refusals``  refusals of the commands of hosts, and of banned people
 """

@@ -12,6 +12,17 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
         "A host has excluded you from this bot until {until}. If you think that this is a mistake, please "
         "write to a host. You can still use /mine, /export and /delete."
     ),
+    errors.BadDuration: N_("“{text}” is not a time. Write a number and its unit, like 30min, 12h, 7d or 2w."),
+    errors.UnknownPerson: N_(
+        "I don't know whom “{text}” means. Write a mention, an id like discord:1234, or the id of one of "
+        "their jobs; /queue and /reports show both."
+    ),
+    errors.HostNotBanned: N_("{who} is a host, and hosts can't be excluded."),
+    errors.NotBanned: N_("{who} is not excluded. /ban alone shows who is."),
+    errors.NotOnList: N_("{subject} is not on the list. /allow alone shows what I serve."),
+    errors.AllowedInSettings: N_(
+        "{subject} is allowed in sugarbot.toml. Take it out of “allow” there; a chat can't change that file."
+    ),
     errors.Draining: N_(
         "A host lets the queue run empty, so I take no new requests now and charged nothing. Please try "
         "again later; /status shows whether I take them again."

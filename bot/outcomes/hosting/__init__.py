@@ -1,9 +1,21 @@
 """What hosts see and decide, what others see of it, and what the desk tells hosts.
 
 * ``service``  whether the bot draws and takes requests; the answer to ``/status``
+* ``people``   who waits for which job, who is banned, who is allowed
 * ``alerts``   what is wrong, and that it is over
 """
 
+from bot.outcomes.hosting.people import (
+    AccessChanged,
+    AccessListing,
+    BanListing,
+    BanShown,
+    PersonBanned,
+    PersonUnbanned,
+    QueuedJob,
+    QueueListing,
+    Who,
+)
 from bot.outcomes.hosting.service import (
     DrawingPaused,
     Service,
@@ -13,4 +25,20 @@ from bot.outcomes.hosting.service import (
     UnfinishedJob,
 )
 
-__all__ = ["DrawingPaused", "Service", "ServiceChanged", "ServiceMode", "StatusShown", "UnfinishedJob"]
+__all__ = [
+    "AccessChanged",
+    "AccessListing",
+    "BanListing",
+    "BanShown",
+    "DrawingPaused",
+    "PersonBanned",
+    "PersonUnbanned",
+    "QueueListing",
+    "QueuedJob",
+    "Service",
+    "ServiceChanged",
+    "ServiceMode",
+    "StatusShown",
+    "UnfinishedJob",
+    "Who",
+]

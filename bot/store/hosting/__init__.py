@@ -2,5 +2,6 @@
 
 * ``alerts``       what hosts are told is wrong, until they have the message
 * ``permissions``  who is a host, who may use the bot and who may not; the record of what hosts did
+* ``identities``   who people are, as their platforms show them
 * ``service``      whether a host has paused the drawing
 """

@@ -39,3 +39,12 @@ ON CONFLICT (id) DO UPDATE SET mode = excluded.mode, reason = excluded.reason, s
 -- name: delete_service
 -- A host let the drawing go on.
 DELETE FROM service;
+
+-- name: people_named
+-- The people who have this name on a platform; two are enough to know that it is ambiguous.
+SELECT DISTINCT person FROM identity WHERE platform = :platform AND name = :name LIMIT 2;
+
+-- name: identities_of_people
+-- All identities of these people (a JSON list).
+SELECT person, platform, user_id, name FROM identity
+WHERE person IN (SELECT value FROM json_each(:people)) ORDER BY platform, user_id;

@@ -28,6 +28,32 @@ CONVERSATION = (
     Turn(("/resume", "/恢复"), ("I draw and take requests again. {waiting} jobs wait.",)),
     Turn("/resume", ("Nothing was paused. {waiting} jobs wait.",)),
     Turn("a fox --seed 7", pictures=1),
+    Turn(("/queue", "/队列"), ("Nothing waits.",)),
+    Turn(
+        ("/ban discord:1234 7d too **many**", "/封禁 discord:1234 7天 刷屏 **太多**"),
+        ("{person} is excluded until {until}. Jobs ended and refunded: {count}.", "The reason: {what}"),
+        words=("discord:1234",),
+    ),
+    Turn(("/ban", "/封禁"), ("Excluded:",), words=("discord:1234",)),
+    Turn("/unban discord:1234", ("{person} may use me again.",), words=("discord:1234",)),
+    Turn("/unban discord:1234", refused(errors.NotBanned)),
+    Turn("/ban", ("Nobody is excluded.",)),
+    Turn("/ban console:host", refused(errors.HostNotBanned)),
+    Turn("/ban nobody-of-this-name", refused(errors.UnknownPerson)),
+    Turn("/ban discord:1234 --duration soon", refused(errors.BadDuration)),
+    Turn(
+        ("/allow telegram:-1001234", "/开放 telegram:-1001234"),
+        ("I serve {subject} from now on. /disallow takes it back.",),
+        words=("telegram:-1001234",),
+    ),
+    Turn("/allow", ("Served by /allow: {subjects}",), words=("telegram:-1001234",)),
+    Turn("/allow somewhere", refused(errors.BadSubject)),
+    Turn(
+        "/disallow telegram:-1001234",
+        ("I no longer serve {subject}. Jobs that were accepted there are still drawn.",),
+    ),
+    Turn("/disallow telegram:-1001234", refused(errors.NotOnList)),
+    Turn("/disallow", refused(errors.MissingValue)),
 )
 
 

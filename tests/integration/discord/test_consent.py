@@ -30,13 +30,13 @@ async def test_an_owner_allows_and_takes_back_a_face_while_it_is_drawn(
         assert await discord.suggest("sugar", "lora", "face", user_id=MEMBER) == []
         refused = await discord.slash("sugar", options, user_id=MEMBER)
         await until(lambda: "that you can use here" in text_of(discord, refused))
-        allowed = await discord.slash("allow", {"name": "face", "person": f"<@{MEMBER}>"})
+        allowed = await discord.slash("loraallow", {"name": "face", "person": f"<@{MEMBER}>"})
         await until(lambda: f"discord:{MEMBER} may use face" in text_of(discord, allowed))
         offered = await discord.suggest("sugar", "lora", "face", user_id=MEMBER)
         assert [choice["value"] for choice in offered] == ["face"]
         drawn = await discord.slash("sugar", options, user_id=MEMBER)
         await until(lambda: bot.renderer.running and drawn.message_id in discord.edits)
-        revoked = await discord.slash("revoke", {"name": "face"})
+        revoked = await discord.slash("lorarevoke", {"name": "face"})
         await until(lambda: "Nobody may use face" in text_of(discord, revoked))
         await until(lambda: "may not be used any more" in text_of(discord, drawn))
         assert "Credits refunded: 1." in text_of(discord, drawn)

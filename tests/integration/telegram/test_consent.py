@@ -46,7 +46,7 @@ async def test_an_owner_allows_and_takes_back_a_face_while_it_is_drawn(
         world.say("/loras", by=MEMBER)
         await server.until(lambda: any("style" in text for text in world.texts(22)))
         assert not any("- face" in text or "face ·" in text for text in world.texts(22)[1:])
-        world.say("/allow face --person telegram:22", by=OWNER)
+        world.say("/loraallow face --person telegram:22", by=OWNER)
         await server.until(lambda: "telegram:22 may use face from now on." in world.texts(21))
         world.say("a fox --lora face", by=MEMBER)
         await server.until(lambda: harness.renderer.running)

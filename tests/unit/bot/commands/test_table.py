@@ -20,11 +20,14 @@ from bot.commands.table.hosting import HOSTING_COMMANDS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.values import (
     Adopt,
+    AllowAccess,
+    BanPerson,
     Cancel,
     ClaimBot,
     Command,
     Compare,
     Delete,
+    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -62,8 +65,10 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
+    ShowQueue,
     ShowRecipe,
     ShowStatus,
+    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -94,6 +99,7 @@ def test_every_command_value_has_one_row() -> None:
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
+        ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -162,6 +168,8 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *3 * ["job"],
         *6 * ["name"],
         "code",
+        "person",
+        "subject",
     ]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
     assert positional == {
@@ -169,6 +177,8 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *(("adopt", name) for name in ("job", "picture")),
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("pause", "reason"), ("drain", "reason"),
+        *((word, "person") for word in ("ban", "unban")),
+        *((word, "subject") for word in ("allow", "disallow")),
         ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),

@@ -67,6 +67,8 @@ FACTS: dict[str, object] = {
     "setting": "civitai.token",
     "limit_bytes": 2**30,
     "reason": "",
+    "who": "discord:9",
+    "subject": "discord:9",
 }
 
 

@@ -7,11 +7,14 @@ import pytest
 from bot.commands.table import COMMANDS, ENTRY_OF, Right
 from bot.commands.values import (
     Adopt,
+    AllowAccess,
+    BanPerson,
     Cancel,
     ClaimBot,
     Command,
     Compare,
     Delete,
+    DisallowAccess,
     Draft,
     DrainQueue,
     Draw,
@@ -47,8 +50,10 @@ from bot.commands.values import (
     Reroll,
     ResumeDrawing,
     ShowCard,
+    ShowQueue,
     ShowRecipe,
     ShowStatus,
+    UnbanPerson,
     Unlink,
     Vary,
 )
@@ -67,6 +72,7 @@ COMMAND_VALUES: list[Command] = [
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
+    ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
 ]  # fmt: skip
 
 
@@ -217,8 +223,8 @@ def test_private_answers_are_refused_in_a_group(platform: Platform, chat_id: str
 def test_a_guild_without_a_channel_and_a_chat_without_an_id_are_named_as_they_are() -> None:
     for asks, chat in (
         (context(chat_id=""), "discord:300"),
-        (context(chat_id="", space_id=""), "discord:"),
-        (context(space_id=""), "discord:20"),
+        (context(chat_id="", space_id=""), "discord:1"),
+        (context(space_id=""), "discord:1"),
     ):
         with pytest.raises(ChatNotAllowed) as caught:
             require_permission(Help(), asks, Rules())

@@ -1,0 +1,27 @@
+"""What hosts cannot do to people and chats."""
+
+from bot.errors.base import NotPossible, NotUnderstood
+
+
+class BadDuration(NotUnderstood):
+    """Facts: ``text``."""
+
+
+class UnknownPerson(NotUnderstood):
+    """No identity, job or unique name is meant. Facts: ``text``."""
+
+
+class HostNotBanned(NotPossible):
+    """Hosts cannot be banned. Facts: ``who``."""
+
+
+class NotBanned(NotPossible):
+    """Facts: ``who``."""
+
+
+class NotOnList(NotPossible):
+    """The chat or person was not allowed anyway. Facts: ``subject``."""
+
+
+class AllowedInSettings(NotPossible):
+    """The settings allow it, which only the host of the machine changes. Facts: ``subject``."""
