@@ -18,6 +18,7 @@ OPTION_HEADS = {
 }
 WORDS = {
     "en": {
+        Right.ANYONE: "For anybody, also where the bot is closed",
         Right.EVERYONE: "For everyone",
         Right.HOST: "For hosts",
         "also": "Also: {names}",
@@ -30,6 +31,7 @@ WORDS = {
         "comma": ", ",
     },
     "zh-CN": {
+        Right.ANYONE: "谁都能用，没有开放的地方也行",
         Right.EVERYONE: "所有人都能用",
         Right.HOST: "只有管理员能用",
         "also": "也可以写：{names}",
