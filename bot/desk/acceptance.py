@@ -44,12 +44,13 @@ from bot.outcomes import (
 )
 from bot.pictures.sheet import size_of_sheet
 from bot.policy.live import LiveRules
-from bot.policy.rules import chats_of, price, sheet_price
+from bot.policy.rules import chats_of, owns_machine, price, sheet_price
 from bot.store import Store
 from bot.store.rows import NewJob
 
 log = structlog.get_logger("bot.desk")
 
+MOST_OF_OWNER = 100  # jobs that the owner of the machine may have waiting
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: without i, l, o and u, which are misread
 
 
@@ -129,9 +130,10 @@ class JobAcceptance:
                 self._pausing.require_open()
                 person = await self._store.people.find_or_create(context, self._clock())
                 new_job, notes = await self._new_job(command, context, person, disk)
-                job = await jobs.add(new_job, context.event_id, self._rules.now.max_waiting)
+                limit = self._most_waiting(context)
+                job = await jobs.add(new_job, context.event_id, limit)
                 if job is None:
-                    raise TooManyWaiting(limit=self._rules.now.max_waiting)
+                    raise TooManyWaiting(limit=limit)
                 # The largest size that a PNG of these pixels can have.
                 size = job.recipe
                 needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
@@ -176,8 +178,8 @@ class JobAcceptance:
                 raise _RolledBack
         except _RolledBack:
             pass
-        if len(unfinished) >= self._rules.now.max_waiting:
-            raise TooManyWaiting(limit=self._rules.now.max_waiting)
+        if len(unfinished) >= (limit := self._most_waiting(context)):
+            raise TooManyWaiting(limit=limit)
         if account.credits < new_job.price:
             facts = {"credits": account.credits, "renews_at_s": account.renews_at_s}
             raise NoCreditsLeft(price=new_job.price, **facts)
@@ -191,6 +193,11 @@ class JobAcceptance:
             loading_s=self._queue.loading_s(),
             notes=(*self._pausing.notes, *notes),
         )
+
+    def _most_waiting(self, context: CommandContext) -> int:
+        """Return how many jobs of this person may wait at once."""
+        rules = self._rules.now
+        return max(rules.max_waiting, MOST_OF_OWNER) if owns_machine(context, rules) else rules.max_waiting
 
     async def _new_job(
         self, command: DrawingCommand, context: CommandContext, person: int, disk: DiskState
@@ -229,7 +236,7 @@ class JobAcceptance:
             locale=context.locale,
             private=asked.private,
             recipe=recipe,
-            price=_price(recipe),
+            price=0 if owns_machine(context, self._rules.now) else _price(recipe),
             created_ms=now_ms,
             asked_in=chats_of(context),
             spoiler=asked.spoiler,

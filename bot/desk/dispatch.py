@@ -26,6 +26,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GrantCredits,
     Help,
     Link,
     ListReports,
@@ -72,6 +73,7 @@ from bot.desk.finding.recipes import RecipeBook
 from bot.desk.finding.settings import SettingsReader
 from bot.desk.hosting.access import Access
 from bot.desk.hosting.bans import Bans
+from bot.desk.hosting.grants import Grants
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
 from bot.desk.hosting.queue import QueueView
@@ -158,6 +160,7 @@ class DeskParts:
     status: StatusView
     queue_view: QueueView
     bans: Bans
+    grants: Grants
     access: Access
     queue: JobQueue
     waits: PromisedWaits
@@ -265,6 +268,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         ShowQueue: parts.queue_view.show,
         BanPerson: parts.bans.ban,
         UnbanPerson: parts.bans.unban,
+        GrantCredits: parts.grants.grant,
         AllowAccess: parts.access.allow,
         DisallowAccess: parts.access.disallow,
         PauseDrawing: parts.pausing.pause,

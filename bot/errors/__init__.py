@@ -8,7 +8,7 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
-      - BadDuration · UnknownPerson
+      - BadDuration · BadCredits · UnknownPerson
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
@@ -23,7 +23,7 @@
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports
-      - HostNotBanned · NotBanned · NotOnList · AllowedInSettings
+      - HostNotBanned · NotBanned · NotOnList · AllowedInSettings · NeverWrote · NothingToTake
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning
@@ -73,9 +73,12 @@ from bot.errors.finding import (
 )
 from bot.errors.hosting import (
     AllowedInSettings,
+    BadCredits,
     BadDuration,
     HostNotBanned,
+    NeverWrote,
     NotBanned,
+    NothingToTake,
     NotOnList,
     UnknownPerson,
 )
@@ -212,6 +215,7 @@ __all__ = [
     "BackupUnsound",
     "BadClaimCode",
     "BadCount",
+    "BadCredits",
     "BadDuration",
     "BadLanguage",
     "BadLinkCode",
@@ -266,6 +270,7 @@ __all__ = [
     "LoraWithdrawn",
     "MigrationFailed",
     "MissingValue",
+    "NeverWrote",
     "NoCard",
     "NoCreditsLeft",
     "NoDiskSpace",
@@ -294,6 +299,7 @@ __all__ = [
     "NothingToCancel",
     "NothingToCompare",
     "NothingToPublish",
+    "NothingToTake",
     "OldButton",
     "OperatorError",
     "OutFolderUnusable",

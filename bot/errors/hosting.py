@@ -7,6 +7,18 @@ class BadDuration(NotUnderstood):
     """Facts: ``text``."""
 
 
+class BadCredits(NotUnderstood):
+    """Facts: ``text``; ``limit``, the most."""
+
+
+class NeverWrote(NotPossible):
+    """The person has no account yet. Facts: ``who``."""
+
+
+class NothingToTake(NotPossible):
+    """The person has no credits, or nothing is granted a day. Facts: ``who``."""
+
+
 class UnknownPerson(NotUnderstood):
     """No identity, job or unique name is meant. Facts: ``text``."""
 

@@ -23,6 +23,8 @@ from bot.outcomes import (
     BanListing,
     CancelAccepted,
     CreditBalance,
+    CreditsGranted,
+    DailyCreditsGranted,
     Deleted,
     DryRun,
     EditableText,
@@ -69,6 +71,7 @@ from bot.outcomes import (
 )
 from engine.host.report import CardReport
 
+NO_QUOTA = N_("You need no credits here, because this machine is yours.")
 MAX_DRY_CHARS = 1_200  # of the final prompts of a trial; a Discord message has 2,000
 
 
@@ -100,6 +103,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
         case CancelAccepted(job_id=job_id, refund=refund):
             sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
             return text(sentence, locale, job_id=job_id, refund=refund)
+        case CreditBalance(is_unlimited=True):
+            return text(NO_QUOTA, locale)
         case CreditBalance():
             return text(
                 N_("Credits left: {credits}. They refill to {daily} at {renews_at}."),
@@ -148,6 +153,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             | PersonBanned()
             | PersonUnbanned()
             | BanListing()
+            | CreditsGranted()
+            | DailyCreditsGranted()
             | AccessChanged()
             | AccessListing()
         ):
@@ -189,7 +196,7 @@ def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
         [
             first + space + format_position(dry, locale, now_s),
             _facts_of(recipe, None, locale),
-            text(price, locale, price=dry.price, left=dry.credits_left),
+            text(price if dry.price else NO_QUOTA, locale, price=dry.price, left=dry.credits_left),
             text(N_("Final prompt: {prompt}"), locale, prompt=drawn[0])
             if len(drawn) == 1
             else "\n".join([text(N_("Final prompts:"), locale), *drawn]),
@@ -211,9 +218,8 @@ def _facts_of(recipe: Recipe, lineage: Lineage | None, locale: str) -> str:
 def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
     sentence = N_("I already have this one (job {job_id}).") if receipt.repeated else N_("Got it!")
     first = [text(sentence, locale, job_id=receipt.job_id), format_position(receipt, locale, now_s)]
-    paid = text(
-        N_("Credits: {price} for this, {left} left."), locale, price=receipt.price, left=receipt.credits_left
-    )
+    sentence = N_("Credits: {price} for this, {left} left.") if receipt.price else NO_QUOTA
+    paid = text(sentence, locale, price=receipt.price, left=receipt.credits_left)
     notes = [format_note(each, locale) for each in receipt.notes]
     start = ("" if is_chinese(locale) else " ").join(first)
     return "\n".join([start, _facts_of(receipt.recipe, receipt.lineage, locale), paid, *notes])

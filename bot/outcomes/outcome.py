@@ -9,6 +9,8 @@ from bot.outcomes.hosting import (
     AccessChanged,
     AccessListing,
     BanListing,
+    CreditsGranted,
+    DailyCreditsGranted,
     PersonBanned,
     PersonUnbanned,
     QueueListing,
@@ -92,6 +94,8 @@ Outcome = (
     | PersonBanned
     | PersonUnbanned
     | BanListing
+    | CreditsGranted
+    | DailyCreditsGranted
     | AccessChanged
     | AccessListing
     | ServiceChanged

@@ -7,11 +7,17 @@ from bot.outcomes.places import Platform
 
 @dataclass(frozen=True, slots=True)
 class CreditBalance:
-    """The credits that the person has. ``renews_at_s`` is unix time, UTC."""
+    """The credits that the person has.
+
+    Attributes:
+        renews_at_s: Unix time, UTC.
+        is_unlimited: The person owns the machine, and pays nothing here.
+    """
 
     credits: int
     daily: int
     renews_at_s: int
+    is_unlimited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,6 +141,11 @@ def is_host_identity(identity: str, rules: Rules) -> bool:
     return is_page or identity == f"console:{CONSOLE_HOST}" or identity in rules.hosts
 
 
+def owns_machine(context: CommandContext, rules: Rules) -> bool:
+    """Whether this is a host at the machine itself, on the page or the terminal, who has no quota there."""
+    return context.platform in LOCAL_PLATFORMS and is_host(context, rules)
+
+
 def others_read(chats: Sequence[str]) -> bool:
     """Whether several people read a chat: a channel of a Discord server, or a group of Telegram.
 

@@ -49,12 +49,22 @@ class People:
         await self._query("set_allowance", person=person, renews_at_s=renews_at_s, given=given)
 
     async def move_credits(
-        self, person: int, kind: LedgerKind, credits: int, at_ms: int, job: str | None = None
+        self,
+        person: int,
+        kind: LedgerKind,
+        credits: int,
+        at_ms: int,
+        job: str | None = None,
+        decided_by: str | None = None,
     ) -> bool:
-        """Add signed ``credits`` to account and ledger; False, with nothing changed, if there are too few."""
+        """Add signed ``credits`` to account and ledger; False, with nothing changed, if there are too few.
+
+        ``decided_by`` is the host who grants them, as ``platform:user_id``.
+        """
         if not await self._query("move_credits", person=person, credits=credits):
             return False
-        await self._query("add_ledger_entry", person=person, job=job, kind=kind, credits=credits, at_ms=at_ms)
+        entry = {"person": person, "job": job, "kind": kind, "credits": credits, "at_ms": at_ms}
+        await self._query("add_ledger_entry", **entry, decided_by=decided_by)
         return True
 
 

@@ -16,6 +16,7 @@ from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
 from bot.store.hosting.alerts import AlertQueue
+from bot.store.hosting.grants import GrantStore
 from bot.store.hosting.identities import IdentityStore
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.hosting.service import ServiceStore
@@ -47,6 +48,7 @@ class Store(Database):
         asking: What people always want, and their presets.
         profiles: What hosts decided for their chats.
         permissions: Who is a host, who may use the bot and who may not; what hosts did.
+        grants: Credits a day that hosts give to people.
         identities: Who people are, as their platforms show them.
         service: Whether a host has paused the drawing.
         consents: Who may use which LoRA, and who has used it.
@@ -72,6 +74,7 @@ class Store(Database):
         self.asking = AskingStore(self)
         self.profiles = ChatProfileStore(self)
         self.permissions = PermissionStore(self)
+        self.grants = GrantStore(self)
         self.identities = IdentityStore(self)
         self.service = ServiceStore(self)
         self.consents = Consents(self)

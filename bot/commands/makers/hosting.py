@@ -10,7 +10,7 @@ from bot.commands.flags import scan
 from bot.commands.makers.drawing import chosen_of
 from bot.commands.reading import OptionValue
 from bot.commands.table import ENTRY_OF
-from bot.commands.table.hosting import BAN_OPTIONS
+from bot.commands.table.hosting import BAN_OPTIONS, GRANT_OPTIONS, MAX_GRANT, MAX_GRANT_DAYS
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
     AllowAccess,
@@ -18,6 +18,7 @@ from bot.commands.values import (
     Command,
     DisallowAccess,
     DrainQueue,
+    GrantCredits,
     Help,
     PauseDrawing,
     ResumeDrawing,
@@ -25,7 +26,7 @@ from bot.commands.values import (
     ShowStatus,
     UnbanPerson,
 )
-from bot.errors import BadDuration, MissingValue
+from bot.errors import BadCredits, BadDuration, MissingValue
 
 MAX_REASON_CHARS = 200
 MAX_SUBJECT_CHARS = 64
@@ -39,6 +40,8 @@ _UNITS_S = {
 }
 _UNIT_S = {word: unit_s for unit_s, words in _UNITS_S.items() for word in words}
 _DURATION = re.compile(rf"([0-9]{{1,5}})\s*({'|'.join(sorted(_UNIT_S, key=len, reverse=True))})")
+
+_NUMBER = re.compile(r"[+-]?[0-9]{1,7}")
 
 
 def duration_s_of(text: str) -> int:
@@ -64,6 +67,37 @@ def ban_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyTyp
     if duration_s is None and _DURATION.fullmatch(normalize(first)):
         duration_s, rest = duration_s_of(first), after
     return BanPerson(person, duration_s, _reason(values.get("reason") or rest))
+
+
+def grant_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> GrantCredits:
+    """Return the ``/grant`` of a text, or of the options of a menu: a person, credits, perhaps days.
+
+    Raises:
+        NotUnderstood: MissingValue, BadCredits, BadDuration.
+    """
+    found, chosen = scan(clean(typed), GRANT_OPTIONS), chosen_of(options)
+    values = {flag.option.name: flag.value for flag in found.flags} | chosen
+    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    words = rest.split()
+    credits_text = values.get("credits") or (words.pop(0) if words else "")
+    days_text = values.get("days") or (words.pop(0) if words else "")
+    if not person or not credits_text:
+        entry = ENTRY_OF[GrantCredits]
+        raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
+    credits = _whole_number(credits_text, MAX_GRANT)
+    days = _whole_number(days_text.rstrip("d天日"), MAX_GRANT_DAYS) if days_text else None
+    if words or (days_text and (days is None or days < 0)):
+        raise BadDuration(text=days_text)
+    if credits is None or (days is None and not credits) or (days is not None and credits < 0):
+        raise BadCredits(text=credits_text, limit=MAX_GRANT)
+    return GrantCredits(person, credits, days)
+
+
+def _whole_number(text: str, most: int) -> int | None:
+    """Convert to a whole number from -``most`` to ``most``; None for anything else."""
+    plain = normalize(text)
+    number = int(plain) if _NUMBER.fullmatch(plain) else None
+    return None if number is None or abs(number) > most else number
 
 
 def _person_and_rest(text: str) -> tuple[str, str]:
@@ -102,6 +136,7 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     ResumeDrawing: lambda _: ResumeDrawing(),
     ShowQueue: lambda _: ShowQueue(),
     BanPerson: ban_of,
+    GrantCredits: grant_of,
     UnbanPerson: lambda rest: UnbanPerson(_required(rest, UnbanPerson)),
     AllowAccess: lambda rest: AllowAccess(_whole(rest)),
     DisallowAccess: lambda rest: DisallowAccess(_required(rest, DisallowAccess)),
@@ -110,6 +145,7 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
 HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     PauseDrawing: lambda options: PauseDrawing(_reason(options.get("reason", ""))),
     DrainQueue: lambda options: DrainQueue(_reason(options.get("reason", ""))),
+    GrantCredits: lambda options: grant_of(options=options),
     BanPerson: lambda options: ban_of(options=options),
     UnbanPerson: lambda options: UnbanPerson(_required(options.get("person", ""), UnbanPerson)),
     AllowAccess: lambda options: AllowAccess(_whole(options.get("subject", ""))),

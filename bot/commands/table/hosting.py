@@ -6,6 +6,7 @@ from bot.commands.values import (
     BanPerson,
     DisallowAccess,
     DrainQueue,
+    GrantCredits,
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
@@ -37,6 +38,31 @@ BAN_OPTIONS = (
     Option("duration", "时长", OptionKind.TEXT, "How long, like 12h, 7d or 2w", example="7d"),
     Option(
         "reason", "原因", OptionKind.TEXT, "What people read about it", example="a new card", takes_rest=True
+    ),
+)
+
+MAX_GRANT, MAX_GRANT_DAYS = 100_000, 3_650
+
+GRANT_OPTIONS = (
+    _person(required=True),
+    Option(
+        "credits",
+        "额度",
+        OptionKind.INTEGER,
+        "How many; below zero takes them",
+        example="50",
+        required=True,
+        least=-MAX_GRANT,
+        most=MAX_GRANT,
+    ),
+    Option(
+        "days",
+        "天数",
+        OptionKind.INTEGER,
+        "So many each day, for how many days; 0 ends that",
+        example="30",
+        least=0,
+        most=MAX_GRANT_DAYS,
     ),
 )
 
@@ -100,6 +126,16 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
         "/unban discord:1234",
         UnbanPerson,
         (_person(required=True),),
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "grant",
+        "赠送",
+        ("赠送额度",),
+        "Give a person credits, at once or each day; or take them",
+        "/grant discord:1234 50",
+        GrantCredits,
+        GRANT_OPTIONS,
         right=Right.HOST,
     ),
     CommandEntry(

@@ -54,6 +54,21 @@ class UnbanPerson:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantCredits:
+    """Give a person credits, or take them; with ``days``, so many each day. Hosts only.
+
+    Attributes:
+        person: As in ``BanPerson``.
+        credits: Negative: take them, as far as there are any.
+        days: None: at once. 0: no more credits a day than usual.
+    """
+
+    person: str
+    credits: int
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AllowAccess:
     """Serve a chat, a server or, in private chats, a person; without one, show what is served. Hosts only.
 
@@ -79,6 +94,7 @@ HostingCommand = (
     | ShowQueue
     | BanPerson
     | UnbanPerson
+    | GrantCredits
     | AllowAccess
     | DisallowAccess
 )

@@ -24,6 +24,7 @@ from bot.desk.finding.settings import SettingsReader
 from bot.desk.hosting.access import Access
 from bot.desk.hosting.audit import HostAudit
 from bot.desk.hosting.bans import Bans
+from bot.desk.hosting.grants import Grants
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
 from bot.desk.hosting.queue import QueueView
@@ -79,7 +80,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
     strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
-    tiers = TierMembership(store=store, rules=rules)
+    tiers = TierMembership(store=store, rules=rules, clock=clock)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
     audit = HostAudit(store, clock)
     permissions = Permissions(store=store, rules=rules, tiers=tiers, audit=audit, clock=clock)
@@ -172,8 +173,10 @@ def build_desk(inputs: DeskInputs) -> Desk:
         tiers=tiers,
         pictures_dir=pictures_dir,
         access=access,
+        rules=rules,
         clock=clock,
     )
+    subjects = Subjects(store)
     cancellation = JobCancellation(store=store, completion=completion, rules=rules, stop_drawing=drawing.stop)
 
     def running() -> str:
@@ -215,11 +218,12 @@ def build_desk(inputs: DeskInputs) -> Desk:
             store=store,
             rules=rules,
             permissions=permissions,
-            subjects=Subjects(store),
+            subjects=subjects,
             cancellation=cancellation,
             audit=audit,
             clock=clock,
         ),
+        grants=Grants(store=store, ledger=ledger, subjects=subjects, audit=audit, clock=clock),
         access=Access(store=store, rules=rules, permissions=permissions, audit=audit),
         queue=queue,
         waits=waits,

@@ -2,6 +2,7 @@
 
 * ``permissions``  who is a host, who may use the bot and who may not
 * ``bans``         exclude people, and let them come back
+* ``grants``       credits that hosts give and take
 * ``access``       which chats, servers and people the bot serves
 * ``subjects``     whom a host means
 * ``queue``        the answer to ``/queue``

@@ -9,6 +9,8 @@ from bot.desk.people.access import JobAccess
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.errors import PicturesDamaged, PicturesGone
 from bot.outcomes import CommandContext, CreditBalance, Originals
+from bot.policy.live import LiveRules
+from bot.policy.rules import owns_machine
 from bot.store import Store
 
 
@@ -23,6 +25,7 @@ class HistoryQueries:
         tiers: TierMembership,
         pictures_dir: Path,
         access: JobAccess,
+        rules: LiveRules,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
@@ -30,6 +33,7 @@ class HistoryQueries:
         self._tiers = tiers
         self._pictures_dir = pictures_dir
         self._access = access
+        self._rules = rules
         self._clock = clock
 
     async def find_originals(self, command: Original, context: CommandContext) -> Originals:
@@ -53,4 +57,5 @@ class HistoryQueries:
             person = await self._store.people.find_or_create(context, self._clock())
             account = await self._ledger.renew(person)
             daily = (await self._tiers.entitlement_of(person)).daily_credits
-        return CreditBalance(account.credits, daily, account.renews_at_s)
+        owns = owns_machine(context, self._rules.now)
+        return CreditBalance(account.credits, daily, account.renews_at_s, is_unlimited=owns)

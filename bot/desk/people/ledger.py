@@ -5,6 +5,7 @@ Every movement is one ledger row and one account change in the same transaction,
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 
 from bot.errors import NoCreditsLeft
 from bot.policy.live import LiveRules
@@ -14,16 +15,17 @@ from bot.store.rows import AccountRow, JobRow, LedgerKind
 
 
 class TierMembership:
-    """Finds people in the host's tiers, under each of their identities.
+    """Finds people in the host's tiers, under each of their identities, and what hosts grant them a day.
 
     Attributes:
         weights: Each person's share of the card, as ``entitlement_of`` last found it; only people of the
             tiers, who are few. Everybody else has the usual share, 1.
     """
 
-    def __init__(self, *, store: Store, rules: LiveRules) -> None:
+    def __init__(self, *, store: Store, rules: LiveRules, clock: Callable[[], int]) -> None:
         self._store = store
         self._rules = rules
+        self._clock = clock
         self.weights: dict[int, int] = {}
 
     async def load(self) -> None:
@@ -38,7 +40,12 @@ class TierMembership:
             self.weights[person] = rules.entitlement_of(named).weight
 
     async def entitlement_of(self, person: int) -> Entitlement:
-        """Return what the person is entitled to now; linking may change it."""
+        """Return what the person is entitled to now; linking and grants may change it."""
+        entitlement = await self._of_tiers(person)
+        granted = await self._store.grants.daily(person, self._clock())
+        return replace(entitlement, daily_credits=max(entitlement.daily_credits, granted))
+
+    async def _of_tiers(self, person: int) -> Entitlement:
         rules = self._rules.now
         usual = rules.entitlement_of(())
         if not rules.tiers:
@@ -84,6 +91,7 @@ class Ledger:
         one_daily = (await self._tiers.entitlement_of(stays)).daily_credits
         other_daily = (await self._tiers.entitlement_of(gone)).daily_credits
         await self._store.asking.merge(gone, stays)
+        await self._store.grants.merge(gone, stays)
         await self._store.links.merge(gone, stays, code)
         daily = (await self._tiers.entitlement_of(stays)).daily_credits
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)

@@ -8,6 +8,8 @@ from bot.outcomes import (
     AccessListing,
     BanListing,
     BanShown,
+    CreditsGranted,
+    DailyCreditsGranted,
     PersonBanned,
     PersonUnbanned,
     QueuedJob,
@@ -18,7 +20,16 @@ from engine.request import TimeEstimate
 
 MOST_LISTED = 40  # names in one message
 
-HostedOutcome = QueueListing | PersonBanned | PersonUnbanned | BanListing | AccessChanged | AccessListing
+HostedOutcome = (
+    QueueListing
+    | PersonBanned
+    | PersonUnbanned
+    | BanListing
+    | CreditsGranted
+    | DailyCreditsGranted
+    | AccessChanged
+    | AccessListing
+)
 
 
 def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
@@ -35,6 +46,14 @@ def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
         case BanListing(bans=bans):
             shown = [_ban(each, locale, times) for each in bans[:MOST_LISTED]]
             return "\n".join([text(N_("Excluded:"), locale), *shown, *_more(len(bans), locale)])
+        case CreditsGranted():
+            return _granted(outcome, locale)
+        case DailyCreditsGranted(who=who, until_s=None):
+            sentence = N_("{person} has the usual daily allowance again.")
+            return text(sentence, locale, person=format_who(who))
+        case DailyCreditsGranted(who=who, daily=daily, until_s=until_s):
+            facts = {"person": format_who(who), "daily": daily, "until": format_time(until_s or 0, times)}
+            return text(N_("{person} has at least {daily} credits a day until {until}."), locale, **facts)
         case AccessChanged(subject=subject, is_allowed=True):
             return text(
                 N_("I serve {subject} from now on. /disallow takes it back."), locale, subject=subject
@@ -49,6 +68,14 @@ def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
 def format_who(who: Who) -> str:
     """Return a person's name and identity: ``Ann (discord:1234)``."""
     return f"{shorten(who.name, 32)} ({who.identity})" if who.name else who.identity
+
+
+def _granted(granted: CreditsGranted, locale: str) -> str:
+    sentence = N_("{person} got {credits} credits and has {left} now.")
+    if granted.credits < 0:
+        sentence = N_("I took {credits} credits from {person}, who has {left} now.")
+    facts = {"person": format_who(granted.who), "credits": abs(granted.credits), "left": granted.left}
+    return text(sentence, locale, **facts)
 
 
 def _queue(listing: QueueListing, locale: str) -> str:

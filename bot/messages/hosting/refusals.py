@@ -13,6 +13,9 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
         "write to a host. You can still use /mine, /export and /delete."
     ),
     errors.BadDuration: N_("“{text}” is not a time. Write a number and its unit, like 30min, 12h, 7d or 2w."),
+    errors.BadCredits: N_("“{text}” is not a number of credits. Write a whole number up to {limit}."),
+    errors.NeverWrote: N_("{who} has never written to me. Ask them to send me /help first."),
+    errors.NothingToTake: N_("{who} has nothing that I could take back."),
     errors.UnknownPerson: N_(
         "I don't know whom “{text}” means. Write a mention, an id like discord:1234, or the id of one of "
         "their jobs; /queue and /reports show both."

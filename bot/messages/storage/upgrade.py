@@ -88,6 +88,7 @@ MIGRATION_REASONS = (
         "a picture whose file was damaged on the disk is recognised when it is read, and not sent as if "
         "it were whole."
     ),
+    N_("hosts grant credits and daily allowances in chats, and the ledger names who did it."),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

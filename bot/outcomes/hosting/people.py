@@ -83,6 +83,24 @@ class BanListing:
 
 
 @dataclass(frozen=True, slots=True)
+class CreditsGranted:
+    """A host gave a person ``credits``, or took them; they have ``left`` now."""
+
+    who: Who
+    credits: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class DailyCreditsGranted:
+    """A host gives a person ``daily`` credits a day; ``until_s`` None: that has ended."""
+
+    who: Who
+    daily: int
+    until_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class AccessChanged:
     """The bot serves a chat, a server or a person, as ``platform:id``; or no longer."""
 

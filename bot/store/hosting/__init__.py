@@ -2,6 +2,7 @@
 
 * ``alerts``       what hosts are told is wrong, until they have the message
 * ``permissions``  who is a host, who may use the bot and who may not; the record of what hosts did
+* ``grants``       credits a day that hosts give to people
 * ``identities``   who people are, as their platforms show them
 * ``service``      whether a host has paused the drawing
 """

@@ -36,7 +36,8 @@ RETURNING credits;
 
 -- name: add_ledger_entry
 -- Why credits moved; a second charge or refund of a job violates one_charge_one_refund.
-INSERT INTO ledger (person, job, kind, credits, at_ms) VALUES (:person, :job, :kind, :credits, :at_ms);
+INSERT INTO ledger (person, job, kind, credits, at_ms, decided_by)
+VALUES (:person, :job, :kind, :credits, :at_ms, :decided_by);
 
 -- name: identities_of
 -- The identities of a person.

@@ -60,7 +60,7 @@ CONVERSATION = (
     Turn(
         ("a fox --dry --seed 9", "狐狸 --试算 --种子 9"), sentences=("A trial: nothing is drawn or charged.",)
     ),
-    Turn("/quota", ("Credits left: {credits}. They refill to {daily} at {renews_at}.",)),
+    Turn("/quota", ("Credits left: {credits}. They refill to {daily} at {renews_at}.",), by_members=True),
     Turn("/loras", words=("sugar", "anime")),
     Turn("/lorainfo sugar", words=("sugar",), pictures=None),
     Turn("/mine", words=("1m",), pictures=None),
@@ -78,6 +78,7 @@ CONVERSATION = (
     Turn("/ban discord:1234", refused(errors.HostsOnly), by_members=True),
     Turn("/unban discord:1234", refused(errors.HostsOnly), by_members=True),
     Turn("/allow here", refused(errors.HostsOnly), by_members=True),
+    Turn("/grant discord:1234 9", refused(errors.HostsOnly), by_members=True),
     Turn("/disallow here", refused(errors.HostsOnly), by_members=True),
     Turn("a fox --lora nobody", refused(errors.UnknownLora)),
     Turn("a fox --size 9:1000", refused(errors.ShapeNotAllowed)),

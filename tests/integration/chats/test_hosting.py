@@ -41,6 +41,9 @@ CONVERSATION = (
     Turn("/ban console:host", refused(errors.HostNotBanned)),
     Turn("/ban nobody-of-this-name", refused(errors.UnknownPerson)),
     Turn("/ban discord:1234 --duration soon", refused(errors.BadDuration)),
+    Turn(("/grant discord:1234 50", "/赠送 discord:1234 50"), refused(errors.NeverWrote)),
+    Turn("/grant discord:1234", refused(errors.MissingValue)),
+    Turn("/grant discord:1234 many", refused(errors.BadCredits)),
     Turn(
         ("/allow telegram:-1001234", "/开放 telegram:-1001234"),
         ("I serve {subject} from now on. /disallow takes it back.",),

@@ -39,6 +39,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GrantCredits,
     Help,
     Link,
     ListReports,
@@ -99,7 +100,8 @@ def test_every_command_value_has_one_row() -> None:
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-        ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
+        ShowQueue(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+        AllowAccess("here"), DisallowAccess("here"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -169,6 +171,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *6 * ["name"],
         "code",
         "person",
+        *("person", "credits"),
         "subject",
     ]
     positional = {(entry.name, option.name) for entry, option in OPTIONS if option.positional}
@@ -177,7 +180,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *(("adopt", name) for name in ("job", "picture")),
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("pause", "reason"), ("drain", "reason"),
-        *((word, "person") for word in ("ban", "unban")),
+        *((word, "person") for word in ("ban", "unban", "grant")),
         *((word, "subject") for word in ("allow", "disallow")),
         ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),

@@ -25,6 +25,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GrantCredits,
     Help,
     Link,
     ListReports,
@@ -72,7 +73,8 @@ COMMAND_VALUES: list[Command] = [
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-    ShowQueue(), BanPerson("a"), UnbanPerson("a"), AllowAccess("here"), DisallowAccess("here"),
+    ShowQueue(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+    AllowAccess("here"), DisallowAccess("here"),
 ]  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from bot.commands.values import (
     Command,
     DisallowAccess,
     DrainQueue,
+    GrantCredits,
     Help,
     PauseDrawing,
     ResumeDrawing,
@@ -17,7 +18,7 @@ from bot.commands.values import (
     ShowStatus,
     UnbanPerson,
 )
-from bot.errors import BadDuration, MissingValue, PersonError
+from bot.errors import BadCredits, BadDuration, MissingValue, PersonError
 
 DAY_S = 86_400
 
@@ -40,6 +41,14 @@ DAY_S = 86_400
         ("/ban discord:1 --duration 30min --reason too many", BanPerson("discord:1", 1_800, "too many")),
         ("/封禁 discord:1 12小时 刷屏", BanPerson("discord:1", 43_200, "刷屏")),
         ("/unban discord:1", UnbanPerson("discord:1")), ('/unban "two words"', UnbanPerson("two words")),
+        ("/grant discord:1 50", GrantCredits("discord:1", 50)),
+        ("/grant discord:1 -50", GrantCredits("discord:1", -50)),
+        ("/grant discord:1 50 30", GrantCredits("discord:1", 50, 30)),
+        ("/grant discord:1 50 30d", GrantCredits("discord:1", 50, 30)),
+        ("/grant discord:1 0 0", GrantCredits("discord:1", 0, 0)),
+        ('/grant "two words" 5', GrantCredits("two words", 5)),
+        ("/grant discord:1 --credits 5 --days 2", GrantCredits("discord:1", 5, 2)),
+        ("/赠送 discord:1 50 30天", GrantCredits("discord:1", 50, 30)),
         ("/allow", AllowAccess()), ("/allow here", AllowAccess("here")), ("/开放 这里", AllowAccess("这里")),
         ("/disallow telegram:-5", DisallowAccess("telegram:-5")),
         ("/help", Help()), ("/help hosts", Help(for_hosts=True)), ("/help --hosts", Help(for_hosts=True)),
@@ -62,6 +71,8 @@ def test_what_is_typed(typed: str, expected: Command) -> None:
         (BanPerson, {"person": "<@1>", "duration": "7d", "reason": "x"}, BanPerson("<@1>", 7 * DAY_S, "x")),
         (BanPerson, {}, BanPerson()),
         (UnbanPerson, {"person": "<@1>"}, UnbanPerson("<@1>")),
+        (GrantCredits, {"person": "<@1>", "credits": -5}, GrantCredits("<@1>", -5)),
+        (GrantCredits, {"person": "<@1>", "credits": 5, "days": 0}, GrantCredits("<@1>", 5, 0)),
         (AllowAccess, {"subject": "<#1>"}, AllowAccess("<#1>")),
         (DisallowAccess, {"subject": "here"}, DisallowAccess("here")),
         (Help, {"hosts": True}, Help(for_hosts=True)),
@@ -92,7 +103,7 @@ def test_what_needs_a_name_says_so(typed: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["pause", "drain", "ban", "unban", "allow", "disallow", "queue", "status", "resume"]
+    "word", ["pause", "drain", "ban", "unban", "allow", "disallow", "grant", "queue", "status", "resume"]
 )
 @pytest.mark.parametrize(
     "hostile",
@@ -116,3 +127,25 @@ def test_hostile_text_is_a_command_or_refused(word: str, hostile: str) -> None:
         return
     assert len(getattr(command, "reason", "")) <= MAX_REASON_CHARS
     assert "\x00" not in repr(command)
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ("/grant", MissingValue),
+        ("/grant discord:1", MissingValue),
+        ("/grant discord:1 many", BadCredits),
+        ("/grant discord:1 0", BadCredits),
+        ("/grant discord:1 100001", BadCredits),
+        ("/grant discord:1 1.5", BadCredits),
+        ("/grant discord:1 -5 30", BadCredits),
+        ("/grant discord:1 5 -1", BadDuration),
+        ("/grant discord:1 5 soon", BadDuration),
+        ("/grant discord:1 5 3651", BadDuration),
+        ("/grant discord:1 5 3 4", BadDuration),
+        ("/grant discord:1 ٣", BadCredits),
+    ],
+)
+def test_a_grant_that_makes_no_sense_is_refused(typed: str, error: type[PersonError]) -> None:
+    with pytest.raises(error):
+        parse(typed)
