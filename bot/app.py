@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 
 from bot.card.report import CardReporter
+from bot.card.statistics import draw_statistics
 from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
@@ -155,6 +156,7 @@ async def open_application(
                 is_loading=lambda: host.info is None,
                 loading_s=host.loading_s,
                 report_card=CardReporter(monitor, host, planner).report,
+                draw_statistics=draw_statistics,
                 measure=tokens.measure if tokens else None,
                 locale=settings.language,
                 sends_alerts=settings.alerts,

@@ -79,7 +79,7 @@ class _Chart:
 
     def write(self, x: float, y: float, words: str, colour: str, size: int, anchor: str = "la") -> float:
         """Write and return where the words end."""
-        font = _font(size, self._locale)
+        font = font_of(size, self._locale)
         self._draw.text((x, y), words, fill=colour, font=font, anchor=anchor)
         return x + font.getlength(words)
 
@@ -175,6 +175,6 @@ def words_locale(locale: str) -> str:
 
 
 @cache
-def _font(size: int, locale: str) -> Font:
+def font_of(size: int, locale: str) -> Font:
     """Return a font for these words; Pillow's own has Latin letters."""
     return (chinese_font(size) if locale != "en" else None) or ImageFont.load_default(size)

@@ -35,7 +35,7 @@ class ValueLine:
     def top(self, readings: Sequence[CardReading]) -> float:
         """Return the end of the scale: a number that is easy to read."""
         values = (value for each in readings if (value := self.value(each)) is not None)
-        return max(self.least_top, *map(_rounded_up, values))
+        return max(self.least_top, *map(rounded_up, values))
 
 
 MEMORY_USES = (
@@ -80,7 +80,7 @@ def unbroken_runs(readings: Sequence[CardReading]) -> list[list[CardReading]]:
     return runs
 
 
-def _rounded_up(value: float) -> float:
+def rounded_up(value: float) -> float:
     """Round up to a number that is easy to read: 4, 10, 20 to 100, 150, 200."""
     grain = 2 if value <= 10 else 10 if value <= 100 else 50
     return math.ceil(value / grain) * grain

@@ -29,7 +29,6 @@ from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
 from bot.desk.shelf.management import Prepared
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
-from bot.monitoring.figures import REFUSALS
 from bot.outcomes import (
     Address,
     ChatOutput,
@@ -80,7 +79,7 @@ class Desk:
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
-            with _counted_refusal():
+            with self._counted_refusal():
                 await self._require_permission(command, context)
             prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
@@ -98,7 +97,7 @@ class Desk:
                     command, context, prepared, self._may_use(context)
                 )
                 if isinstance(answer, PersonError):
-                    REFUSALS.labels(type(answer).__name__).inc()
+                    self.parts.refusals.note(type(answer).__name__)
                 if stored is not None:
                     await inbox.save_answer(*event, encode(answer))
             else:
@@ -127,13 +126,21 @@ class Desk:
         self, command: Command, context: CommandContext, disk: DiskState = NOT_NEEDED
     ) -> Outcome:
         """Carry out the command if the person may give it here."""
-        with _counted_refusal():
+        with self._counted_refusal():
             await self._require_permission(command, context)
             if isinstance(command, Draw | Compare | Draft) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, disk)
             return await self._actions[type(command)](command, context)
+
+    @contextmanager
+    def _counted_refusal(self) -> Iterator[None]:
+        try:
+            yield
+        except PersonError as refusal:
+            self.parts.refusals.note(type(refusal).__name__)
+            raise
 
     def _may_use(self, context: CommandContext) -> Rule:
         return partial(self.parts.consents.may_use, context)
@@ -316,6 +323,7 @@ class Desk:
             indexing = group.create_task(parts.index.run(), name="desk adds words to the search")
             alerting = group.create_task(parts.alerts.run(chats), name="desk alerts hosts")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
+            counting = group.create_task(parts.refusals.run(), name="desk counts refusals")
             deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
             self._loops = (drawing, delivering, publishing, deleting)
             await asyncio.wait({drawing})
@@ -326,6 +334,8 @@ class Desk:
             reporting.cancel()
             alerting.cancel()
             indexing.cancel()
+            counting.cancel()
+        await parts.refusals.flush()
 
     async def drain(self, timeout_s: float) -> None:
         """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.
@@ -346,12 +356,3 @@ class Desk:
             loop.cancel()
         await asyncio.wait(self._loops)
         log.info("desk stopped", cut_off=[loop.get_name() for loop in late])
-
-
-@contextmanager
-def _counted_refusal() -> Iterator[None]:
-    try:
-        yield
-    except PersonError as refusal:
-        REFUSALS.labels(type(refusal).__name__).inc()
-        raise

@@ -54,6 +54,7 @@ from bot.commands.values import (
     ShowCard,
     ShowQueue,
     ShowRecipe,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
     Unlink,
@@ -77,6 +78,7 @@ from bot.desk.hosting.grants import Grants
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
 from bot.desk.hosting.queue import QueueView
+from bot.desk.hosting.statistics import RefusalCounts, StatisticsView
 from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
@@ -113,7 +115,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, ShowStatistics, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -160,6 +162,8 @@ class DeskParts:
     status: StatusView
     queue_view: QueueView
     bans: Bans
+    refusals: RefusalCounts
+    statistics: StatisticsView
     grants: Grants
     access: Access
     queue: JobQueue
@@ -266,6 +270,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         ShowCard: show_card,
         ShowStatus: parts.status.show,
         ShowQueue: parts.queue_view.show,
+        ShowStatistics: parts.statistics.show,
         BanPerson: parts.bans.ban,
         UnbanPerson: parts.bans.unban,
         GrantCredits: parts.grants.grant,

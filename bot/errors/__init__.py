@@ -8,7 +8,7 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
-      - BadDuration · BadCredits · UnknownPerson
+      - BadDuration · BadCredits · BadDays · UnknownPerson
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
@@ -74,6 +74,7 @@ from bot.errors.finding import (
 from bot.errors.hosting import (
     AllowedInSettings,
     BadCredits,
+    BadDays,
     BadDuration,
     HostNotBanned,
     NeverWrote,
@@ -216,6 +217,7 @@ __all__ = [
     "BadClaimCode",
     "BadCount",
     "BadCredits",
+    "BadDays",
     "BadDuration",
     "BadLanguage",
     "BadLinkCode",

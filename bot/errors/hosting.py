@@ -11,6 +11,10 @@ class BadCredits(NotUnderstood):
     """Facts: ``text``; ``limit``, the most."""
 
 
+class BadDays(NotUnderstood):
+    """Facts: ``text``; ``limit``, the most."""
+
+
 class NeverWrote(NotPossible):
     """The person has no account yet. Facts: ``who``."""
 

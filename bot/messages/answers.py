@@ -11,6 +11,7 @@ from bot.messages.guide import help_text, host_help_text
 from bot.messages.hosting.claim import format_claimed
 from bot.messages.hosting.people import format_hosted
 from bot.messages.hosting.service import format_service_changed, format_status_shown
+from bot.messages.hosting.statistics import format_statistics, statistics_chart_name
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
 from bot.messages.jobs import format_note, format_position, settings_of
@@ -66,6 +67,7 @@ from bot.outcomes import (
     SettingsRead,
     SettingsShown,
     ShelfReloaded,
+    StatisticsShown,
     StatusShown,
     Unlinked,
 )
@@ -159,6 +161,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             | AccessListing()
         ):
             return format_hosted(outcome, locale, times)
+        case StatisticsShown():
+            return format_statistics(outcome, locale)
         case StatusShown():
             return format_status_shown(outcome, locale)
         case ServiceChanged():
@@ -178,6 +182,8 @@ def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
     match outcome:
         case CardReport(png=png) if png:
             return png, card_chart_name(locale)
+        case StatisticsShown(png=png) if png:
+            return png, statistics_chart_name(locale)
         case LoraDetails(strip=strip) if strip:
             return strip, preview_name(outcome.lora.name, locale)
     return b"", ""

@@ -15,6 +15,7 @@ from bot.outcomes.hosting import (
     PersonUnbanned,
     QueueListing,
     ServiceChanged,
+    StatisticsShown,
     StatusShown,
 )
 from bot.outcomes.iterating import (
@@ -90,6 +91,7 @@ Outcome = (
     | HelpWithVocabulary
     | CardReport
     | StatusShown
+    | StatisticsShown
     | QueueListing
     | PersonBanned
     | PersonUnbanned

@@ -20,6 +20,7 @@ from bot.store.hosting.grants import GrantStore
 from bot.store.hosting.identities import IdentityStore
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.hosting.service import ServiceStore
+from bot.store.hosting.statistics import StatisticsStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, Links, People
@@ -51,6 +52,7 @@ class Store(Database):
         grants: Credits a day that hosts give to people.
         identities: Who people are, as their platforms show them.
         service: Whether a host has paused the drawing.
+        statistics: What the bot did in a time, and what it refused.
         consents: Who may use which LoRA, and who has used it.
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
@@ -77,6 +79,7 @@ class Store(Database):
         self.grants = GrantStore(self)
         self.identities = IdentityStore(self)
         self.service = ServiceStore(self)
+        self.statistics = StatisticsStore(self)
         self.consents = Consents(self)
         self.owner_reports = OwnerReportQueue(self)
         self.shelf_changes = ShelfChanges(self)

@@ -35,6 +35,7 @@ from bot.outcomes import (
     PictureFile,
     Platform,
     Receipt,
+    StatisticsShown,
     Status,
     Undeliverable,
 )
@@ -43,6 +44,7 @@ from engine.formatting import printable
 from engine.host.report import CardReport
 
 CHAT_ID = "console"  # one chat for all calls, so that its default LoRA persists
+PICTURE_NAMES: dict[type, str] = {CardReport: "card.png", StatisticsShown: "stats.png"}
 HOST_ID = "host"  # bot.policy gives this user a host's rights
 
 
@@ -199,7 +201,7 @@ class ConsoleChat:
             png, _ = messages.picture_of(outcome, context.locale)
             if not png:
                 return ConsoleAnswer()
-            name = "card.png" if isinstance(outcome, CardReport) else "lora.png"
+            name = PICTURE_NAMES.get(type(outcome), "lora.png")
             try:
                 path = await asyncio.to_thread(_save_answer, png, self._out_dir / name)
             except OSError as error:

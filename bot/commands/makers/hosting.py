@@ -8,9 +8,15 @@ from typing import Any
 from bot.commands import marks
 from bot.commands.flags import scan
 from bot.commands.makers.drawing import chosen_of
-from bot.commands.reading import OptionValue
+from bot.commands.reading import OptionValue, as_typed
 from bot.commands.table import ENTRY_OF
-from bot.commands.table.hosting import BAN_OPTIONS, GRANT_OPTIONS, MAX_GRANT, MAX_GRANT_DAYS
+from bot.commands.table.hosting import (
+    BAN_OPTIONS,
+    GRANT_OPTIONS,
+    MAX_GRANT,
+    MAX_GRANT_DAYS,
+    MAX_STATISTICS_DAYS,
+)
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
     AllowAccess,
@@ -23,10 +29,11 @@ from bot.commands.values import (
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
 )
-from bot.errors import BadCredits, BadDuration, MissingValue
+from bot.errors import BadCredits, BadDays, BadDuration, MissingValue
 
 MAX_REASON_CHARS = 200
 MAX_SUBJECT_CHARS = 64
@@ -67,6 +74,17 @@ def ban_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyTyp
     if duration_s is None and _DURATION.fullmatch(normalize(first)):
         duration_s, rest = duration_s_of(first), after
     return BanPerson(person, duration_s, _reason(values.get("reason") or rest))
+
+
+def statistics_of(typed: OptionValue = None) -> ShowStatistics:
+    """Return the ``/stats`` of a text or of the option of a menu, or raise BadDays."""
+    text = as_typed(typed).strip()
+    if not text:
+        return ShowStatistics()
+    days = _whole_number(text.rstrip("d天日"), MAX_STATISTICS_DAYS)
+    if days is None or days < 1:
+        raise BadDays(text=text, limit=MAX_STATISTICS_DAYS)
+    return ShowStatistics(days)
 
 
 def grant_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> GrantCredits:
@@ -136,6 +154,7 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     ResumeDrawing: lambda _: ResumeDrawing(),
     ShowQueue: lambda _: ShowQueue(),
     BanPerson: ban_of,
+    ShowStatistics: statistics_of,
     GrantCredits: grant_of,
     UnbanPerson: lambda rest: UnbanPerson(_required(rest, UnbanPerson)),
     AllowAccess: lambda rest: AllowAccess(_whole(rest)),
@@ -146,6 +165,7 @@ HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     PauseDrawing: lambda options: PauseDrawing(_reason(options.get("reason", ""))),
     DrainQueue: lambda options: DrainQueue(_reason(options.get("reason", ""))),
     GrantCredits: lambda options: grant_of(options=options),
+    ShowStatistics: lambda options: statistics_of(options.get("days")),
     BanPerson: lambda options: ban_of(options=options),
     UnbanPerson: lambda options: UnbanPerson(_required(options.get("person", ""), UnbanPerson)),
     AllowAccess: lambda options: AllowAccess(_whole(options.get("subject", ""))),

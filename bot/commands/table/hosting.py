@@ -10,6 +10,7 @@ from bot.commands.values import (
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
 )
@@ -42,6 +43,7 @@ BAN_OPTIONS = (
 )
 
 MAX_GRANT, MAX_GRANT_DAYS = 100_000, 3_650
+MAX_STATISTICS_DAYS = 90
 
 GRANT_OPTIONS = (
     _person(required=True),
@@ -107,6 +109,27 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
     ),
     CommandEntry(
         "queue", "队列", ("查看队列",), "Show who waits for which job", "/queue", ShowQueue, right=Right.HOST
+    ),
+    CommandEntry(
+        "stats",
+        "统计",
+        ("统计数据",),
+        "Show pictures, people, waits, failures and LoRAs of the last days",
+        "/stats 7",
+        ShowStatistics,
+        (
+            Option(
+                "days",
+                "天数",
+                OptionKind.INTEGER,
+                "Of how many days; default: one",
+                example="7",
+                positional=True,
+                least=1,
+                most=MAX_STATISTICS_DAYS,
+            ),
+        ),
+        right=Right.HOST,
     ),
     CommandEntry(
         "ban",

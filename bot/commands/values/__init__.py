@@ -42,6 +42,7 @@ from bot.commands.values.hosting import (
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
 )
@@ -163,6 +164,7 @@ __all__ = [
     "ShowCard",
     "ShowQueue",
     "ShowRecipe",
+    "ShowStatistics",
     "ShowStatus",
     "Size",
     "UnbanPerson",

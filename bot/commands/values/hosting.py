@@ -33,6 +33,13 @@ class ShowQueue:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowStatistics:
+    """Show what happened in the last ``days``; hosts only."""
+
+    days: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class BanPerson:
     """Exclude a person; without one, show who is excluded. Hosts only.
 
@@ -92,6 +99,7 @@ HostingCommand = (
     | DrainQueue
     | ResumeDrawing
     | ShowQueue
+    | ShowStatistics
     | BanPerson
     | UnbanPerson
     | GrantCredits

@@ -7,6 +7,7 @@ from random import Random, SystemRandom
 
 from bot.desk.dispatch import ReportCard
 from bot.desk.drawing import Renderer
+from bot.desk.hosting.statistics import DrawStatistics
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf.management import LoraFolder
 from bot.desk.shelf.trials import TrialPictures
@@ -31,6 +32,7 @@ class DeskInputs:
         shelf: The LoRAs.
         stated: What the database has on them, and on earlier ones.
         model: The model that the renderer draws with.
+        draw_statistics: Draws the picture of ``/stats``; by default none.
         weights: A hash that distinguishes its weights from others; a preview drawn with others is not shown.
         probe: Measures the free memory of the card.
         costs: Predicts what a job needs.
@@ -70,6 +72,7 @@ class DeskInputs:
     random: Random = field(default_factory=SystemRandom)
     report_card: ReportCard | None = None
     measure: Callable[[str], PromptLength] | None = None
+    draw_statistics: DrawStatistics = lambda _, __: b""
     weights: str = ""
     locale: str = "en"
     sends_alerts: bool = True

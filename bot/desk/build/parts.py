@@ -28,6 +28,7 @@ from bot.desk.hosting.grants import Grants
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.hosting.permissions import Permissions
 from bot.desk.hosting.queue import QueueView
+from bot.desk.hosting.statistics import RefusalCounts, StatisticsView
 from bot.desk.hosting.status import StatusView
 from bot.desk.hosting.subjects import Subjects
 from bot.desk.iterating.continuation import JobContinuation
@@ -176,7 +177,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         rules=rules,
         clock=clock,
     )
-    subjects = Subjects(store)
+    subjects, refusals = Subjects(store), RefusalCounts(store, clock)
     cancellation = JobCancellation(store=store, completion=completion, rules=rules, stop_drawing=drawing.stop)
 
     def running() -> str:
@@ -224,6 +225,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         grants=Grants(store=store, ledger=ledger, subjects=subjects, audit=audit, clock=clock),
+        refusals=refusals,
+        statistics=StatisticsView(store=store, refusals=refusals, draw=inputs.draw_statistics, clock=clock),
         access=Access(store=store, rules=rules, permissions=permissions, audit=audit),
         queue=queue,
         waits=waits,

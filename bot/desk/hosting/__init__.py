@@ -5,6 +5,7 @@
 * ``grants``       credits that hosts give and take
 * ``access``       which chats, servers and people the bot serves
 * ``subjects``     whom a host means
+* ``statistics``   the answer to ``/stats``; counts refusals
 * ``queue``        the answer to ``/queue``
 * ``pausing``      pause the drawing, let the queue run empty, go on
 * ``status``       the answer to ``/status``

@@ -3,6 +3,7 @@
 * ``alerts``    what is wrong with the bot, and that it is over
 * ``claim``     the claim of the bot by its first host
 * ``people``    who waits, who is excluded, who is served
+* ``statistics``  what the bot did in the last days
 * ``service``   whether the bot draws and takes requests; the answer to ``/status``
 * ``refusals``  refusals of the commands of hosts, and of banned people
 """

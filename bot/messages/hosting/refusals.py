@@ -13,6 +13,7 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
         "write to a host. You can still use /mine, /export and /delete."
     ),
     errors.BadDuration: N_("“{text}” is not a time. Write a number and its unit, like 30min, 12h, 7d or 2w."),
+    errors.BadDays: N_("“{text}” is not a number of days. Write a whole number from 1 to {limit}."),
     errors.BadCredits: N_("“{text}” is not a number of credits. Write a whole number up to {limit}."),
     errors.NeverWrote: N_("{who} has never written to me. Ask them to send me /help first."),
     errors.NothingToTake: N_("{who} has nothing that I could take back."),

@@ -89,6 +89,7 @@ MIGRATION_REASONS = (
         "it were whole."
     ),
     N_("hosts grant credits and daily allowances in chats, and the ledger names who did it."),
+    N_("hosts see what the bot did in the last days, and what it refused, also over restarts."),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

@@ -1,6 +1,7 @@
 """What hosts see and decide, what others see of it, and what the desk tells hosts.
 
 * ``service``  whether the bot draws and takes requests; the answer to ``/status``
+* ``statistics``  what the bot did in the last days
 * ``people``   who waits for which job, who is banned, who is allowed
 * ``alerts``   what is wrong, and that it is over
 """
@@ -26,6 +27,7 @@ from bot.outcomes.hosting.service import (
     StatusShown,
     UnfinishedJob,
 )
+from bot.outcomes.hosting.statistics import Span, StatisticsShown
 
 __all__ = [
     "AccessChanged",
@@ -42,6 +44,8 @@ __all__ = [
     "Service",
     "ServiceChanged",
     "ServiceMode",
+    "Span",
+    "StatisticsShown",
     "StatusShown",
     "UnfinishedJob",
     "Who",

@@ -26,6 +26,13 @@ CONVERSATION = (
     ),
     Turn("a fox", refused(errors.Draining)),
     Turn(("/resume", "/恢复"), ("I draw and take requests again. {waiting} jobs wait.",)),
+    Turn("/stats", ("The last 24 hours: {pictures} pictures for {people} people.",), pictures=None),
+    Turn(
+        ("/stats 7", "/统计 7"),
+        ("Jobs: {done} done, {failed} failed, {cancelled} cancelled.",),
+        pictures=None,
+    ),
+    Turn("/stats forever", refused(errors.BadDays)),
     Turn("/resume", ("Nothing was paused. {waiting} jobs wait.",)),
     Turn("a fox --seed 7", pictures=1),
     Turn(("/queue", "/队列"), ("Nothing waits.",)),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from bot.card import chart
-from bot.card.chart import SENTENCES, WIDTH, _font, draw_chart, words_locale
+from bot.card.chart import SENTENCES, WIDTH, draw_chart, font_of, words_locale
 from bot.messages import LOCALES, text
 from engine.planner.monitor import KEPT, KEPT_EVERY_S, CardReading
 
@@ -78,7 +78,7 @@ def test_a_card_of_which_nothing_is_known_is_drawn() -> None:
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_font_has_every_character_of_the_chart(locale: str) -> None:
     words_in = words_locale(locale)
-    font = _font(28, words_in)
+    font = font_of(28, words_in)
     missing = bytes(font.getmask("\U000f0000"))
     words = "".join(text(sentence, words_in) for sentence in SENTENCES)
     printable = "".join(map(chr, range(33, 127)))
@@ -88,12 +88,12 @@ def test_the_font_has_every_character_of_the_chart(locale: str) -> None:
 
 def test_without_a_chinese_font_the_words_are_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chart, "chinese_font", lambda size: None)
-    _font.cache_clear()
+    font_of.cache_clear()
     try:
         assert words_locale("zh-CN") == "en"
         assert draw_chart(HOUR, "NVIDIA A10", "zh-CN") == draw_chart(HOUR, "NVIDIA A10", "en")
     finally:
-        _font.cache_clear()
+        font_of.cache_clear()
 
 
 def test_a_chart_is_small_enough_for_every_platform() -> None:

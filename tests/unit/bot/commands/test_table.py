@@ -68,6 +68,7 @@ from bot.commands.values import (
     ShowCard,
     ShowQueue,
     ShowRecipe,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
     Unlink,
@@ -100,7 +101,7 @@ def test_every_command_value_has_one_row() -> None:
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-        ShowQueue(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+        ShowQueue(), ShowStatistics(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
         AllowAccess("here"), DisallowAccess("here"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
@@ -180,6 +181,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         *(("adopt", name) for name in ("job", "picture")),
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("pause", "reason"), ("drain", "reason"),
+        ("stats", "days"),
         *((word, "person") for word in ("ban", "unban", "grant")),
         *((word, "subject") for word in ("allow", "disallow")),
         ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),

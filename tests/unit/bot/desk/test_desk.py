@@ -127,7 +127,10 @@ async def test_a_chat_is_known_by_all_ids_that_it_ever_had_and_by_no_other(tmp_p
             await harness.desk.migrate_chat(Platform.TELEGRAM, old, new)
         for chat_id in ("-1", "-2", "-3"):
             await harness.desk.handle(Help(), a_context("h", platform=Platform.TELEGRAM, chat_id=chat_id))
-        for platform, chat_id in ((Platform.TELEGRAM, "-9"), (Platform.DISCORD, "-3")):
+        for platform, chat_id, named in (
+            (Platform.TELEGRAM, "-9", "telegram:-9"),
+            (Platform.DISCORD, "-3", "discord:ann"),  # a private chat there is named by its person
+        ):
             with pytest.raises(ChatNotAllowed) as caught:
                 await harness.desk.handle(Help(), a_context("h", platform=platform, chat_id=chat_id))
-            assert caught.value.facts == {"chat": f"{platform}:{chat_id}"}
+            assert caught.value.facts == {"chat": named}

@@ -53,6 +53,7 @@ from bot.commands.values import (
     ShowCard,
     ShowQueue,
     ShowRecipe,
+    ShowStatistics,
     ShowStatus,
     UnbanPerson,
     Unlink,
@@ -73,7 +74,7 @@ COMMAND_VALUES: list[Command] = [
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-    ShowQueue(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+    ShowQueue(), ShowStatistics(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
     AllowAccess("here"), DisallowAccess("here"),
 ]  # fmt: skip
 
