@@ -47,7 +47,7 @@ async def test_what_ended_is_counted(tmp_path: Path) -> None:
         harness.clock.advance(days=3)
         assert (await statistics_of(harness)).done == 0
         week = await statistics_of(harness, 7)
-        assert (week.done, len(week.spans), week.spans[3].pictures) == (2, 7, 3)
+        assert (week.done, len(week.spans), week.spans[4].pictures) == (2, 7, 3)
 
 
 async def test_half_and_most_of_the_waits(tmp_path: Path) -> None:
