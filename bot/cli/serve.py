@@ -259,7 +259,7 @@ def _create_telegram_chat(application: Application) -> Chat:
     from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
 
     telegram = application.settings.telegram
-    hosts = (host.split(":") for host in application.settings.hosts)
+    hosts = (host.split(":") for host in sorted(application.desk.parts.rules.now.hosts))
     config = TelegramConfig(
         token=telegram.token.get_secret_value(),
         base_url=telegram.base_url,

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bot.checks.checks import PLATFORMS
 from bot.errors import BadSettings, Problem
 from bot.messages import N_, text
 from bot.messages.settings import commented_settings
@@ -32,7 +33,8 @@ class SetupAnswers:
     Attributes:
         file: The settings file; it need not exist.
         values: As in the file, without tokens.
-        tokens: By section.
+        tokens: By section, as they will be written.
+        given: Tokens of the environment, by section; they are offered, and kept once they work.
     """
 
     def __init__(self, config: Path | None, environ: Mapping[str, str]) -> None:
@@ -53,7 +55,8 @@ class SetupAnswers:
         if path.is_file():
             path.chmod(FILE_MODE)
         problems: list[Problem] = []
-        self.tokens |= {**read_tokens(path, problems), **environment_tokens(environ)}
+        self.tokens |= read_tokens(path, problems)
+        self.given = environment_tokens(environ)
         if problems:
             raise BadSettings(problems=tuple(problems))
         self._environ = {name: value for name, value in environ.items() if not _is_token(name)}
@@ -108,9 +111,9 @@ class SetupAnswers:
 
 
 def _is_token(variable: str) -> bool:
-    """Whether a variable gives a token, which counts as an answer."""
-    names = [f"{section.upper()}_TOKEN" for section in WITH_TOKENS]
-    names += [f"{PREFIX}{section.upper()}__TOKEN" for section in WITH_TOKENS]
+    """Whether a variable gives a token of a chat, which is an answer here."""
+    names = [f"{platform.upper()}_TOKEN" for platform in PLATFORMS]
+    names += [f"{PREFIX}{platform.upper()}__TOKEN" for platform in PLATFORMS]
     return variable in names or variable.removesuffix("_FILE") in names
 
 

@@ -26,23 +26,29 @@ def ask_about_chats(answers: SetupAnswers, dialogue: Dialogue, options: SetupOpt
     Raises:
         AnswerRefused: A token was given that does not work, and nobody can be asked.
     """
-    _take_given(answers, options)
+    given = answers.given | {
+        platform: file.expanduser().read_text(encoding="utf-8").strip()
+        for platform, file in options.token_files.items()
+    }
     links = {}
     for platform in PLATFORMS:
-        if link := _ask_about_chat(platform, answers, dialogue):
+        stored = answers.tokens.get(platform, ""), str(answers.value(f"{platform}.proxy") or "")
+        answers.tokens[platform] = given.get(platform) or stored[0]
+        answers.set_value(f"{platform}.proxy", options.proxies.get(platform) or stored[1])
+        try:
+            link = _ask_about_chat(platform, answers, dialogue)
+        except (AnswerRefused, BadSettings):
+            answers.tokens[platform] = stored[0]  # only what works is kept
+            answers.set_value(f"{platform}.proxy", stored[1])
+            raise
+        if link:
             links[platform] = link
         answers.save()
     return links
 
 
-def _take_given(answers: SetupAnswers, options: SetupOptions) -> None:
-    for platform, file in options.token_files.items():
-        answers.tokens[platform] = file.expanduser().read_text(encoding="utf-8").strip()
-    for platform, proxy in options.proxies.items():
-        answers.set_value(f"{platform}.proxy", proxy)
-
-
 def _ask_about_chat(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> str:
+    """Ask until the platform accepts the answers; return the link to the bot, empty without a token."""
     name, locale = PLATFORM_NAMES[platform], dialogue.locale
     if not dialogue.is_silent:
         dialogue.say()
