@@ -82,11 +82,14 @@ class SoakReport:
         )
 
 
-async def soak(folder: Path, minutes: float, *, seed: int = 1, traces: bool = False) -> SoakReport:
+async def soak(
+    folder: Path, minutes: float, *, seed: int = 1, traces: bool = False, haste: float = 1.0
+) -> SoakReport:
     """Run a bot in this folder while people ask for so many minutes.
 
     Args:
-        traces: Let the bot note where its memory comes from (``tests.soak.traced``); it is slower then.
+        traces: Let the bot note what it holds at the end (``tests.soak.traced``); it is slower then.
+        haste: How many times as often people ask.
     """
     report = SoakReport(minutes)
     async with FakeDiscord() as discord, TelegramServer() as telegram:
@@ -102,7 +105,7 @@ async def soak(folder: Path, minutes: float, *, seed: int = 1, traces: bool = Fa
             await _wait_until_open(discord, telegram, process)
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(_watch(process.pid, port, report), name="watch")
-                await _keep_asking(crowd, minutes, process)
+                await _keep_asking(crowd, minutes, process, haste)
                 watching.cancel()
             report.unanswered = await wait_until_answered(crowd, ANSWERED_S)
             report.failures += await _compare_with_figures(folder, port)
@@ -153,11 +156,13 @@ async def _wait_until_open(
             await asyncio.sleep(0.1)
 
 
-async def _keep_asking(crowd: Crowd, minutes: float, process: asyncio.subprocess.Process) -> None:
+async def _keep_asking(
+    crowd: Crowd, minutes: float, process: asyncio.subprocess.Process, haste: float
+) -> None:
     end_s = asyncio.get_running_loop().time() + 60 * minutes
     while asyncio.get_running_loop().time() < end_s and process.returncode is None:
         await crowd.act()
-        await asyncio.sleep(crowd.random.uniform(*PAUSE_S))
+        await asyncio.sleep(crowd.random.uniform(*PAUSE_S) / haste)
         crowd.telegram.calls.clear()  # the fakes keep every request
         crowd.discord.requests.clear()
 
