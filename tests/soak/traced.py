@@ -1,4 +1,4 @@
-"""``sugarbot`` with a note, at its end, of what it has allocated since the warm-up and still holds: ``memory.txt``."""
+"""``sugarbot`` with a note, at its end, of what it allocated after the warm-up and holds: ``memory.txt``."""
 
 import sys
 import threading

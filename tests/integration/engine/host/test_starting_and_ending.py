@@ -134,7 +134,7 @@ async def test_what_libraries_print_is_logged_line_by_line() -> None:
 
 async def test_no_line_that_a_worker_prints_ends_the_reading_of_its_output() -> None:
     with structlog.testing.capture_logs() as logs:
-        async with started(replace(CONFIG, step_timeout_s=5)) as host:
+        async with started(replace(CONFIG, step_timeout_s=60)) as host:
             pid = host.info and host.info.pid
             for job_id in ("first", "second"):
                 request = make_request(job_id, prompt="odd lines")

@@ -1,6 +1,7 @@
 """A signal stops the application at any time, and a stop is no error."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,6 +38,18 @@ def test_a_signal_stops_an_application_that_still_opens(
     code = runner.run(lambda: work(Settings()), stop_code=0, exit_process=pytest.fail)  # type: ignore[arg-type, return-value]
     assert code == 0
     assert closed
+
+
+async def test_a_bot_that_serves_collects_only_garbage_of_its_own_time() -> None:
+    """The first collections after a start look at few objects, so that they come soon and take no time."""
+    application = SimpleNamespace(store=SimpleNamespace(respond=None))
+    try:
+        with pytest.raises(AttributeError):  # this application has no host, about which a manager would hear
+            await serve._serve_until_stopped(application)  # type: ignore[arg-type]
+        assert gc.get_freeze_count() > 10_000
+        assert len(gc.get_objects()) < 10_000
+    finally:
+        gc.unfreeze()
 
 
 async def test_a_cancellation_without_a_signal_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
