@@ -19,6 +19,7 @@ from bot.card.statistics import draw_statistics
 from bot.chats.contract import Chat
 from bot.chats.supervisor import ChatSupervisor, keep_running
 from bot.checks import checks
+from bot.checks.running import SelfCheck
 from bot.desk import maintenance
 from bot.desk.alerts.canary import IdleCanary
 from bot.desk.alerts.checkup import DatabaseCheckup
@@ -157,6 +158,16 @@ async def open_application(
                 loading_s=host.loading_s,
                 report_card=CardReporter(monitor, host, planner).report,
                 draw_statistics=draw_statistics,
+                diagnose=SelfCheck(
+                    settings=lambda: live.now,
+                    hosts=lambda: desk.parts.rules.now.hosts,
+                    allowed=lambda: desk.parts.rules.now.allow,
+                    shelf=lambda: desk.parts.files.shelf,
+                    headroom=lambda: monitor.latest,
+                    database=settings.data_dir / DATABASE,
+                    backups=settings.data_dir / BACKUPS,
+                    restart_record=settings.data_dir / RECORD,
+                ).diagnose,
                 measure=tokens.measure if tokens else None,
                 locale=settings.language,
                 sends_alerts=settings.alerts,

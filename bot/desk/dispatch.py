@@ -14,6 +14,7 @@ from bot.commands.values import (
     Command,
     Compare,
     Delete,
+    Diagnose,
     DisallowAccess,
     Draft,
     DrainQueue,
@@ -102,12 +103,14 @@ from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.outcomes import (
     CommandContext,
+    Diagnosis,
     HelpWithVocabulary,
     LoraFileOffered,
     Outcome,
     Platform,
 )
 from bot.policy.live import LiveRules
+from bot.policy.rules import require_private_chat
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
@@ -115,7 +118,7 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, ShowStatistics, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, ShowStatistics, Diagnose, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -195,6 +198,7 @@ class DeskParts:
     linking: AccountLinking
     claiming: HostClaim
     report_card: ReportCard
+    diagnose: Callable[[], Awaitable[Diagnosis]]
 
 
 def actions(parts: DeskParts) -> dict[type[Command], Action]:
@@ -236,6 +240,10 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         default = await parts.defaults.of_chat(context, may_use(context))
         return replace(report, default_lora=default)
 
+    async def diagnose(command: Diagnose, context: CommandContext) -> Outcome:
+        require_private_chat(command, context)  # it names folders
+        return await parts.diagnose()
+
     async def show_help(command: Help, context: CommandContext) -> Outcome:
         if command.for_hosts or not parts.model.is_built_in:
             return command
@@ -270,6 +278,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         ShowCard: show_card,
         ShowStatus: parts.status.show,
         ShowQueue: parts.queue_view.show,
+        Diagnose: diagnose,
         ShowStatistics: parts.statistics.show,
         BanPerson: parts.bans.ban,
         UnbanPerson: parts.bans.unban,

@@ -9,6 +9,7 @@ from bot.messages.finding.history import format_export, format_favourite, format
 from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text, host_help_text
 from bot.messages.hosting.claim import format_claimed
+from bot.messages.hosting.diagnosis import format_diagnosis
 from bot.messages.hosting.people import format_hosted
 from bot.messages.hosting.service import format_service_changed, format_status_shown
 from bot.messages.hosting.statistics import format_statistics, statistics_chart_name
@@ -27,6 +28,7 @@ from bot.outcomes import (
     CreditsGranted,
     DailyCreditsGranted,
     Deleted,
+    Diagnosis,
     DryRun,
     EditableText,
     ExportReady,
@@ -163,6 +165,8 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             return format_hosted(outcome, locale, times)
         case StatisticsShown():
             return format_statistics(outcome, locale)
+        case Diagnosis():
+            return format_diagnosis(outcome, locale)
         case StatusShown():
             return format_status_shown(outcome, locale)
         case ServiceChanged():

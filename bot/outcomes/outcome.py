@@ -11,6 +11,7 @@ from bot.outcomes.hosting import (
     BanListing,
     CreditsGranted,
     DailyCreditsGranted,
+    Diagnosis,
     PersonBanned,
     PersonUnbanned,
     QueueListing,
@@ -91,6 +92,7 @@ Outcome = (
     | HelpWithVocabulary
     | CardReport
     | StatusShown
+    | Diagnosis
     | StatisticsShown
     | QueueListing
     | PersonBanned

@@ -4,6 +4,7 @@ from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.values import (
     AllowAccess,
     BanPerson,
+    Diagnose,
     DisallowAccess,
     DrainQueue,
     GrantCredits,
@@ -129,6 +130,15 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
                 most=MAX_STATISTICS_DAYS,
             ),
         ),
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "doctor",
+        "体检",
+        ("自检",),
+        "Check the set-up and name faults and what to do",
+        "/doctor",
+        Diagnose,
         right=Right.HOST,
     ),
     CommandEntry(

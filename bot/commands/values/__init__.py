@@ -35,6 +35,7 @@ from bot.commands.values.finding import DrawRecipe, Export, Favourite, Mine, Rea
 from bot.commands.values.hosting import (
     AllowAccess,
     BanPerson,
+    Diagnose,
     DisallowAccess,
     DrainQueue,
     GrantCredits,
@@ -89,7 +90,17 @@ HostCommand = LoraCommand | HostingCommand | ShowCard
 
 Command = Draw | SheetCommand | PersonCommand | IterateCommand | FindingCommand | Cancel | HostCommand | Help
 
-LONG_COMMANDS = (LoraInfo, LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload, ReadSettings, Export)
+LONG_COMMANDS = (
+    LoraInfo,
+    LoraSwitch,
+    LoraAdd,
+    LoraRemove,
+    LoraCheck,
+    LoraReload,
+    ReadSettings,
+    Export,
+    Diagnose,
+)
 """Commands that may draw or download before they answer: seconds to minutes."""
 
 __all__ = [
@@ -110,6 +121,7 @@ __all__ = [
     "Command",
     "Compare",
     "Delete",
+    "Diagnose",
     "DisallowAccess",
     "Draft",
     "DrainQueue",

@@ -40,6 +40,11 @@ class ShowStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnose:
+    """Check the set-up while the bot runs; hosts only."""
+
+
+@dataclass(frozen=True, slots=True)
 class BanPerson:
     """Exclude a person; without one, show who is excluded. Hosts only.
 
@@ -99,6 +104,7 @@ HostingCommand = (
     | DrainQueue
     | ResumeDrawing
     | ShowQueue
+    | Diagnose
     | ShowStatistics
     | BanPerson
     | UnbanPerson

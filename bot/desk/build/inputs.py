@@ -1,6 +1,6 @@
 """What a desk is built from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random, SystemRandom
@@ -12,6 +12,7 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf.management import LoraFolder
 from bot.desk.shelf.trials import TrialPictures
 from bot.downloads import Downloader
+from bot.outcomes import Diagnosis
 from bot.policy.rules import Rules
 from bot.store import Store
 from bot.store.rows import StatedRow
@@ -20,6 +21,10 @@ from engine.checkpoint.prompt_tokens import PromptLength
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
+
+
+async def _find_nothing() -> Diagnosis:
+    return Diagnosis((), 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,7 @@ class DeskInputs:
         shelf: The LoRAs.
         stated: What the database has on them, and on earlier ones.
         model: The model that the renderer draws with.
+        diagnose: Checks the set-up while the bot runs; by default it finds nothing.
         draw_statistics: Draws the picture of ``/stats``; by default none.
         weights: A hash that distinguishes its weights from others; a preview drawn with others is not shown.
         probe: Measures the free memory of the card.
@@ -72,6 +78,7 @@ class DeskInputs:
     random: Random = field(default_factory=SystemRandom)
     report_card: ReportCard | None = None
     measure: Callable[[str], PromptLength] | None = None
+    diagnose: Callable[[], Awaitable[Diagnosis]] = _find_nothing
     draw_statistics: DrawStatistics = lambda _, __: b""
     weights: str = ""
     locale: str = "en"

@@ -298,6 +298,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         report_card=report_card,
+        diagnose=inputs.diagnose,
         claiming=HostClaim(
             store=store, permissions=permissions, rules=rules, data_dir=inputs.cache_dir, clock=clock
         ),

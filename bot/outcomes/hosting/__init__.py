@@ -2,10 +2,12 @@
 
 * ``service``  whether the bot draws and takes requests; the answer to ``/status``
 * ``statistics``  what the bot did in the last days
+* ``diagnosis``  what a running bot finds of itself
 * ``people``   who waits for which job, who is banned, who is allowed
 * ``alerts``   what is wrong, and that it is over
 """
 
+from bot.outcomes.hosting.diagnosis import Diagnosis, FoundFault
 from bot.outcomes.hosting.people import (
     AccessChanged,
     AccessListing,
@@ -36,7 +38,9 @@ __all__ = [
     "BanShown",
     "CreditsGranted",
     "DailyCreditsGranted",
+    "Diagnosis",
     "DrawingPaused",
+    "FoundFault",
     "PersonBanned",
     "PersonUnbanned",
     "QueueListing",

@@ -78,6 +78,7 @@ CONVERSATION = (
     Turn("/ban discord:1234", refused(errors.HostsOnly), by_members=True),
     Turn("/unban discord:1234", refused(errors.HostsOnly), by_members=True),
     Turn("/allow here", refused(errors.HostsOnly), by_members=True),
+    Turn(("/doctor", "/体检"), refused(errors.HostsOnly), by_members=True),
     Turn("/stats", refused(errors.HostsOnly), by_members=True),
     Turn("/grant discord:1234 9", refused(errors.HostsOnly), by_members=True),
     Turn("/disallow here", refused(errors.HostsOnly), by_members=True),

@@ -32,6 +32,7 @@ CONVERSATION = (
         ("Jobs: {done} done, {failed} failed, {cancelled} cancelled.",),
         pictures=None,
     ),
+    Turn(("/doctor", "/体检"), ("No fault found; {count} checks are fine.",)),
     Turn("/stats forever", refused(errors.BadDays)),
     Turn("/resume", ("Nothing was paused. {waiting} jobs wait.",)),
     Turn("a fox --seed 7", pictures=1),

@@ -27,6 +27,7 @@ from bot.commands.values import (
     Command,
     Compare,
     Delete,
+    Diagnose,
     DisallowAccess,
     Draft,
     DrainQueue,
@@ -101,7 +102,7 @@ def test_every_command_value_has_one_row() -> None:
         Favourite("a"), ShowRecipe(), ReadSettings(), Export(),
         Compare(("a",)), Draft(Draw()), Adopt("a", 0),
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-        ShowQueue(), ShowStatistics(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+        ShowQueue(), ShowStatistics(), Diagnose(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
         AllowAccess("here"), DisallowAccess("here"),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}

@@ -14,6 +14,7 @@ from bot.commands.values import (
     Command,
     Compare,
     Delete,
+    Diagnose,
     DisallowAccess,
     Draft,
     DrainQueue,
@@ -74,7 +75,7 @@ COMMAND_VALUES: list[Command] = [
     Favourite("k"), ShowRecipe(), ReadSettings(), Export(), EditSettings(), EditPresets(), EditProfile(),
     Compare(("x",)), Draft(Draw("x")), Adopt("k", 0),
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
-    ShowQueue(), ShowStatistics(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
+    ShowQueue(), ShowStatistics(), Diagnose(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
     AllowAccess("here"), DisallowAccess("here"),
 ]  # fmt: skip
 
