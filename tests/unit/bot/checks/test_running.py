@@ -16,7 +16,7 @@ from bot.settings.sections import DiscordSettings, EngineSettings, TelegramSetti
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
 
-MEMORY = Headroom(2**33, 2**34, 2**33, "a processor", "a test says so", is_card=False)
+MEMORY = Headroom(2**33, 2**34, 2**33, "CPU", "a test says so")
 
 
 def self_check(folder: Path, settings: Settings, **others: Callable[[], object]) -> SelfCheck:
