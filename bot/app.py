@@ -170,7 +170,7 @@ async def open_application(
                 ).diagnose,
                 measure=tokens.measure if tokens else None,
                 locale=settings.language,
-                sends_alerts=settings.alerts,
+                sends_alerts=lambda: live.now.alerts,
             )
         )
         await desk.parts.permissions.load()  # before the first command asks

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from bot.settings.sections import Settings
 
-LIVE = ("hosts", "allow", "quota", "storage")
+LIVE = ("hosts", "allow", "alerts", "quota", "storage")
 """The settings and tables that count without a restart; the others are part of what a start opens."""
 
 

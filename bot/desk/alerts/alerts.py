@@ -34,7 +34,7 @@ class HostAlerts:
     Args:
         hosts: Returns ``platform:user_id`` of each host, now.
         locale: Of hosts whose language is unknown.
-        is_enabled: Whether hosts want alerts; else the log alone has the conditions.
+        is_enabled: Returns whether hosts want alerts now; else the log alone has the conditions.
         clock: UTC milliseconds.
         every_s: Between two looks at what is due.
     """
@@ -45,7 +45,7 @@ class HostAlerts:
         store: Store,
         hosts: Callable[[], Collection[str]],
         locale: str,
-        is_enabled: bool,
+        is_enabled: Callable[[], bool],
         clock: Callable[[], int],
         every_s: float = LOOK_AGAIN_S,
     ) -> None:
@@ -63,9 +63,13 @@ class HostAlerts:
     async def review(self, health: Health) -> None:
         """Compare the bot's health with what the hosts know, and store what to tell them.
 
+        Before ``run`` nothing happens, because nobody could be told.
+
         Raises:
             CannotSave: Nothing was stored; the next review tries again.
         """
+        if not self._platforms:
+            return
         if self._tracking is None:
             await self._load()
         tracking = self._tracking or Tracking()
@@ -114,7 +118,7 @@ class HostAlerts:
 
     def _recipients(self) -> list[tuple[str, str]]:
         """Return platform and user id of each host whose platform the bot serves."""
-        if not self._is_enabled:
+        if not self._is_enabled():
             return []
         named = (host.partition(":") for host in sorted(self._hosts()))
         return [(platform, user_id) for platform, _, user_id in named if platform in self._platforms]

@@ -17,6 +17,7 @@ def settings(**values: Any) -> Settings:
     [
         ({"hosts": ["discord:1"]}, ("hosts",)),
         ({"allow": ["telegram:*"]}, ("allow",)),
+        ({"alerts": False}, ("alerts",)),
         ({"quota": {"daily_credits": 7}}, ("quota.daily_credits",)),
         (
             {"quota": {"tiers": {"friends": {"people": ["discord:1"]}}}},

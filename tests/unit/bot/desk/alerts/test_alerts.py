@@ -61,7 +61,8 @@ class Watched:
 async def watched(folder: Path, clock: FakeClock | None = None, **options: object) -> AsyncIterator[Watched]:
     clock = clock or FakeClock()
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
-    arguments = {"hosts": lambda: HOSTS, "locale": "zh-CN", "is_enabled": True, "every_s": 0.01} | options
+    defaults = {"hosts": lambda: HOSTS, "locale": "zh-CN", "is_enabled": lambda: True, "every_s": 0.01}
+    arguments = defaults | options
     it = Watched(store, HostAlerts(store=store, clock=clock, **arguments), clock)  # type: ignore[arg-type]
     chats = {Platform.DISCORD: it.discord, Platform.TELEGRAM: it.telegram}
     run = asyncio.create_task(it.alerts.run(chats))
@@ -153,7 +154,7 @@ async def test_a_host_who_takes_no_messages_ends_the_tries(tmp_path: Path) -> No
 
 
 async def test_hosts_who_want_no_alerts_and_chats_that_are_not_served_get_none(tmp_path: Path) -> None:
-    async with watched(tmp_path, is_enabled=False) as it:
+    async with watched(tmp_path, is_enabled=lambda: False) as it:
         await it.report(DISK)
         await it.calm()
         await asyncio.sleep(0.05)
@@ -163,6 +164,27 @@ async def test_hosts_who_want_no_alerts_and_chats_that_are_not_served_get_none(t
         await it.report(DISK)
         await asyncio.sleep(0.05)
         assert it.received == []
+
+
+async def test_a_condition_from_before_the_chats_is_told_as_soon_as_they_are_there(tmp_path: Path) -> None:
+    store, clock, chat = await open_store(tmp_path / "sugarbot.db", MIGRATIONS), FakeClock(), FakeChat()
+    alerts = HostAlerts(
+        store=store, hosts=lambda: ["console:1"], locale="en", is_enabled=lambda: True, clock=clock,
+        every_s=0.01,
+    )  # fmt: skip
+    for _ in range(2):
+        await alerts.review(DISK)
+        clock.advance(seconds=LASTS_S)
+    assert await store.alerts.lasting() == ()
+    run = asyncio.create_task(alerts.run({Platform.CONSOLE: chat}))
+    await asyncio.sleep(0)
+    for _ in range(2):
+        await alerts.review(DISK)
+        clock.advance(seconds=LASTS_S)
+    await until(lambda: len(chat.alerts) == 1)
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    await store.close()
 
 
 async def test_a_host_reads_their_own_language(tmp_path: Path) -> None:
