@@ -29,6 +29,7 @@ from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.drawing import Renderer
 from bot.desk.hosting.reloading import RECORD, SettingsReload
+from bot.desk.retention.originals import OriginalsRetention
 from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
 from bot.monitoring.monitor import CANARY_EVERY_S, Monitor, Snapshot
@@ -58,6 +59,7 @@ MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
 BACKUPS = "backups"
+PICTURES = "pictures"
 REVIEW_EVERY_S = 5.0  # reading the card takes a millisecond; a plan changes after a minute at the soonest
 DRAIN_S = 15.0  # the rest of bot.cli.runner.STOP_S is for the worker, the chats and the database
 
@@ -139,7 +141,7 @@ async def open_application(
                 probe=probe,
                 costs=costs,
                 rules=Rules.from_settings(settings),
-                pictures_dir=settings.data_dir / "pictures",
+                pictures_dir=settings.data_dir / PICTURES,
                 open_folder=lambda found, trials: LiveFolder(
                     folders=[built_in_lora_folder(model), config.lora_dir],
                     model=model,
@@ -307,6 +309,13 @@ def _background_jobs(
         faults=lambda: checkup.faults,
     )
     folder = settings.data_dir
+    originals = OriginalsRetention(
+        store=store,
+        pictures_dir=folder / PICTURES,
+        space=application.desk.parts.space,
+        settings=lambda: live.now.storage,
+        clock=_now_ms,
+    )
     backups = NightlyBackups(
         folder / DATABASE,
         folder / BACKUPS,
@@ -332,6 +341,7 @@ def _background_jobs(
             store, folder, lambda: live.now.storage.keep_pictures_days, _now_ms
         ),
         "back up": backups.run,
+        "replace originals": originals.run,
     }
 
 

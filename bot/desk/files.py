@@ -14,7 +14,7 @@ import structlog
 
 from bot.errors import CannotSave
 from bot.outcomes import PictureFile
-from bot.store.rows import JobRow, PictureRow
+from bot.store.rows import JobRow, PictureForm, PictureRow
 from engine.durable import make_folder, write_file
 from engine.request import Picture
 
@@ -123,11 +123,13 @@ class SavedPictures:
 
     Attributes:
         damaged: The indices of those whose file has other bytes than it was written with.
+        previews: How many are small copies, because the originals have expired.
     """
 
     files: tuple[PictureFile, ...]
     missing: int
     damaged: tuple[int, ...] = ()
+    previews: int = 0
 
 
 async def find_pictures(
@@ -154,7 +156,8 @@ async def find_pictures(
                 for row in existing
                 if row.idx not in damaged
             )
-            found[job.id] = SavedPictures(files, len(shown) - len(existing), tuple(damaged))
+            previews = sum(row.form is PictureForm.PREVIEW for row in existing)
+            found[job.id] = SavedPictures(files, len(shown) - len(existing), tuple(damaged), previews)
         return found
 
     return await asyncio.to_thread(find)

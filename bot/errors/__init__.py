@@ -17,8 +17,8 @@
       - Banned (BannedForNow) · LinkNotAllowed · LoraNotHere · SizeOverLimit · NotForThatChat
     + NotPossible
       - UnknownLora · StepsNotPossible · SizeNotAllowed · ShapeNotAllowed · NoCreditsLeft · TooManyWaiting
-      - NoSuchJob · NoSuchPicture · PicturesGone · PicturesDamaged · NothingToCancel · AlreadyEnded
-      - Closing · Draining
+      - NoSuchJob · NoSuchPicture · PicturesGone · PicturesDamaged · OriginalsExpired
+      - NothingToCancel · AlreadyEnded · Closing · Draining
       - NoSheet · ChooseFromSheet · AlreadyAsked · UnknownPreset · TooManyPresets · PresetTooLong
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
@@ -139,6 +139,7 @@ from bot.errors.not_possible import (
     NothingToCancel,
     NothingToPublish,
     NotLinked,
+    OriginalsExpired,
     OwnJob,
     OwnLinkCode,
     PicturesDamaged,
@@ -304,6 +305,7 @@ __all__ = [
     "NothingToTake",
     "OldButton",
     "OperatorError",
+    "OriginalsExpired",
     "OutFolderUnusable",
     "OwnJob",
     "OwnLinkCode",

@@ -51,6 +51,10 @@ class PicturesDamaged(NotPossible):
     """The file of a picture has other bytes than it was written with. Facts: ``job_id``."""
 
 
+class OriginalsExpired(NotPossible):
+    """Only small previews of the job's pictures are left. Facts: ``job_id``."""
+
+
 class ChooseFromSheet(NotPossible):
     """The pictures of a sheet are small and are only adopted. Facts: ``job_id``."""
 

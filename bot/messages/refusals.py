@@ -146,6 +146,10 @@ SENTENCES: dict[type[Exception], str] = {
         "The pictures of job {job_id} are no longer here. Draw them again with the seed and prompt from "
         "/mine."
     ),
+    errors.OriginalsExpired: N_(
+        "The originals of job {job_id} have expired; small previews are left, which /mine shows. "
+        "/recipe {job_id} draws them again as they were."
+    ),
     errors.PicturesDamaged: N_(
         "A picture of job {job_id} is damaged on the host's disk, so I don't send it. /recipe {job_id} shows "
         "its settings and draws it again."

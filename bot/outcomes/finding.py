@@ -16,6 +16,7 @@ class HistoryEntry:
         favourites: The indexes of its favourite pictures.
         spoiler: The pictures are hidden until somebody opens them.
         lineage: From which job it continues.
+        previews: How many of the pictures are small copies, because the originals have expired.
     """
 
     job_id: str
@@ -26,6 +27,7 @@ class HistoryEntry:
     favourites: tuple[int, ...] = ()
     spoiler: bool = False
     lineage: Lineage | None = None
+    previews: int = 0
 
 
 @dataclass(frozen=True, slots=True)

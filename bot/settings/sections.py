@@ -199,13 +199,18 @@ class StorageSettings(Section):
     """How much of the disk of ``data_dir`` pictures may use.
 
     While less than ``reserve_mib`` is free (on a small disk: a twentieth of it), nothing is drawn. Pictures
-    older than ``keep_pictures_days`` are deleted; 0 keeps them forever.
+    older than ``keep_pictures_days`` are deleted; 0 keeps them forever. Originals older than
+    ``keep_originals_days`` become small previews, and the oldest ones while the disk is below the reserve; 0
+    keeps an original as long as its picture.
     """
 
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 256, ge=0, le=1_000_000)] = 256
     keep_pictures_days: Annotated[
         int, _must_be("days, from 1 to 10000, or 0 to keep them forever", 30, ge=0, le=10_000)
     ] = 30
+    keep_originals_days: Annotated[
+        int, _must_be("days, from 1 to 10000, or 0 to keep them as long as the picture", 7, ge=0, le=10_000)
+    ] = 7
 
     @property
     def reserve_bytes(self) -> int:

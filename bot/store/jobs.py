@@ -15,7 +15,16 @@ from pydantic import TypeAdapter
 
 from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Sheet, Start
 from bot.store.database import Database
-from bot.store.rows import ClaimedRow, InboxRow, JobRow, NewJob, OutboxState, PictureRow, ResultRow
+from bot.store.rows import (
+    ClaimedRow,
+    InboxRow,
+    JobRow,
+    NewJob,
+    OutboxState,
+    PictureForm,
+    PictureRow,
+    ResultRow,
+)
 from engine.request import LoraChoice
 
 URGENT = True
@@ -206,6 +215,16 @@ class Jobs:
         """Return the pictures of these jobs, ordered by job and index."""
         rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
         return tuple(PictureRow(**dict(row)) for row in rows)
+
+    async def originals_before(self, before_ms: int, most: int) -> tuple[PictureRow, ...]:
+        """Return the oldest originals of jobs that ended before a time, and incomplete previews."""
+        rows = await self._query("originals_before", before_ms=before_ms, most=most)
+        return tuple(PictureRow(**dict(row)) for row in rows)
+
+    async def set_picture_form(self, picture: PictureRow, form: PictureForm, sha256: str) -> bool:
+        """Store what the file of a picture is now; False if the picture was deleted meanwhile."""
+        values = {"form": form, "sha256": sha256}
+        return bool(await self._query("set_picture_form", job=picture.job, idx=picture.idx, **values))
 
 
 class PictureMessages:

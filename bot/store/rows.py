@@ -131,6 +131,14 @@ class JobRow(NewJob):
     deleted_ms: int | None = None
 
 
+class PictureForm(StrEnum):
+    """Original as it was drawn; small: one that needs no preview; preview: a small copy in its place."""
+
+    ORIGINAL = "original"
+    SMALL = "small"
+    PREVIEW = "preview"
+
+
 @dataclass(frozen=True, slots=True)
 class PictureRow:
     """One finished picture; ``file_name`` is relative to the pictures folder.
@@ -143,6 +151,11 @@ class PictureRow:
     seed: int
     file_name: str
     sha256: str = ""
+    form: PictureForm = PictureForm.ORIGINAL
+
+    def __post_init__(self) -> None:
+        """Accept the form as the database has it."""
+        object.__setattr__(self, "form", PictureForm(self.form))
 
 
 @dataclass(frozen=True, slots=True)

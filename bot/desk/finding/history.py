@@ -189,4 +189,5 @@ def _entry(
         favourites=favourites,
         spoiler=job.spoiler,
         lineage=job.lineage,
+        previews=pictures.previews,
     )

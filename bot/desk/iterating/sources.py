@@ -6,6 +6,7 @@ from pathlib import Path
 from bot.desk.files import read_picture
 from bot.outcomes import Recipe, Start
 from bot.store import Store
+from bot.store.rows import PictureForm
 from engine.request import StartPicture
 
 
@@ -21,11 +22,11 @@ class StartPictures:
         self._pictures_dir = pictures_dir
 
     async def exists(self, start: Start) -> bool:
-        """Whether the file of a start picture is whole. Call it outside a transaction: it reads the disk."""
+        """Whether the original of a start picture is there. It reads the disk: no transaction may be open."""
         return await self._read(start) is not None
 
     async def read(self, recipe: Recipe) -> StartPicture | None:
-        """Return the picture that a recipe begins with; None without one, or without a whole file of it."""
+        """Return the picture that a recipe begins with; None without one, or without its whole original."""
         if (start := recipe.start) is None:
             return None
         png = await self._read(start)
@@ -34,4 +35,6 @@ class StartPictures:
     async def _read(self, start: Start) -> bytes | None:
         rows = await self._store.jobs.pictures_of([start.job_id])
         row = next((row for row in rows if row.idx == start.index), None)
-        return await asyncio.to_thread(read_picture, row, self._pictures_dir) if row else None
+        if row is None or row.form is PictureForm.PREVIEW:
+            return None
+        return await asyncio.to_thread(read_picture, row, self._pictures_dir)

@@ -7,7 +7,7 @@ from bot.commands.values import Original
 from bot.desk.files import find_pictures
 from bot.desk.people.access import JobAccess
 from bot.desk.people.ledger import Ledger, TierMembership
-from bot.errors import PicturesDamaged, PicturesGone
+from bot.errors import OriginalsExpired, PicturesDamaged, PicturesGone
 from bot.outcomes import CommandContext, CreditBalance, Originals
 from bot.policy.live import LiveRules
 from bot.policy.rules import owns_machine
@@ -41,12 +41,14 @@ class HistoryQueries:
 
         Raises:
             PersonError: NoSuchJob, NotYours, NotInPublic (a job of another chat, requested in a group),
-                PicturesGone or PicturesDamaged.
+                OriginalsExpired, PicturesGone or PicturesDamaged.
         """
         async with self._store.atomic():
             job = await self._access.require_shown(command.job_id, context, "mine")
             rows = await self._store.jobs.pictures_of([job.id])
         pictures = (await find_pictures(rows, self._pictures_dir, [job], must_check=True))[job.id]
+        if pictures.previews:
+            raise OriginalsExpired(job_id=job.id)
         if not pictures.files:
             raise PicturesDamaged(job_id=job.id) if pictures.damaged else PicturesGone(job_id=job.id)
         return Originals(job.id, pictures.files, job.spoiler, len(pictures.damaged))

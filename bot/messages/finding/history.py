@@ -25,6 +25,12 @@ def format_history(history: History, locale: str) -> str:
             "Expired pictures are no longer on the host's disk. Draw them again with their recipe code."
         )
         lines.append(text(expired, locale))
+    if any(entry.previews for entry in history.entries):
+        small = N_(
+            "Of expired originals small previews are left. Draw them again as they were with their recipe "
+            "code."
+        )
+        lines.append(text(small, locale))
     return "\n".join(line for line in lines if line)
 
 
@@ -72,6 +78,7 @@ def format_history_entry(entry: HistoryEntry, locale: str) -> str:
             format_lineage(entry.lineage, locale),
             format_code(entry.recipe, locale),
             text(N_("pictures expired"), locale) if entry.missing else "",
+            text(N_("originals expired"), locale) if entry.previews else "",
         ]
     )
 

@@ -11,8 +11,8 @@ CONTINUING_SENTENCES: dict[type[Exception], str] = {
     ),
     errors.NoSheet: N_("There is no sheet to choose from. /compare and /draft draw one."),
     errors.StartGone: N_(
-        "Picture {number} of job {job_id}, with which this begins, is no longer here; I charged nothing. "
-        "Draw that job again first."
+        "Picture {number} of job {job_id}, with which this begins, is no longer here at full size; I charged "
+        "nothing. Draw that job again first: /recipe {job_id}"
     ),
     errors.AlreadyLarge: N_(
         "The pictures of job {job_id} have {width_px} × {height_px} already, and this model draws nothing "

@@ -83,6 +83,9 @@ MEANINGS = {
         "Nothing is drawn while less of the disk is free, in MiB; on a small disk: a twentieth of it."
     ),
     "storage.keep_pictures_days": N_("Older pictures are deleted, and /mine says so; 0 keeps them for ever."),
+    "storage.keep_originals_days": N_(
+        "Older pictures are kept as small previews, and /mine says so; 0 keeps originals as long as pictures."
+    ),
 }
 """By the dotted name of a setting or a table."""
 

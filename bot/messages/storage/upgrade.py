@@ -90,6 +90,10 @@ MIGRATION_REASONS = (
     ),
     N_("hosts grant credits and daily allowances in chats, and the ledger names who did it."),
     N_("hosts see what the bot did in the last days, and what it refused, also over restarts."),
+    N_(
+        "an original is replaced by a small preview after some days, so that the disk holds more "
+        "pictures; people are told."
+    ),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

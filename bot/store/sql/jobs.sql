@@ -200,7 +200,7 @@ RETURNING job;
 -- A job with its pictures (a JSON list), its receiver, what was refunded, and the person's credits.
 SELECT job.*,
        (SELECT json_group_array(json_object('job', job, 'idx', idx, 'seed', seed, 'file_name', file_name,
-                                            'sha256', sha256))
+                                            'sha256', sha256, 'form', form))
         FROM (SELECT * FROM picture WHERE picture.job = job.id ORDER BY idx)) AS pictures,
        coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
        coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
@@ -208,6 +208,17 @@ SELECT job.*,
 FROM job JOIN account ON account.person = job.person
 LEFT JOIN identity ON identity.person = job.person AND identity.platform = job.platform
 WHERE job.id = :job;
+
+-- name: originals_before
+-- The oldest originals of jobs that ended before a time, and previews whose file a crash may have left undone.
+SELECT picture.* FROM picture JOIN job ON job.id = picture.job
+WHERE (picture.form = 'original' OR (picture.form = 'preview' AND picture.sha256 = ''))
+  AND job.ended_ms < :before_ms AND job.deleted_ms IS NULL
+ORDER BY job.ended_ms, picture.job, picture.idx LIMIT :most;
+
+-- name: set_picture_form
+-- What the file of a picture is now. Nothing for a picture deleted meanwhile.
+UPDATE picture SET form = :form, sha256 = :sha256 WHERE job = :job AND idx = :idx RETURNING idx;
 
 -- name: needed_pictures
 -- Pictures that a chat may still ask for, and those with which a waiting job begins.

@@ -10,7 +10,7 @@ import pytest
 from bot.commands.prompts.advice import AdviceKind
 from bot.outcomes import AlertKind, Derivation, JobState, Platform
 from bot.store.hosting.permissions import PermissionKind
-from bot.store.rows import GrantKind, LedgerKind, OutboxState
+from bot.store.rows import GrantKind, LedgerKind, OutboxState, PictureForm
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.desk_harness import MIGRATIONS
 
@@ -58,6 +58,7 @@ def insert(schema: sqlite3.Connection, table: str, **values: object) -> None:
         ("advice_given", "kind", AdviceKind),
         ("owner_report", "platform", Platform),
         ("permission", "kind", PermissionKind),
+        ("picture", "form", PictureForm),
         ("host_action", "platform", Platform),
         ("owner_report", "state", OutboxState),
         ("alert", "kind", AlertKind),

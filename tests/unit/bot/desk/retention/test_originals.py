@@ -1,0 +1,198 @@
+"""Old originals become previews: people are told, and a crash repeats the work."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.commands.values import Delete, Draw, Enlarge, Mine, Original, Pick
+from bot.desk.retention import originals as module
+from bot.desk.retention.originals import OriginalsRetention
+from bot.errors import OriginalsExpired, StartGone
+from bot.messages import format_error, format_outcome
+from bot.outcomes import History, Originals, Receipt
+from bot.settings.sections import StorageSettings
+from bot.store.rows import PictureForm
+from engine.durable import write_file
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+
+LARGE, SMALL = b"the original " * 50, b"the preview"
+
+
+@pytest.fixture(autouse=True)
+def previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large picture has a preview; every other picture is small."""
+    monkeypatch.setattr(module, "make_preview", lambda png: SMALL if png == LARGE else None)
+
+
+class World:
+    """A desk with one job of two pictures, the second of them large."""
+
+    def __init__(self, harness: DeskHarness, **storage: Any) -> None:
+        self.harness = harness
+        self.storage = StorageSettings(**storage)
+        self.retention = OriginalsRetention(
+            store=harness.store,
+            pictures_dir=harness.folder / "pictures",
+            space=harness.desk.parts.space,
+            settings=lambda: self.storage,
+            clock=harness.clock,
+        )
+
+    async def draw(self, event_id: str) -> tuple[str, list[Path]]:
+        count = len(self.harness.chat.results)
+        receipt = await self.harness.desk.handle(Draw(prompt="a face", count=2), a_context(event_id))
+        assert isinstance(receipt, Receipt)
+        await self.harness.chat.wait_for_results(count + 1)
+        files = [picture.path for picture in self.harness.chat.results[-1].pictures]
+        write_file(files[1], LARGE)
+        rows = await self.harness.store.jobs.pictures_of([receipt.job_id])
+        sha256 = hashlib.sha256(LARGE).hexdigest()
+        await self.harness.store.jobs.set_picture_form(rows[1], PictureForm.ORIGINAL, sha256)
+        return receipt.job_id, files
+
+    async def forms(self, job_id: str) -> list[PictureForm]:
+        return [row.form for row in await self.harness.store.jobs.pictures_of([job_id])]
+
+
+@asynccontextmanager
+async def a_world(folder: Path, **storage: Any) -> AsyncIterator[World]:
+    async with open_harness(folder) as harness, harness.running():
+        yield World(harness, **storage)
+
+
+async def test_an_original_stays_for_its_days_and_is_a_preview_after_them(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, files = await world.draw("1")
+        drawn_ns = files[1].stat().st_mtime_ns
+        world.harness.clock.advance(days=6)
+        assert await world.retention.work() == 0
+        assert files[1].read_bytes() == LARGE
+        world.harness.clock.advance(days=2)
+        assert await world.retention.work() == 2
+        assert files[1].read_bytes() == SMALL
+        assert files[1].stat().st_mtime_ns == drawn_ns, "the preview would outlive its picture"
+        assert await world.forms(job_id) == [PictureForm.SMALL, PictureForm.PREVIEW]
+        assert await world.retention.work() == 0
+
+
+async def test_people_are_told_what_has_expired_and_how_to_draw_it_again(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, files = await world.draw("1")
+        world.harness.clock.advance(days=8)
+        await world.retention.work()
+        with pytest.raises(OriginalsExpired) as original:
+            await world.harness.desk.handle(Original(job_id), a_context("2"))
+        with pytest.raises(StartGone) as larger:
+            await world.harness.desk.handle(Enlarge(job_id, 1), a_context("3"))
+        await world.harness.desk.handle(Enlarge(job_id, 0), a_context("4"))
+        shown = await world.harness.desk.handle(Pick(job_id, 1), a_context("5"))
+        history = await world.harness.desk.handle(Mine(), a_context("6"))
+    assert shown.picture.path == files[1]  # type: ignore[union-attr]
+    assert isinstance(history, History)
+    assert [entry.previews for entry in history.entries if entry.job_id == job_id] == [1]
+    for locale, expired in (("en", "originals expired"), ("zh-CN", "原图已过期")):
+        assert expired in format_outcome(history, locale)
+        assert f"/recipe {job_id}" in format_error(original.value, locale)
+        assert f"/recipe {job_id}" in format_error(larger.value, locale)
+
+
+async def test_without_days_originals_stay_as_long_as_their_pictures(tmp_path: Path) -> None:
+    async with a_world(tmp_path, keep_originals_days=0) as world:
+        job_id, _ = await world.draw("1")
+        world.harness.clock.advance(days=29)
+        assert await world.retention.work() == 0
+        found = await world.harness.desk.handle(Original(job_id), a_context("2"))
+    assert isinstance(found, Originals)
+
+
+async def test_on_a_full_disk_the_oldest_originals_go_first_but_not_what_was_just_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BATCH", 2)
+    async with a_world(tmp_path) as world:
+        old, _ = await world.draw("1")
+        world.harness.clock.advance(days=1)
+        newer, _ = await world.draw("2")
+        world.harness.clock.advance(days=1)
+        newest, _ = await world.draw("3")
+
+        async def below_the_reserve() -> int:
+            return -1
+
+        monkeypatch.setattr(world.harness.desk.parts.space, "available_bytes", below_the_reserve)
+        assert await world.retention.work() == 2
+        assert PictureForm.PREVIEW in await world.forms(old)
+        assert PictureForm.PREVIEW not in await world.forms(newer)
+        assert await world.retention.work() == 2
+        assert await world.retention.work() == 0
+        assert PictureForm.PREVIEW not in await world.forms(newest)
+
+
+async def test_what_is_not_delivered_yet_stays_as_it_was_drawn(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, _ = await world.draw("1")
+        await world.harness.store._run(
+            "UPDATE outbox SET state = 'sending' WHERE job = :job", {"job": job_id}
+        )
+        world.harness.clock.advance(days=8)
+        assert await world.retention.work() == 0
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+async def test_a_crash_between_row_and_file_is_finished_by_the_next_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, files = await world.draw("1")
+        world.harness.clock.advance(days=8)
+
+        def crash(path: Path, preview: bytes) -> None:
+            if is_written:
+                path.write_bytes(preview)
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "_write_as_old", crash)
+            with pytest.raises(KeyboardInterrupt):
+                await world.retention.work()
+        await world.harness.desk.handle(Pick(job_id, 1), a_context("2"))  # not taken for damaged
+        while await world.retention.work():
+            pass
+        rows = await world.harness.store.jobs.pictures_of([job_id])
+        assert files[1].read_bytes() == SMALL
+        assert (rows[1].form, rows[1].sha256) == (PictureForm.PREVIEW, hashlib.sha256(SMALL).hexdigest())
+
+
+async def test_a_job_that_is_deleted_meanwhile_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, files = await world.draw("1")
+        world.harness.clock.advance(days=8)
+        change = world.harness.store.jobs.set_picture_form
+
+        async def delete_meanwhile(row: Any, form: PictureForm, sha256: str) -> bool:
+            if form is PictureForm.PREVIEW and sha256:
+                await world.harness.desk.handle(Delete(job_id), a_context("2"))
+                while await world.harness.store.jobs.pictures_of([job_id]):
+                    await module.asyncio.sleep(0.01)
+            return await change(row, form, sha256)
+
+        monkeypatch.setattr(world.harness.store.jobs, "set_picture_form", delete_meanwhile)
+        await world.retention.work()
+        assert not files[1].exists()
+
+
+async def test_damage_of_an_original_is_not_hidden_by_a_preview(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, files = await world.draw("1")
+        files[1].write_bytes(LARGE + b"x")
+        world.harness.clock.advance(days=8)
+        await world.retention.work()
+        rows = await world.harness.store.jobs.pictures_of([job_id])
+    assert rows[1].sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert rows[1].form is PictureForm.SMALL
