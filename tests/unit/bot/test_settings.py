@@ -51,6 +51,7 @@ port = 7860                 # 0: any free port
 [storage]
 reserve_mib = 256           # nothing is drawn while less of the disk is free (small disk: a twentieth of it)
 keep_pictures_days = 30     # older pictures are deleted, and /mine says so; 0 keeps them for ever
+keep_originals_days = 7     # older pictures are kept as small previews; 0 keeps originals as long as pictures
 
 [engine]
 model = "built-in"          # or a diffusers folder, or a Hub name such as "Tongyi-MAI/Z-Image-Turbo"
