@@ -10,9 +10,10 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.table import COMMANDS
 from bot.errors import UnknownCommand
+from bot.messages.catalogue import read_catalogue
 from bot.settings import every_setting, load_settings
 from engine.shelf.sidecar import parse_sidecar
-from tests.docs.pages import PAGES, PART, PARTS, ROOT, filled
+from tests.docs.pages import PAGES, PART, PARTS, ROOT, filled, language_of
 from tests.docs.shell import shell_commands
 
 READMES = (ROOT / "README.md", ROOT / "README.zh-CN.md")
@@ -20,6 +21,7 @@ OTHERS = (ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "tests" / "
 MOST_LINES = 150  # of a README
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 CODE = re.compile(r"`([^`\n]+)`")
+QUOTE = re.compile("“([^”]*)”")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 BOTFATHER = {"/newbot", "/setinline", "/setjoingroups", "/setprivacy", "/revoke", "/start"}
@@ -174,3 +176,18 @@ def test_every_command_and_setting_is_in_the_reference_of_each_language() -> Non
         settings = (ROOT / "docs" / f"settings{suffix}").read_text(encoding="utf-8")
         for setting in every_setting():
             assert f"| `{setting.key}` |" in settings
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("troubleshooting*.md")), ids=name_of)
+def test_a_sentence_that_a_symptom_quotes_is_one_that_the_bot_says(page: Path) -> None:
+    sentences = read_catalogue()
+    said = " ".join(sentences.values() if language_of(page) == "zh-CN" else sentences)
+    quotes = [
+        quote
+        for row in re.findall(r"^\| ([^|]*) \|", without_parts(page), re.MULTILINE)
+        for quote in QUOTE.findall(row)
+    ]
+    assert len(quotes) >= 4
+    for quote in quotes:
+        parts = [part.strip() for part in quote.split("…")]
+        assert all(part in said for part in parts), quote
