@@ -30,6 +30,8 @@ from bot.commands.values import (
     GrantCredits,
     Help,
     Link,
+    ListHostActions,
+    ListPeople,
     ListReports,
     LoraAdd,
     LoraAllow,
@@ -95,6 +97,7 @@ from bot.desk.people.claiming import HostClaim
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
+from bot.desk.people.oversight import Oversight
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.management import LoraFolder, ShelfManagement
@@ -118,7 +121,8 @@ from engine.host.report import CardReport
 
 READ_ONLY = (
     *(Mine, Original, Pick, Edit, ListReports, ShowRecipe, ReadSettings, Export, Quota),
-    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, ShowStatistics, Diagnose, Help),
+    *(LoraList, LoraInfo, LoraOffer, ShowCard, ShowStatus, ShowQueue, ShowStatistics, Diagnose),
+    *(ListPeople, ListHostActions, Help),
 )
 """Commands whose event may be handled twice: they change nothing, or nothing more the second time."""
 
@@ -169,6 +173,7 @@ class DeskParts:
     statistics: StatisticsView
     grants: Grants
     access: Access
+    oversight: Oversight
     queue: JobQueue
     waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
@@ -285,6 +290,8 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         GrantCredits: parts.grants.grant,
         AllowAccess: parts.access.allow,
         DisallowAccess: parts.access.disallow,
+        ListPeople: parts.oversight.list_people,
+        ListHostActions: parts.oversight.list_actions,
         PauseDrawing: parts.pausing.pause,
         DrainQueue: parts.pausing.drain,
         ResumeDrawing: parts.pausing.resume,

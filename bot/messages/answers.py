@@ -10,6 +10,7 @@ from bot.messages.finding.recipes import format_recipe, format_settings
 from bot.messages.guide import help_text, host_help_text
 from bot.messages.hosting.claim import format_claimed
 from bot.messages.hosting.diagnosis import format_diagnosis
+from bot.messages.hosting.oversight import format_host_actions, format_people
 from bot.messages.hosting.people import format_hosted
 from bot.messages.hosting.service import format_service_changed, format_status_shown
 from bot.messages.hosting.statistics import format_statistics, statistics_chart_name
@@ -35,6 +36,7 @@ from bot.outcomes import (
     FavouriteSet,
     HelpWithVocabulary,
     History,
+    HostActionListing,
     HostClaimed,
     Lineage,
     LinkCode,
@@ -51,6 +53,7 @@ from bot.outcomes import (
     LoraSwitched,
     Originals,
     Outcome,
+    PeopleListing,
     PersonBanned,
     PersonUnbanned,
     PickedPicture,
@@ -167,6 +170,10 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
             return format_statistics(outcome, locale)
         case Diagnosis():
             return format_diagnosis(outcome, locale)
+        case PeopleListing():
+            return format_people(outcome, locale, times)
+        case HostActionListing():
+            return format_host_actions(outcome, locale, times)
         case StatusShown():
             return format_status_shown(outcome, locale)
         case ServiceChanged():

@@ -12,6 +12,8 @@ from bot.outcomes.hosting import (
     CreditsGranted,
     DailyCreditsGranted,
     Diagnosis,
+    HostActionListing,
+    PeopleListing,
     PersonBanned,
     PersonUnbanned,
     QueueListing,
@@ -95,6 +97,8 @@ Outcome = (
     | Diagnosis
     | StatisticsShown
     | QueueListing
+    | PeopleListing
+    | HostActionListing
     | PersonBanned
     | PersonUnbanned
     | BanListing

@@ -18,6 +18,7 @@ from bot.store.finding.queries import FindingQueries
 from bot.store.hosting.alerts import AlertQueue
 from bot.store.hosting.grants import GrantStore
 from bot.store.hosting.identities import IdentityStore
+from bot.store.hosting.oversight import OversightStore
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.hosting.service import ServiceStore
 from bot.store.hosting.statistics import StatisticsStore
@@ -51,6 +52,7 @@ class Store(Database):
         permissions: Who is a host, who may use the bot and who may not; what hosts did.
         grants: Credits a day that hosts give to people.
         identities: Who people are, as their platforms show them.
+        oversight: All people at a glance.
         service: Whether a host has paused the drawing.
         statistics: What the bot did in a time, and what it refused.
         consents: Who may use which LoRA, and who has used it.
@@ -78,6 +80,7 @@ class Store(Database):
         self.permissions = PermissionStore(self)
         self.grants = GrantStore(self)
         self.identities = IdentityStore(self)
+        self.oversight = OversightStore(self)
         self.service = ServiceStore(self)
         self.statistics = StatisticsStore(self)
         self.consents = Consents(self)

@@ -8,14 +8,16 @@ from typing import Any
 from bot.commands import marks
 from bot.commands.flags import scan
 from bot.commands.makers.drawing import chosen_of
-from bot.commands.reading import OptionValue, as_typed
+from bot.commands.reading import OptionValue, as_typed, page_of
 from bot.commands.table import ENTRY_OF
 from bot.commands.table.hosting import (
+    AUDIT_OPTIONS,
     BAN_OPTIONS,
     GRANT_OPTIONS,
     MAX_GRANT,
     MAX_GRANT_DAYS,
     MAX_STATISTICS_DAYS,
+    PEOPLE_OPTIONS,
 )
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
@@ -27,6 +29,8 @@ from bot.commands.values import (
     DrainQueue,
     GrantCredits,
     Help,
+    ListHostActions,
+    ListPeople,
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
@@ -137,6 +141,30 @@ def _whole(typed: str) -> str:
     return name.strip()[:MAX_SUBJECT_CHARS]
 
 
+def people_of(search: str = "", *, page: OptionValue = None) -> ListPeople:
+    """Return the ``/people`` of menu options.
+
+    Raises:
+        BadPage: The page is not a number.
+    """
+    return ListPeople(_whole(search), _page(page))
+
+
+def _people(rest: str) -> ListPeople:
+    found = scan(clean(rest), PEOPLE_OPTIONS[1:])
+    return people_of(found.prompt, page=found.last("page"))
+
+
+def _audit(rest: str) -> ListHostActions:
+    found = scan(clean(rest), AUDIT_OPTIONS)
+    return ListHostActions(_page(found.last("page") or found.prompt.strip()))
+
+
+def _page(page: OptionValue) -> int:
+    number = as_typed(page)
+    return page_of(number) if number else 1
+
+
 def _required(typed: str, command_type: type[Command]) -> str:
     if subject := _whole(typed):
         return subject
@@ -161,6 +189,8 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     UnbanPerson: lambda rest: UnbanPerson(_required(rest, UnbanPerson)),
     AllowAccess: lambda rest: AllowAccess(_whole(rest)),
     DisallowAccess: lambda rest: DisallowAccess(_required(rest, DisallowAccess)),
+    ListPeople: _people,
+    ListHostActions: _audit,
 }
 
 HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
@@ -172,6 +202,8 @@ HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     UnbanPerson: lambda options: UnbanPerson(_required(options.get("person", ""), UnbanPerson)),
     AllowAccess: lambda options: AllowAccess(_whole(options.get("subject", ""))),
     DisallowAccess: lambda options: DisallowAccess(_required(options.get("subject", ""), DisallowAccess)),
+    ListPeople: lambda options: people_of(options.get("search", ""), page=options.get("page")),
+    ListHostActions: lambda options: ListHostActions(_page(options.get("page"))),
     Help: lambda options: Help(for_hosts=bool(options.get("hosts"))),
 }
 """The same for the options of a menu."""

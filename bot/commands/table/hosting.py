@@ -1,5 +1,6 @@
 """The commands of hosts about people and the queue, and ``/status`` for everybody."""
 
+from bot.commands.reading import MAX_PAGE
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.values import (
     AllowAccess,
@@ -8,6 +9,8 @@ from bot.commands.values import (
     DisallowAccess,
     DrainQueue,
     GrantCredits,
+    ListHostActions,
+    ListPeople,
     PauseDrawing,
     ResumeDrawing,
     ShowQueue,
@@ -77,6 +80,19 @@ STATUS = CommandEntry(
     "/status",
     ShowStatus,
 )
+
+
+def _page(about: str) -> Option:
+    return Option(
+        "page", "页", OptionKind.INTEGER, about, example="2", flags=("p", "页码"), least=1, most=MAX_PAGE
+    )
+
+
+PEOPLE_OPTIONS = (
+    Option("search", "搜索", OptionKind.TEXT, "A part of a name or an id", example="ann", positional=True),
+    _page("Which page; each has 20 people"),
+)
+AUDIT_OPTIONS = (_page("Which page; each has 20 lines"),)
 
 HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
@@ -189,6 +205,26 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
         "/disallow discord:1234",
         DisallowAccess,
         (_subject(required=True),),
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "people",
+        "用户",
+        ("用户列表",),
+        "Show people, their credits and their jobs",
+        "/people",
+        ListPeople,
+        PEOPLE_OPTIONS,
+        right=Right.HOST,
+    ),
+    CommandEntry(
+        "audit",
+        "管理记录",
+        ("操作记录",),
+        "Show what hosts did",
+        "/audit",
+        ListHostActions,
+        AUDIT_OPTIONS,
         right=Right.HOST,
     ),
 )

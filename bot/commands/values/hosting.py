@@ -98,6 +98,21 @@ class DisallowAccess:
     subject: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListPeople:
+    """Show people with their credits, jobs and bans; hosts only. ``search``: a part of a name or an id."""
+
+    search: str = ""
+    page: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ListHostActions:
+    """Show what hosts did, the newest first; hosts only."""
+
+    page: int = 1
+
+
 HostingCommand = (
     ShowStatus
     | PauseDrawing
@@ -111,4 +126,6 @@ HostingCommand = (
     | GrantCredits
     | AllowAccess
     | DisallowAccess
+    | ListPeople
+    | ListHostActions
 )

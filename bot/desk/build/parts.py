@@ -49,6 +49,7 @@ from bot.desk.people.claiming import HostClaim
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import Ledger, TierMembership
 from bot.desk.people.linking import AccountLinking
+from bot.desk.people.oversight import Oversight
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.sheets.writing import Sheets
@@ -227,6 +228,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         grants=Grants(store=store, ledger=ledger, subjects=subjects, audit=audit, clock=clock),
         refusals=refusals,
         statistics=StatisticsView(store=store, refusals=refusals, draw=inputs.draw_statistics, clock=clock),
+        oversight=Oversight(store=store, rules=rules, tiers=tiers, clock=clock),
         access=Access(store=store, rules=rules, permissions=permissions, audit=audit),
         queue=queue,
         waits=waits,

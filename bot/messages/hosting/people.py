@@ -82,14 +82,15 @@ def _queue(listing: QueueListing, locale: str) -> str:
     lines = [format_service(listing.service, locale)] if listing.service.since_ms else []
     if not listing.jobs:
         return "\n".join([*filter(None, lines), text(N_("Nothing waits."), locale)])
-    lines += [_queued(job, locale) for job in listing.jobs]
+    lines += [format_queued(job, locale) for job in listing.jobs]
     if listing.more:
         lines.append(text(N_("… and {count} more"), locale, count=listing.more))
     lines.append(text(N_("/cancel and its id ends a job, refunded."), locale))
     return "\n".join(filter(None, lines))
 
 
-def _queued(job: QueuedJob, locale: str) -> str:
+def format_queued(job: QueuedJob, locale: str) -> str:
+    """Return one job of the queue on a line."""
     if job.position is None:
         place = text(N_("is being drawn"), locale)
     elif job.wait is not None and job.wait.most_s >= LEAST_WAIT_S:

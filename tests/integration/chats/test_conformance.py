@@ -81,6 +81,8 @@ CONVERSATION = (
     Turn(("/doctor", "/体检"), refused(errors.HostsOnly), by_members=True),
     Turn("/stats", refused(errors.HostsOnly), by_members=True),
     Turn("/grant discord:1234 9", refused(errors.HostsOnly), by_members=True),
+    Turn(("/people ann --page 2", "/用户"), refused(errors.HostsOnly), by_members=True),
+    Turn(("/audit 2", "/管理记录"), refused(errors.HostsOnly), by_members=True),
     Turn("/disallow here", refused(errors.HostsOnly), by_members=True),
     Turn("a fox --lora nobody", refused(errors.UnknownLora)),
     Turn("a fox --size 9:1000", refused(errors.ShapeNotAllowed)),

@@ -76,7 +76,7 @@ class RawClient:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(_bytes_of(request, self.own, cookie))
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(10):
                 return _parsed(await reader.read())
         except ConnectionError:
             return RawResponse(0, {}, b"")

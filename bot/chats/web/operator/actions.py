@@ -6,11 +6,19 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bot.chats.web.request_bodies import StrictBody, replace_control_characters
-from bot.commands.makers.hosting import HOSTING_MENUS
-from bot.commands.values import Cancel, Command, DrainQueue, PauseDrawing, ResumeDrawing
+from bot.commands.makers.hosting import HOSTING_MENUS, ban_of
+from bot.commands.values import (
+    Cancel,
+    Command,
+    DrainQueue,
+    PauseDrawing,
+    ResumeDrawing,
+    UnbanPerson,
+)
 
 MAX_SUBJECT_CHARS = 64
 MAX_REASON_CHARS = 200
+MAX_DURATION_CHARS = 20
 
 _Text = AfterValidator(replace_control_characters)
 
@@ -21,12 +29,20 @@ class ActionBody(StrictBody):
     Attributes:
         do: The name of the action.
         subject: A job or a person.
+        duration: How long, as people type it; empty for without an end.
         reason: What people read about it.
     """
 
     do: Annotated[str, Field(max_length=20)]
     subject: Annotated[str, Field(max_length=MAX_SUBJECT_CHARS), _Text] = ""
+    duration: Annotated[str, Field(max_length=MAX_DURATION_CHARS), _Text] = ""
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS), _Text] = ""
+
+
+def _options(body: ActionBody, *names: str) -> dict[str, str]:
+    """Return the values that were given, by the names of the command's options."""
+    given = {"person": body.subject, "duration": body.duration, "reason": body.reason}
+    return {name: given[name] for name in names if given[name]}
 
 
 _MAKERS: Mapping[str, Callable[[ActionBody], Command]] = {
@@ -34,6 +50,8 @@ _MAKERS: Mapping[str, Callable[[ActionBody], Command]] = {
     "pause": lambda body: HOSTING_MENUS[PauseDrawing]({"reason": body.reason}),
     "drain": lambda body: HOSTING_MENUS[DrainQueue]({"reason": body.reason}),
     "resume": lambda _: ResumeDrawing(),
+    "ban": lambda body: ban_of(options=_options(body, "person", "duration", "reason")),
+    "unban": lambda body: HOSTING_MENUS[UnbanPerson]({"person": body.subject}),
 }
 
 

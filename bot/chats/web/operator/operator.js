@@ -29,7 +29,7 @@ let stream = null;
 
 function connect() {
   stream?.close();
-  stream = new EventSource(`/operator/events?tab=${tab.dataset.tab}&page=${tab.dataset.page}`);
+  stream = new EventSource(`/operator/events?${new URLSearchParams(tab.dataset)}`);
   stream.addEventListener("part", (event) => {
     const { name, html } = JSON.parse(event.data);
     morphInside(byId(`part-${name}`), parseHtml(html));
@@ -65,6 +65,13 @@ if (tab) {
   document.addEventListener("visibilitychange", () => (document.hidden ? stream?.close() : connect()));
   connect();
 }
+
+// ---- the search for people is a part of the address, so a reload keeps it
+
+byId("search")?.addEventListener("keydown", (key) => {
+  if (key.key !== "Enter" || key.isComposing || key.keyCode === 229) return;
+  location.search = new URLSearchParams({ tab: tab.dataset.tab, search: key.target.value });
+});
 
 // ---- the level of the log survives a reload of this tab
 

@@ -1,6 +1,7 @@
 """Renders the operator tab as HTML. Jinja escapes every text, so a person's text never becomes markup."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,43 @@ from bot.chats.web.operator.charts import chart_views
 from bot.chats.web.panel import CardPanel
 from bot.errors import SugarbotError
 from bot.messages import LOCALES, format_error, format_time
+from bot.messages.hosting.oversight import format_host_action, person_facts
+from bot.messages.hosting.people import format_queued
 from bot.messages.hosting.service import format_activity, format_service
 from bot.messages.loras.shelf import lora_line
 from bot.messages.operator import tab_text
 from bot.messages.page import LANGUAGES, page_text
 from bot.monitoring.recent_log import LoggedEvent, LogLevel
-from bot.outcomes import LoraListing, LoraSummary, StatusShown
+from bot.outcomes import (
+    HostActionListing,
+    LoraListing,
+    LoraSummary,
+    PeopleListing,
+    QueueListing,
+    StatusShown,
+)
 from bot.outcomes.loras import LoraState
 from engine.formatting import in_gib
 from engine.host.report import WorkerError
 from engine.planner.monitor import CardReading
 
-TABS = ("overview", "loras", "log")
+TABS = ("overview", "people", "loras", "log", "audit")
 SHOWN_ERRORS = 12
 SETTING = 'operator_password = "…"'
+
+
+@dataclass(frozen=True, slots=True)
+class PersonView:
+    """One person on the tab; ``subject`` is what the commands call them."""
+
+    subject: str
+    names: tuple[tuple[str, str], ...]
+    facts: tuple[str, ...]
+    last: str
+    is_host: bool
+    reason: str
+    is_banned: bool
+
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader([Path(__file__).parent / "templates", Path(__file__).parents[1] / "templates"]),
@@ -36,9 +60,10 @@ _TEMPLATES = Environment(
 )
 
 
-def render_tab(tab: str, page: int, parts: Mapping[str, str], locale: str) -> str:
+def render_tab(tab: str, page: int, search: str, parts: Mapping[str, str], locale: str) -> str:
     """Render the whole tab for somebody who has logged in."""
-    return _render("tab.html", locale, tab=tab, page=page, tabs=TABS, parts=parts, **_frame())
+    facts = {"tab": tab, "page": page, "search": search, "tabs": TABS, "parts": parts}
+    return _render("tab.html", locale, **facts, **_frame())
 
 
 def render_refusal(error: SugarbotError, locale: str) -> str:
@@ -81,6 +106,35 @@ def render_errors(worker: Sequence[WorkerError], events: Sequence[LoggedEvent], 
     errors = [*reversed(errors)]
     logged = [event for event in events if event.level is LogLevel.ERROR][-SHOWN_ERRORS:]
     return _render("errors.html", locale, worker=errors, events=logged[::-1])
+
+
+def render_queue(listing: QueueListing, locale: str) -> str:
+    """Render who waits for which job, with a button that cancels each."""
+    jobs = [(job.job_id, format_queued(job, locale), job.position is None) for job in listing.jobs]
+    return _render("queue.html", locale, jobs=jobs, more=listing.more)
+
+
+def render_people(listing: PeopleListing, locale: str) -> str:
+    """Render one page of the people, with what the operator may do about each."""
+    people = [
+        PersonView(
+            subject=person.identities[0].identity,
+            names=tuple((who.name, who.identity) for who in person.identities),
+            facts=tuple(person_facts(person, locale, "utc")),
+            last=format_time(person.last_s) if person.last_s else "",
+            is_host=person.is_host,
+            reason=person.ban.reason if person.ban else "",
+            is_banned=person.ban is not None,
+        )
+        for person in listing.people
+    ]
+    return _render("people.html", locale, people=people, listing=listing)
+
+
+def render_audit(listing: HostActionListing, locale: str) -> str:
+    """Render one page of what hosts did."""
+    lines = [format_host_action(action, locale, "utc") for action in listing.actions]
+    return _render("audit.html", locale, lines=lines, listing=listing)
 
 
 def render_loras(shelf: LoraListing, locale: str) -> str:

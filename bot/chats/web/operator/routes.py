@@ -25,12 +25,15 @@ from bot.chats.web.operator.actions import ActionBody, command_of
 from bot.chats.web.operator.logins import OperatorLogins, TooManyTries, WrongPassword
 from bot.chats.web.operator.rendering import (
     TABS,
+    render_audit,
     render_charts,
     render_errors,
     render_log,
     render_login,
     render_loras,
     render_no_password,
+    render_people,
+    render_queue,
     render_refusal,
     render_status,
     render_tab,
@@ -39,10 +42,18 @@ from bot.chats.web.operator.sources import OperatorSources
 from bot.chats.web.operator.stream import EVERY_S, SLOWLY_S, stream_parts
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.rendering import render_redirect
-from bot.chats.web.request_bodies import StrictBody, read_body
+from bot.chats.web.request_bodies import StrictBody, read_body, replace_control_characters
 from bot.chats.web.routes import EventResponse, PageRoutes, static_file
 from bot.commands.reading import MAX_PAGE
-from bot.commands.values import Command, LoraInfo, LoraList, ShowStatus
+from bot.commands.values import (
+    Command,
+    ListHostActions,
+    ListPeople,
+    LoraInfo,
+    LoraList,
+    ShowQueue,
+    ShowStatus,
+)
 from bot.errors import SugarbotError
 from bot.messages import format_error, format_outcome
 from bot.messages.operator import tab_text
@@ -50,6 +61,7 @@ from bot.outcomes import LoraDetails
 from engine.shelf.names import MAX_NAME
 
 MAX_PASSWORD_CHARS = 200
+MAX_SEARCH_CHARS = 64
 MAX_PREVIEWS = 2  # that are drawn or read at the same time
 
 _PAGE = re.compile(r"[1-9][0-9]{0,3}")
@@ -117,7 +129,7 @@ class OperatorRoutes:
         else:
             place = _place_of(request)
             parts = await self._parts(place, session.conversation)
-            answer = HTMLResponse(render_tab(place.tab, place.page, parts, locale))
+            answer = HTMLResponse(render_tab(place.tab, place.page, place.search, parts, locale))
         pages.keep_secret(answer, secret)
         return answer
 
@@ -193,10 +205,16 @@ class OperatorRoutes:
         locale, sources = conversation.locale, self._sources
         if place.tab == "log":
             return {"log": render_log(sources.log.events(), locale)}
+        if place.tab == "people":
+            wanted = ListPeople(place.search, place.page)
+            return {"people": await self._render(conversation, wanted, render_people)}
+        if place.tab == "audit":
+            return {"audit": await self._render(conversation, ListHostActions(place.page), render_audit)}
         if place.tab == "loras":
             return {"loras": await self._render(conversation, LoraList(page=place.page), render_loras)}
         return {
             "status": await self._render(conversation, ShowStatus(), partial(render_status, self._card())),
+            "queue": await self._render(conversation, ShowQueue(), render_queue),
             "charts": render_charts(sources.readings(), locale),
             "errors": render_errors(sources.worker_errors(), sources.log.events(), locale),
         }
@@ -218,6 +236,7 @@ class _Place:
 
     tab: str
     page: int
+    search: str
 
 
 def _place_of(request: Request) -> _Place:
@@ -229,4 +248,5 @@ def _place_of(request: Request) -> _Place:
     tab, page = request.query_params.get("tab", TABS[0]), request.query_params.get("page", "1")
     if tab not in TABS or not _PAGE.fullmatch(page) or int(page) > MAX_PAGE:
         raise HTTPException(404)
-    return _Place(tab, int(page))
+    search = replace_control_characters(request.query_params.get("search", ""))
+    return _Place(tab, int(page), search.strip()[:MAX_SEARCH_CHARS])

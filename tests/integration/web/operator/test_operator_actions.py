@@ -57,6 +57,41 @@ async def test_a_job_of_another_person_is_cancelled_and_a_gone_one_is_a_refusal(
         assert again["is_refusal"]
 
 
+async def test_a_person_is_excluded_and_let_back_as_in_a_chat(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        await browser.log_in()
+        harness = browser.page.harness
+        await act(browser, "pause")
+        await harness.accept(user_id="ann", platform=Platform.CONSOLE)
+
+        said = await act(browser, "ban", subject="console:ann", duration="7d", reason="spam & <b>more</b>")
+        assert not said["is_refusal"], said
+        assert "console:ann" in harness.desk.parts.rules.now.bans
+        shown = (await browser.http.get("/operator?tab=people&search=ann")).text
+        assert "spam &amp; &lt;b&gt;more&lt;/b&gt;" in shown
+        assert 'data-do="unban"' in shown
+
+        assert (await act(browser, "ban", subject="console:ann", duration="soon"))["is_refusal"]
+        assert (await act(browser, "ban", subject="nobody at all"))["is_refusal"]
+        assert not (await act(browser, "unban", subject="console:ann"))["is_refusal"]
+        assert harness.desk.parts.rules.now.bans == {}
+
+        audit = (await browser.http.get("/operator?tab=audit")).text
+        assert audit.count("excluded a person") == 1
+        assert audit.count("let a person come back") == 1
+
+
+async def test_the_tab_shows_who_waits_for_which_job(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        await browser.log_in()
+        await act(browser, "pause")
+        receipt = await browser.page.harness.accept(user_id="ann", prompt="a <i>face</i>")
+        shown = (await browser.http.get("/operator")).text
+        assert receipt.job_id in shown
+        assert "a &lt;i&gt;face&lt;/i&gt;" in shown
+        assert "name of ann" in shown
+
+
 @pytest.mark.parametrize("do", ["pause", "cancel", "resume"])
 async def test_without_a_login_nothing_is_done(do: str, tmp_path: Path) -> None:
     async with a_browser(tmp_path) as browser:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, async_playwright
 
+from bot.commands.values import PauseDrawing
 from bot.errors import Draining
 from bot.messages.operator import tab_text
 from bot.outcomes import ServiceMode
 from engine.host.report import WorkerError
+from tests.fakes.desk_harness import HOST, a_context
 from tests.integration.web.conftest import CHROMIUM, FLAGS, Visitor, open_profile
 from tests.integration.web.operator.conftest import (
     NOW_S,
@@ -118,6 +120,50 @@ async def test_a_drain_takes_no_new_requests_until_the_operator_goes_on(tmp_path
         assert pausing.now.mode is ServiceMode.OPEN
         await operator.harness.accept("2")
         assert visitor.browser_errors == []
+
+
+async def test_a_waiting_job_is_cancelled_with_its_button(tmp_path: Path) -> None:
+    async with open_tab(tmp_path) as (operator, visitor):
+        page, harness = visitor.page, operator.harness
+        await harness.desk.handle(PauseDrawing(), a_context("pause", HOST))
+        await log_in(page)
+        await page.wait_for_selector("#tabs")
+        receipt = await harness.accept(prompt="a face to cancel")
+        row = page.locator(".row", has_text="a face to cancel")
+
+        await row.get_by_role("button", name="Cancel").click()
+        assert receipt.job_id in await page.inner_text("#ask-question")
+        await page.click("#ask-yes")
+
+        await row.wait_for(state="detached")
+        assert (await harness.job(receipt.job_id)).state == "cancelled"
+
+
+async def test_a_person_is_found_and_excluded(tmp_path: Path) -> None:
+    async with open_tab(tmp_path, size=PHONE) as (operator, visitor):
+        page, harness = visitor.page, operator.harness
+        for event, user_id in (("1", "ann"), ("2", "bob")):
+            await harness.accept(event, user_id)
+        await log_in(page)
+        await page.wait_for_selector("#tabs")
+        await show(page, "people")
+        assert await page.locator(".row").count() == 2
+
+        await page.fill("#search", "bob")
+        await page.press("#search", "Enter")
+        await page.wait_for_function("() => document.querySelectorAll('.row').length === 1")
+        await page.reload()
+        assert await page.input_value("#search") == "bob"
+
+        await page.get_by_role("button", name="Exclude").click()
+        await page.fill("#ask-duration", "7d")
+        await page.fill("#ask-reason", "spam")
+        await page.click("#ask-yes")
+
+        await page.locator(".row.banned", has_text="spam").wait_for()
+        assert set(harness.desk.parts.rules.now.bans) == {"console:bob"}
+        await show(page, "audit")
+        await page.get_by_text("excluded a person").wait_for()
 
 
 async def test_the_log_shows_the_chosen_level_also_after_a_reload(tmp_path: Path) -> None:

@@ -43,6 +43,8 @@ from bot.commands.values import (
     GrantCredits,
     Help,
     Link,
+    ListHostActions,
+    ListPeople,
     ListReports,
     LoraAdd,
     LoraAllow,
@@ -104,6 +106,7 @@ def test_every_command_value_has_one_row() -> None:
         ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
         ShowQueue(), ShowStatistics(), Diagnose(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
         AllowAccess("here"), DisallowAccess("here"),
+        ListPeople(), ListHostActions(),
     ]  # fmt: skip
     assert {ENTRY_OF[type(value)].name for value in values} == {entry.name for entry in COMMANDS}
     assert ENTRY_OF[LoraOffer].right is Right.HOST
@@ -185,6 +188,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         ("stats", "days"),
         *((word, "person") for word in ("ban", "unban", "grant")),
         *((word, "subject") for word in ("allow", "disallow")),
+        ("people", "search"),
         ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),
         ("lora add", "link"), *((word, "picture") for word in ("vary", "larger", "pick")),
         *((entry.name, "job") for entry in JOB_COMMANDS if entry.options),

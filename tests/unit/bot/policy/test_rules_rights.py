@@ -29,6 +29,8 @@ from bot.commands.values import (
     GrantCredits,
     Help,
     Link,
+    ListHostActions,
+    ListPeople,
     ListReports,
     LoraAdd,
     LoraAllow,
@@ -77,6 +79,7 @@ COMMAND_VALUES: list[Command] = [
     ShowStatus(), PauseDrawing(), DrainQueue(), ResumeDrawing(),
     ShowQueue(), ShowStatistics(), Diagnose(), BanPerson("a"), UnbanPerson("a"), GrantCredits("a", 1),
     AllowAccess("here"), DisallowAccess("here"),
+    ListPeople(), ListHostActions(),
 ]  # fmt: skip
 
 

@@ -1,0 +1,94 @@
+"""What hosts read of everybody: people with their credits and jobs, and what hosts did."""
+
+from bot.messages.catalogue import N_, Times, format_time, join_facts, shorten, text
+from bot.messages.hosting.people import format_who
+from bot.outcomes import HostAction, HostActionListing, PeopleListing, PersonSummary
+
+DETAIL_CHARS = 80
+ACTIONS = {
+    "paused": N_("paused the drawing"),
+    "draining": N_("let the queue run empty"),
+    "open": N_("let the drawing go on"),
+    "claim": N_("became a host"),
+    "ban": N_("excluded a person"),
+    "unban": N_("let a person come back"),
+    "allow": N_("let the bot serve"),
+    "disallow": N_("stopped serving"),
+    "grant": N_("changed credits"),
+}
+"""What the record calls it → what hosts read; anything else is shown as it is."""
+
+
+def format_people(listing: PeopleListing, locale: str, times: Times) -> str:
+    """Return one page of the people, a line for each."""
+    if not listing.people:
+        return text(N_("Nobody found."), locale)
+    heading = text(N_("People: {total}"), locale, total=listing.total)
+    return "\n".join(
+        [heading, *(format_person(each, locale, times) for each in listing.people), *_page(listing, locale)]
+    )
+
+
+def format_person(person: PersonSummary, locale: str, times: Times) -> str:
+    """Return one person on a line: who, credits, jobs, and what is special."""
+    return join_facts([", ".join(map(format_who, person.identities)), *person_facts(person, locale, times)])
+
+
+def person_facts(person: PersonSummary, locale: str, times: Times) -> list[str]:
+    """Return what a host reads of a person besides the names."""
+    jobs = text(N_("{count} jobs today"), locale, count=person.jobs_today)
+    facts = [
+        text(N_("{credits} of {daily} credits"), locale, credits=person.credits, daily=person.daily),
+        jobs,
+    ]
+    if person.unfinished:
+        facts.append(text(N_("{count} waiting"), locale, count=person.unfinished))
+    if person.weight > 1:
+        facts.append(text(N_("tier with {weight} shares of the card"), locale, weight=person.weight))
+    if person.is_host:
+        facts.append(text(N_("host"), locale))
+    if person.ban is not None:
+        facts.append(_excluded(person, locale, times))
+    return facts
+
+
+def format_host_actions(listing: HostActionListing, locale: str, times: Times) -> str:
+    """Return one page of what hosts did, a line for each."""
+    if not listing.actions:
+        return text(N_("No host has done anything yet."), locale)
+    lines = (format_host_action(each, locale, times) for each in listing.actions)
+    return "\n".join([*lines, *_page(listing, locale)])
+
+
+def format_host_action(action: HostAction, locale: str, times: Times) -> str:
+    """Return what one host did on a line: when, who, what, to whom, and the facts of the record."""
+    facts = (f"{key}={value}" for key, value in action.detail.items() if value not in (None, "", 0))
+    return join_facts(
+        [
+            format_time(action.at_s, times),
+            format_who(action.who),
+            text(ACTIONS[action.action], locale) if action.action in ACTIONS else action.action,
+            shorten(action.subject, DETAIL_CHARS),
+            shorten(", ".join(facts), DETAIL_CHARS),
+        ]
+    )
+
+
+def _excluded(person: PersonSummary, locale: str, times: Times) -> str:
+    assert person.ban is not None  # noqa: S101 - called for those who are excluded
+    if person.ban.until_s is None:
+        return text(N_("excluded"), locale)
+    return text(N_("excluded until {until}"), locale, until=format_time(person.ban.until_s, times))
+
+
+def _page(listing: PeopleListing | HostActionListing, locale: str) -> list[str]:
+    if listing.pages == 1:
+        return []
+    return [
+        text(
+            N_("Page {page} of {pages}; --page shows another."),
+            locale,
+            page=listing.page,
+            pages=listing.pages,
+        )
+    ]

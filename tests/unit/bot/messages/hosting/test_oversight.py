@@ -1,0 +1,57 @@
+"""A host reads each person and each action on one line, in both languages."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.messages import format_outcome
+from bot.outcomes import BanShown, HostAction, HostActionListing, PeopleListing, PersonSummary, Who
+
+ANN = PersonSummary(
+    identities=(Who("discord:1", "Ann"), Who("telegram:2")),
+    credits=12,
+    daily=40,
+    weight=1,
+    jobs_today=3,
+    unfinished=0,
+    last_s=1_800_000_000,
+    is_host=False,
+)
+BANNED = replace(ANN, weight=3, unfinished=2, ban=BanShown(Who("discord:1"), 1_800_000_000, "spam"))
+
+
+def listing(*people: PersonSummary, pages: int = 1) -> PeopleListing:
+    return PeopleListing(people, "", 1, pages, len(people))
+
+
+def test_a_person_is_a_line_with_names_credits_and_jobs() -> None:
+    shown = format_outcome(listing(ANN), "en")
+    assert shown.splitlines() == [
+        "People: 1",
+        "Ann (discord:1), telegram:2 · 12 of 40 credits · 3 jobs today",
+    ]
+
+
+def test_what_is_special_is_shown() -> None:
+    shown = format_outcome(listing(BANNED, replace(ANN, is_host=True), pages=2), "en")
+    assert "2 waiting · tier with 3 shares of the card · excluded until 2027-01-15 08:00 UTC+0" in shown
+    assert shown.splitlines()[2].endswith("· host")
+    assert shown.endswith("Page 1 of 2; --page shows another.")
+
+
+def test_nobody_is_a_sentence() -> None:
+    assert format_outcome(listing(), "en") == "Nobody found."
+
+
+@pytest.mark.parametrize(
+    ("locale", "what"), [("en", "excluded a person"), ("zh-CN", "封禁用户"), ("zh-TW", "封停用戶")]
+)
+def test_an_action_is_a_line_in_the_host_s_language(locale: str, what: str) -> None:
+    detail = {"reason": "spam", "until_ms": None, "ended": 2}
+    action = HostAction(1_800_000_000, Who("discord:9", "Boss"), "ban", "discord:1", detail)
+    shown = format_outcome(HostActionListing((action,), 1, 1, 1), locale)
+    assert shown == f"2027-01-15 08:00 UTC+0 · Boss (discord:9) · {what} · discord:1 · reason=spam, ended=2"
+
+
+def test_no_action_is_a_sentence() -> None:
+    assert format_outcome(HostActionListing((), 1, 1, 0), "en") == "No host has done anything yet."
