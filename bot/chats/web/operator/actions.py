@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from bot.chats.web.request_bodies import StrictBody, replace_control_characters
-from bot.commands.makers.hosting import HOSTING_MENUS, ban_of
+from bot.commands.makers.hosting import HOSTING_MENUS, ban_of, grant_of
 from bot.commands.values import (
     Cancel,
     Command,
@@ -18,7 +18,7 @@ from bot.commands.values import (
 
 MAX_SUBJECT_CHARS = 64
 MAX_REASON_CHARS = 200
-MAX_DURATION_CHARS = 20
+MAX_NUMBER_CHARS = 20
 
 _Text = AfterValidator(replace_control_characters)
 
@@ -29,19 +29,29 @@ class ActionBody(StrictBody):
     Attributes:
         do: The name of the action.
         subject: A job or a person.
+        credits: How many, as people type them.
+        days: For how many days so many each day; empty for once.
         duration: How long, as people type it; empty for without an end.
         reason: What people read about it.
     """
 
     do: Annotated[str, Field(max_length=20)]
     subject: Annotated[str, Field(max_length=MAX_SUBJECT_CHARS), _Text] = ""
-    duration: Annotated[str, Field(max_length=MAX_DURATION_CHARS), _Text] = ""
+    credits: Annotated[str, Field(max_length=MAX_NUMBER_CHARS), _Text] = ""
+    days: Annotated[str, Field(max_length=MAX_NUMBER_CHARS), _Text] = ""
+    duration: Annotated[str, Field(max_length=MAX_NUMBER_CHARS), _Text] = ""
     reason: Annotated[str, Field(max_length=MAX_REASON_CHARS), _Text] = ""
 
 
 def _options(body: ActionBody, *names: str) -> dict[str, str]:
     """Return the values that were given, by the names of the command's options."""
-    given = {"person": body.subject, "duration": body.duration, "reason": body.reason}
+    given = {
+        "person": body.subject,
+        "credits": body.credits,
+        "days": body.days,
+        "duration": body.duration,
+        "reason": body.reason,
+    }
     return {name: given[name] for name in names if given[name]}
 
 
@@ -51,6 +61,7 @@ _MAKERS: Mapping[str, Callable[[ActionBody], Command]] = {
     "drain": lambda body: HOSTING_MENUS[DrainQueue]({"reason": body.reason}),
     "resume": lambda _: ResumeDrawing(),
     "ban": lambda body: ban_of(options=_options(body, "person", "duration", "reason")),
+    "grant": lambda body: grant_of(options=_options(body, "person", "credits", "days")),
     "unban": lambda body: HOSTING_MENUS[UnbanPerson]({"person": body.subject}),
 }
 

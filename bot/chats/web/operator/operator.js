@@ -89,7 +89,7 @@ if (level) {
 // ---- actions: a button names its action; one with a question asks before, and for what else it needs
 
 const ask = byId("ask");
-const fields = ["credits", "duration", "reason"];
+const fields = ["credits", "days", "duration", "reason"];
 let asking = null;
 
 async function act(button, more = {}) {

@@ -81,6 +81,22 @@ async def test_a_person_is_excluded_and_let_back_as_in_a_chat(tmp_path: Path) ->
         assert audit.count("let a person come back") == 1
 
 
+async def test_credits_are_granted_once_or_each_day_as_in_a_chat(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        await browser.log_in()
+        await browser.page.harness.accept(user_id="ann", platform=Platform.CONSOLE)
+
+        assert not (await act(browser, "grant", subject="console:ann", credits="20"))["is_refusal"]
+        assert "1019 of 1000 credits" in (await browser.http.get("/operator?tab=people&search=ann")).text
+        assert not (await act(browser, "grant", subject="console:ann", credits="2000", days="7"))[
+            "is_refusal"
+        ]
+        assert "of 2000 credits" in (await browser.http.get("/operator?tab=people&search=ann")).text
+        for wrong in ({"credits": ""}, {"credits": "many"}, {"credits": "5", "days": "x"}):
+            assert (await act(browser, "grant", subject="console:ann", **wrong))["is_refusal"]
+        assert (await browser.http.get("/operator?tab=audit")).text.count("changed credits") == 2
+
+
 async def test_the_tab_shows_who_waits_for_which_job(tmp_path: Path) -> None:
     async with a_browser(tmp_path) as browser:
         await browser.log_in()
