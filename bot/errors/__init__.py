@@ -26,7 +26,7 @@
       - HostNotBanned · NotBanned · NotOnList · AllowedInSettings · NeverWrote · NothingToTake
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
-      - DownloadFailed · DownloadDamaged · DownloadRunning
+      - DownloadFailed · DownloadDamaged · DownloadRunning · DownloadLeavesNoSpace
       - UnknownRecipe · RecipeLoraGone · NoPicturesYet · ExportRunning
       - NotAPicture · NoSettings · PictureTooLarge
       - BadClaimCode · ClaimedElsewhere · BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
@@ -51,6 +51,7 @@ from bot.errors.base import (
 from bot.errors.downloads import (
     DownloadDamaged,
     DownloadFailed,
+    DownloadLeavesNoSpace,
     DownloadMissing,
     DownloadNotAllowed,
     DownloadRedirected,
@@ -249,6 +250,7 @@ __all__ = [
     "DiskFull",
     "DownloadDamaged",
     "DownloadFailed",
+    "DownloadLeavesNoSpace",
     "DownloadMissing",
     "DownloadNotAllowed",
     "DownloadRedirected",

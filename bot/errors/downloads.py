@@ -19,6 +19,10 @@ class DownloadTooLarge(NotPossible):
     """Facts: ``limit_bytes``."""
 
 
+class DownloadLeavesNoSpace(NotPossible):
+    """The file would take space on the disk that must stay free. Facts: ``free_bytes`` for downloads."""
+
+
 class DownloadMissing(NotPossible):
     """The site has no such file. Facts: ``site``."""
 

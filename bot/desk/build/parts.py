@@ -251,6 +251,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
             files=files,
             downloader=inputs.downloader,
             incoming=inputs.cache_dir / "incoming",
+            space=space,
             clock=clock,
         ),
         history=history,

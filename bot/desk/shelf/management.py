@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Protocol, assert_never
 
@@ -27,12 +26,14 @@ from bot.commands.values import (
     LoraRemove,
     LoraSwitch,
 )
+from bot.desk.files import PictureSpace
 from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.shelf.listing import problem_of
 from bot.desk.shelf.trials import TRIAL_S
 from bot.downloads import Download, Downloader, read_link
 from bot.errors import (
+    DownloadLeavesNoSpace,
     DownloadRunning,
     LoraBuiltIn,
     LoraNameTaken,
@@ -142,6 +143,7 @@ class ShelfManagement:
         files: LoraFolder,
         downloader: Downloader,
         incoming: Path,
+        space: PictureSpace,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
@@ -150,6 +152,7 @@ class ShelfManagement:
         self._files = files
         self._downloader = downloader
         self._incoming = incoming
+        self._space = space
         self._clock = clock
         self._adding: dict[tuple[str, str], tuple[str, LoraAdding]] = {}  # (platform, user id) → event, stage
 
@@ -246,12 +249,19 @@ class ShelfManagement:
         def report(stage: AddStage, received: int = 0, total: int = 0) -> None:
             self._adding[person] = context.event_id, LoraAdding(name, stage, received, total)
 
+        def receive(received: int, total: int) -> None:
+            if max(received, total) > available_bytes:
+                raise DownloadLeavesNoSpace(free_bytes=max(0, available_bytes))
+            report(AddStage.DOWNLOAD, received, total)
+
         report(AddStage.DOWNLOAD)
         try:
+            available_bytes = await self._space.available_bytes()
+            receive(0, command.file.size if command.file else 0)
             await asyncio.to_thread(make_folder, self._incoming)
             folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._incoming))  # mode 700
             try:
-                download = await self._downloader.fetch(wanted, folder, partial(report, AddStage.DOWNLOAD))
+                download = await self._downloader.fetch(wanted, folder, receive)
                 name = download.path.stem
                 return await self._admit(download, report)
             finally:

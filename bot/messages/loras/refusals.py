@@ -37,6 +37,10 @@ LORA_SENTENCES: dict[type[Exception], str] = {
         "That file is too large: I take at most {limit_mib} MiB here. Put it into the LoRA folder yourself, "
         "or add it by a link."
     ),
+    errors.DownloadLeavesNoSpace: N_(
+        "That file does not fit on the host's disk, of which a part must stay free: {free_gib} GiB are left "
+        "for files. Make room there and try again."
+    ),
     errors.DownloadMissing: N_("{site} has no such file. Check the link."),
     errors.DownloadNotAllowed: N_(
         "{site} gives this file only to people with an account. Set {setting} in sugarbot.toml to a token of "

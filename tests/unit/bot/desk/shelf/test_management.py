@@ -25,6 +25,7 @@ from bot.commands.values import (
 from bot.desk.shelf import management
 from bot.desk.shelf.management import ManagementCommand
 from bot.errors import (
+    DownloadLeavesNoSpace,
     DownloadRunning,
     HostsOnly,
     LinkNotUnderstood,
@@ -237,6 +238,21 @@ async def test_what_cannot_be_added_leaves_no_trace(
     assert not names_in(harness.folder / "loras")
     assert not (harness.folder / "incoming").exists() or not names_in(harness.folder / "incoming")
     assert (await newest(harness)).refusal == expected.__name__
+
+
+@pytest.mark.parametrize("available_bytes", [-1, 1])
+async def test_a_file_that_would_cross_the_reserve_is_not_downloaded(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch, available_bytes: int
+) -> None:
+    async def available() -> int:
+        return available_bytes
+
+    monkeypatch.setattr(harness.desk.parts.space, "available_bytes", available)
+    with pytest.raises(DownloadLeavesNoSpace):
+        await give(harness, sent())
+    assert not (harness.folder / "incoming").exists()
+    monkeypatch.undo()
+    assert isinstance(await give(harness, sent()), LoraAdded)
 
 
 async def test_a_file_that_fails_its_trial_leaves_the_shelf_again(harness: DeskHarness) -> None:
