@@ -28,8 +28,8 @@ def format_claimed(outcome: HostClaimed, locale: str) -> str:
         return text(N_("You are a host of this bot already. The code stays valid."), locale)
     return text(
         N_(
-            "You are my host now, so I draw for you in every chat. Everybody else waits until you allow "
-            "their server or chat. /help shows what hosts can do."
+            "You are my host now, so I draw for you in every chat. Everybody else waits until you type "
+            "/allow here in their chat. /help hosts shows what else you can do."
         ),
         locale,
     )

@@ -10,6 +10,7 @@ import time
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from random import SystemRandom
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from bot.checks import checks, storage
 from bot.checks.repairs import REPAIRS
 from bot.cli import doctor
 from bot.desk import files
+from bot.desk.people.claim_file import CLAIM_FILE, issue_claim
 from bot.store import open_store
 from bot.store.files.migrate import count_migrations
 from engine.planner.headroom import Headroom, HeadroomProbe
@@ -144,6 +146,17 @@ def bad_lora(machine: HostMachine) -> None:
     (machine.data / "loras" / "face.safetensors").write_bytes(b"\x80\x04pickle")
 
 
+def tokens(machine: HostMachine, mode: int, more: str = "") -> None:
+    path = machine.folder / "tokens.env"
+    path.write_text(f"CIVITAI_TOKEN=x\n{more}")
+    path.chmod(mode)
+
+
+def claim_code(machine: HostMachine) -> None:
+    issue_claim(machine.data, time.time_ns() // 1_000_000, SystemRandom())
+    (machine.data / CLAIM_FILE).chmod(0o644)
+
+
 def token_file(machine: HostMachine, mode: int) -> None:
     path = machine.folder / "token"
     path.write_text(machine.environ.pop("DISCORD_TOKEN"))
@@ -178,6 +191,12 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {  # name: code, level, and how it c
         "token_file", "wrong", lambda m: set_environ(m, DISCORD_TOKEN="", DISCORD_TOKEN_FILE="no"),
     ),
     "a token file that others read": ("token_readable", "note", lambda m: token_file(m, 0o644)),
+    "tokens beside it that others read": ("readable_by_others", "wrong", lambda m: tokens(m, 0o644)),
+    "something else beside the tokens": ("not_a_token", "wrong", lambda m: tokens(m, 0o600, "LANGUAGE=en\n")),
+    "a code of the first host that others read": ("code_readable", "note", claim_code),
+    "no host": (
+        "no_hosts", "note", lambda m: set_environ(m, SUGARBOT_HOSTS=""),
+    ),
     "a data folder that others read": ("data_readable", "note", lambda m: m.data.chmod(0o755)),
     "a data folder that is a file": (
         "data_unusable", "wrong", lambda m: set_environ(m, SUGARBOT_DATA_DIR="/dev/null"),
