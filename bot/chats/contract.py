@@ -114,6 +114,9 @@ class Desk(Protocol):
         What everybody in a server reads is in the language of the chat, else of the server, if one is known.
         """
 
+    def tier_groups(self, platform: Platform) -> tuple[str, ...]:
+        """The groups of a platform whose members are in a tier, as ``platform:id``; reads only memory."""
+
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; this reads only memory."""
 

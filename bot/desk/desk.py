@@ -74,6 +74,7 @@ class Desk:
         """
         structlog.contextvars.unbind_contextvars("job_id")  # of what this task handled before
         context = replace(context, locale=self.locale_of(context))
+        self.parts.tiers.note(context)
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
             return await self._execute(command, context)
@@ -258,6 +259,11 @@ class Desk:
     def suggest_presets(self, typed: str, context: CommandContext) -> tuple[str, ...]:
         """The names of the person's presets that contain the text; answered from memory."""
         return self.parts.preferences.suggest(typed, context)
+
+    def tier_groups(self, platform: Platform) -> tuple[str, ...]:
+        """The groups of a platform whose members are in a tier, as ``platform:id``; answered from memory."""
+        names = self.parts.rules.now.tier_groups
+        return tuple(sorted(name for name in names if name.startswith(f"{platform}:")))
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; answered from memory."""

@@ -41,6 +41,8 @@ class CommandContext:
         space_id: The Discord guild, for allow-lists; empty elsewhere.
         space_locale: The language of that guild, like ``locale``; empty if the platform names none.
         is_group: Several people read the answer.
+        groups: Roles of the person in this server, as ``discord:server:role``, and groups of tiers that they
+            are in, as ``telegram:id``; None if the platform has not said.
         private_address: The person's private chat, if the bot can write there; it receives private pictures
             that the person requests in a group.
         is_operator: The person has logged in on the local page with its password.
@@ -56,5 +58,6 @@ class CommandContext:
     space_id: str = ""
     space_locale: str = ""
     is_group: bool = False
+    groups: tuple[str, ...] | None = None
     private_address: Address | None = None
     is_operator: bool = False

@@ -55,10 +55,16 @@ class Entitlement:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """People with a higher entitlement; ``people`` as ``platform:user_id``."""
+    """People with a higher entitlement.
+
+    Attributes:
+        people: As ``platform:user_id``.
+        groups: Roles and groups whose members are in the tier, as in ``CommandContext.groups``.
+    """
 
     people: frozenset[str]
     entitlement: Entitlement
+    groups: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,8 @@ class Rules:
         tiers = []
         for tier in quota.tiers.values():
             daily = quota.daily_credits if tier.daily_credits is None else tier.daily_credits
-            tiers.append(Tier(frozenset(tier.people), Entitlement(tier.weight, daily)))
+            groups = frozenset({*tier.roles, *tier.members})
+            tiers.append(Tier(frozenset(tier.people), Entitlement(tier.weight, daily), groups))
         return cls(
             hosts=frozenset(settings.hosts),
             allow=frozenset(settings.allow),
@@ -115,10 +122,19 @@ class Rules:
             page_has_password=settings.web.operator_password is not None,
         )
 
-    def entitlement_of(self, identities: Iterable[str]) -> Entitlement:
-        """The best of the tiers that name any of a person's identities (``platform:user_id``)."""
-        names = frozenset(identities)
-        found = [tier.entitlement for tier in self.tiers if not names.isdisjoint(tier.people)]
+    @property
+    def tier_groups(self) -> frozenset[str]:
+        """The roles and groups of all tiers."""
+        return frozenset(group for tier in self.tiers for group in tier.groups)
+
+    def entitlement_of(self, identities: Iterable[str], groups: Iterable[str] = ()) -> Entitlement:
+        """The best of the tiers that name an identity (``platform:user_id``) or a group of a person."""
+        names, held = frozenset(identities), frozenset(groups)
+        found = [
+            tier.entitlement
+            for tier in self.tiers
+            if not names.isdisjoint(tier.people) or not held.isdisjoint(tier.groups)
+        ]
         found = found or [Entitlement(daily_credits=self.daily_credits)]
         return Entitlement(max(one.weight for one in found), max(one.daily_credits for one in found))
 

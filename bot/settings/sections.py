@@ -74,6 +74,8 @@ def _must_be(description: str, example: object, **checks: Any) -> Any:
 
 _PersonId = Annotated[str, Field(pattern=r"^(discord|telegram):[0-9]{1,20}$")]
 _ChatId = Annotated[str, Field(pattern=r"^(discord|telegram):(-?[0-9]{1,20}|\*)$")]
+_RoleId = Annotated[str, Field(pattern=r"^discord:[0-9]{1,20}:[0-9]{1,20}$")]
+_GroupId = Annotated[str, Field(pattern=r"^telegram:-[0-9]{1,20}$")]
 _Token = Annotated[
     SecretStr,
     AfterValidator(_one_word),
@@ -115,6 +117,16 @@ class TierSettings(Section):
         tuple[_PersonId, ...],
         BeforeValidator(_listed),
         _must_be("a list of people, each as platform:user-id", '["discord:123456789"]'),
+    ] = ()
+    roles: Annotated[
+        tuple[_RoleId, ...],
+        BeforeValidator(_listed),
+        _must_be("a list of roles, each as discord:server-id:role-id", '["discord:123456789:987654321"]'),
+    ] = ()
+    members: Annotated[
+        tuple[_GroupId, ...],
+        BeforeValidator(_listed),
+        _must_be("a list of groups, each as telegram:group-id", '["telegram:-1001234"]'),
     ] = ()
     weight: Annotated[int, _must_be("a whole number from 1 to 100", 3, ge=1, le=100)] = 1
     daily_credits: _Credits | None = Field(

@@ -107,6 +107,9 @@ class ScriptedDesk:
         of_all = context.space_locale if context.is_group else ""
         return of_all or self.languages.get(context.user_id, context.locale)
 
+    def tier_groups(self, platform: Platform) -> tuple[str, ...]:
+        return ()
+
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         return isinstance(command, Draw) and bool(command.private)
 

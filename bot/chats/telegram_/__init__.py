@@ -9,6 +9,7 @@ asks the desk and sends the reply through ``outgoing.sender``. A result takes th
 edits the placeholder through ``outgoing.sender``.
 
 * ``adapter``       ``TelegramChat`` and its settings: open, serve, close
+* ``memberships``   which groups of tiers a person is a member of
 * ``menus``         the command menus
 * ``incoming``      updates: stored, parsed, carried out, answered
 * ``outgoing``      messages: placeholders, results, pictures that people ask for again

@@ -4,14 +4,17 @@ Every movement is one ledger row and one account change in the same transaction,
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bot.errors import NoCreditsLeft
+from bot.outcomes import CommandContext
 from bot.policy.live import LiveRules
 from bot.policy.rules import Entitlement, joint, refund, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
+
+NOTED_MS = 86_400_000
 
 
 class TierMembership:
@@ -26,7 +29,28 @@ class TierMembership:
         self._store = store
         self._rules = rules
         self._clock = clock
+        self._noted: dict[str, dict[str, tuple[int, frozenset[str]]]] = {}
         self.weights: dict[int, int] = {}
+
+    def note(self, context: CommandContext) -> None:
+        """Remember the roles and groups of tiers that a person has; they count for a day, also elsewhere."""
+        if context.groups is None:
+            return
+        identity, space = f"{context.platform}:{context.user_id}", context.space_id
+        held = self._rules.now.tier_groups.intersection(context.groups)
+        noted = self._noted.get(identity, {})
+        noted = {name: value for name, value in noted.items() if name != space}
+        if held:
+            noted[space] = (self._clock(), held)
+        if noted:
+            self._noted[identity] = noted
+        else:
+            self._noted.pop(identity, None)
+
+    def _groups_of(self, identities: Iterable[str]) -> frozenset[str]:
+        since_ms = self._clock() - NOTED_MS
+        noted = [value for identity in identities for value in self._noted.get(identity, {}).values()]
+        return frozenset(group for at_ms, groups in noted if at_ms > since_ms for group in groups)
 
     async def load(self) -> None:
         """Find the people of all tiers: before stored jobs join the queue again, and when tiers change."""
@@ -51,7 +75,8 @@ class TierMembership:
         if not rules.tiers:
             return usual
         identities = await self._store.links.identities_of(person)
-        entitlement = rules.entitlement_of(f"{platform}:{user_id}" for platform, user_id in identities)
+        names = [f"{platform}:{user_id}" for platform, user_id in identities]
+        entitlement = rules.entitlement_of(names, self._groups_of(names))
         if entitlement.weight == usual.weight:
             self.weights.pop(person, None)
         else:

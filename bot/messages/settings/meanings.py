@@ -15,6 +15,10 @@ MEANINGS = {
     "quota.max_waiting": N_("How many jobs of one person may wait at once."),
     "quota.tiers.NAME": N_("A tier: people with more of the card or other credits. You choose its name."),
     "quota.tiers.NAME.people": N_("Who is in the tier."),
+    "quota.tiers.NAME.roles": N_("Roles of Discord servers; whoever has one is in the tier."),
+    "quota.tiers.NAME.members": N_(
+        "Telegram groups; their members are in the tier. The bot must be an administrator there."
+    ),
     "quota.tiers.NAME.weight": N_(
         "The share of the card while others wait: with 3, three times as many seconds as they."
     ),

@@ -210,7 +210,16 @@ def context_of(interaction: Interaction, address: AnswerAddress) -> CommandConte
             str(interaction.guild_locale or ""), interaction.guild.features if interaction.guild else ()
         ),
         is_group=address.is_shared and not address.is_private,
+        groups=_roles_of(interaction),
     )
+
+
+def _roles_of(interaction: Interaction) -> tuple[str, ...] | None:
+    """The roles of the person in this server; None outside servers, and as a person's own app."""
+    person, guild_id = interaction.user, interaction.guild_id
+    if not isinstance(person, discord.Member) or guild_id is None:
+        return None
+    return tuple(f"discord:{guild_id}:{role.id}" for role in person.roles)
 
 
 def is_private_answer(desk: Desk, command: Command, interaction: Interaction) -> bool:
@@ -257,6 +266,7 @@ class DiscordMessage:
         parent_id: The channel of the thread that it stands in; empty elsewhere.
         guild_id: 0 in a direct message.
         file: The LoRA or picture file of this message, or of the one that it replies to.
+        roles: The ids of the roles that its author has in the server.
     """
 
     kind: EventKind
@@ -270,6 +280,7 @@ class DiscordMessage:
     space_locale: str = ""
     parent_id: str = ""
     file: SentFile | None = None
+    roles: tuple[str, ...] = ()
 
     def command(self) -> Command:
         """The command that the message asks for.
@@ -311,6 +322,7 @@ class DiscordMessage:
             space_id=str(self.guild_id or ""),
             space_locale=self.space_locale,
             is_group=bool(self.guild_id),
+            groups=tuple(f"discord:{self.guild_id}:{role}" for role in self.roles) if self.guild_id else None,
         )
 
 
@@ -347,6 +359,7 @@ def parse_message(
         locale=locales.locale_of(str(user_id), text, server_locale),
         space_locale=space_locale_of(server_locale, features),
         parent_id=str(event.get(PARENT_ID) or ""),
+        roles=tuple(str(int(role)) for role in (event.get("member") or {}).get("roles") or ()),
         file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
     )
 

@@ -11,6 +11,7 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.memberships import Memberships
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.commands.grammar import parse
 from bot.commands.values import Command, Draw, Edit, Help
@@ -32,9 +33,15 @@ class DeskCalls:
         self._sender = sender
         self._desk = desk
         self._slots = asyncio.Semaphore(MAX_DESK_CALLS)
+        self._memberships = Memberships(bot, lambda: desk.tier_groups(Platform.TELEGRAM))
+
+    def close(self) -> None:
+        """Ask Telegram nothing more about members."""
+        self._memberships.close()
 
     async def call(self, command: Command, context: CommandContext) -> Outcome:
         """Let the desk carry out a command; raises as ``Desk.handle``."""
+        context = replace(context, groups=await self._memberships.of(context.user_id))
         async with self._slots:
             return await self._desk.handle(command, context)
 
@@ -46,6 +53,7 @@ class DeskCalls:
         Returns:
             The outcome or refusal, and the address of its answer.
         """
+        context = replace(context, groups=await self._memberships.of(context.user_id))
         calling = asyncio.create_task(
             self._desk.handle(command, context), name=f"telegram desk {context.event_id}"
         )

@@ -61,7 +61,7 @@ class UpdateHandler:
     ) -> None:
         self._bot = bot
         self._desk = desk
-        calls = DeskCalls(bot, sender, desk)
+        self._calls = calls = DeskCalls(bot, sender, desk)
         self._outcomes = OutcomeReplies(sender, desk, calls, registry, reactions)
         self._texts = TextReplies(bot, sender, calls, self._outcomes, registry)
         self._presses = PressReplies(bot, sender, calls, self._outcomes)
@@ -73,6 +73,7 @@ class UpdateHandler:
         self._closing.set()
         for task in self._long.values():
             task.cancel()
+        self._calls.close()
 
     async def handle(self, event_id: str, payload: str) -> None:
         """Answer one stored update, and finish it once its reply is sent or can never be sent.
