@@ -79,6 +79,8 @@ class Schema:
                 continue
             if parameter["schema"].get("type") == "boolean":
                 given = QUERY_WORDS.get(given, given)
+            elif parameter["schema"].get("type") == "integer" and given.isdecimal():
+                given = int(given)  # an address has text alone
             problems += self._errors(where, parameter["schema"], given)
         return problems
 
