@@ -38,7 +38,7 @@ MODEL = ModelInfo(
     max_area_px=1024 * 1024,
 )
 
-RULES = Rules(allow=frozenset({f"discord:{GUILD_ID}"}))
+RULES = Rules(hosts=frozenset({"discord:1"}), allow=frozenset({f"discord:{GUILD_ID}"}))
 
 
 @dataclass
