@@ -116,11 +116,12 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
     if chosen == KEEP:
         return
     pinned = str(answers.value("engine.revision") or "")
-    was_modelscope = (
-        answers.value("engine.source") == MODELSCOPE and answers.value("engine.model") == PUBLISHED
-    )
+    was_published = answers.value("engine.model") == PUBLISHED
+    was_modelscope = was_published and answers.value("engine.source") == MODELSCOPE
     model = {BUILT_IN: BUILT_IN, HUB: PUBLISHED, MIRROR: PUBLISHED, MODELSCOPE: PUBLISHED}.get(chosen, chosen)
     endpoint = options.endpoint if chosen in (HUB, MIRROR, MODELSCOPE) else ""
+    if chosen == MODELSCOPE and was_modelscope:
+        endpoint = endpoint or str(answers.value("engine.endpoint") or "")
     if chosen == FOLDER:
         stored = str(answers.value("engine.model") or "")
         stored = stored if Path(stored).is_dir() else ""
@@ -132,18 +133,22 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
     answers.set_value("engine.model", model)
     answers.set_value("engine.endpoint", endpoint)
     answers.set_value("engine.source", MODELSCOPE if chosen == MODELSCOPE else "")
-    answers.set_value("engine.revision", PUBLISHED_COMMIT if chosen in (HUB, MIRROR) else "")
-    if chosen == MODELSCOPE:
-        answers.set_value(
-            "engine.revision", pinned if was_modelscope and pinned else _newest(answers, dialogue)
-        )
+    is_pinned = bool(pinned) and was_published and was_modelscope == (chosen == MODELSCOPE)
+    if chosen in (HUB, MIRROR):
+        answers.set_value("engine.revision", pinned if is_pinned else PUBLISHED_COMMIT)
+    elif chosen == MODELSCOPE:
+        answers.set_value("engine.revision", pinned if is_pinned else _newest(answers, dialogue))
+    else:
+        answers.set_value("engine.revision", "")
 
 
 def _newest(answers: SetupAnswers, dialogue: Dialogue) -> str:
     """Ask ModelScope for its newest commit, which counts from now on: it numbers commits in its own way."""
     answers.set_value("engine.revision", PUBLISHED_COMMIT)  # settings need one
-    config = replace(answers.settings().to_engine_config(), revision="")
-    answers.set_value("engine.revision", "")
+    try:
+        config = replace(answers.settings().to_engine_config(), revision="")
+    finally:
+        answers.set_value("engine.revision", "")
     commit = list_remote(config).commit
     sentence = N_("ModelScope's newest commit is {commit}. From now on, no other is used.")
     dialogue.say(text(sentence, dialogue.locale, commit=commit))

@@ -291,6 +291,18 @@ def test_the_newest_commit_of_modelscope_is_pinned_and_stays(host: HostFolder, h
     assert host.run()[0] == 0
     assert host.settings["engine"]["revision"] == "a" * 40
     assert host.settings["engine"]["source"] == "modelscope"
+    assert host.settings["engine"]["endpoint"] == hub.url
+
+
+def test_the_commit_that_a_host_has_pinned_stays(host: HostFolder, hub: ModelHub) -> None:
+    hub.commit = "d" * 40
+    pin = f'[engine]\nmodel = "{PUBLISHED}"\nrevision = "{hub.commit}"\nendpoint = "{hub.url}"\n'
+    (host.folder / "sugarbot.toml").write_text(pin)
+    code, output = host.run()
+    assert code == 0, output
+    assert host.settings["engine"] == {"model": PUBLISHED, "revision": hub.commit, "endpoint": hub.url}
+    assert host.run("--weights", "built-in")[0] == 0
+    assert host.settings["engine"] == {"model": "built-in"}
 
 
 @pytest.mark.parametrize("weights", ["hub", "modelscope"])
