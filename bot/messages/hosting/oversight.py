@@ -36,9 +36,9 @@ def format_person(person: PersonSummary, locale: str, times: Times) -> str:
 
 def person_facts(person: PersonSummary, locale: str, times: Times) -> list[str]:
     """Return what a host reads of a person besides the names."""
-    jobs = text(N_("{count} jobs today"), locale, count=person.jobs_today)
+    jobs = text(N_("jobs today: {count}"), locale, count=person.jobs_today)
     facts = [
-        text(N_("{credits} of {daily} credits"), locale, credits=person.credits, daily=person.daily),
+        text(N_("credits: {credits}, each day {daily}"), locale, credits=person.credits, daily=person.daily),
         jobs,
     ]
     if person.unfinished:
@@ -62,7 +62,7 @@ def format_host_actions(listing: HostActionListing, locale: str, times: Times) -
 
 def format_host_action(action: HostAction, locale: str, times: Times) -> str:
     """Return what one host did on a line: when, who, what, to whom, and the facts of the record."""
-    facts = (f"{key}={value}" for key, value in action.detail.items() if value not in (None, "", 0))
+    facts = (_fact(key, value, times) for key, value in action.detail.items() if value not in (None, "", 0))
     return join_facts(
         [
             format_time(action.at_s, times),
@@ -72,6 +72,13 @@ def format_host_action(action: HostAction, locale: str, times: Times) -> str:
             shorten(", ".join(facts), DETAIL_CHARS),
         ]
     )
+
+
+def _fact(key: str, value: str | int | None, times: Times) -> str:
+    """Return a fact of the record as ``key=value``; a moment is shown as one."""
+    if key.endswith("_ms") and isinstance(value, int):
+        return f"{key.removesuffix('_ms')}={format_time(value // 1_000, times)}"
+    return f"{key}={value}"
 
 
 def _excluded(person: PersonSummary, locale: str, times: Times) -> str:

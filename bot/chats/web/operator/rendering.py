@@ -35,7 +35,6 @@ from engine.planner.monitor import CardReading
 
 TABS = ("overview", "people", "loras", "log", "audit")
 SHOWN_ERRORS = 12
-SETTING = 'operator_password = "…"'
 
 
 @dataclass(frozen=True, slots=True)

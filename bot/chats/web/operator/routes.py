@@ -204,7 +204,7 @@ class OperatorRoutes:
         """Return the parts of a tab as HTML, by name."""
         locale, sources = conversation.locale, self._sources
         if place.tab == "log":
-            return {"log": render_log(sources.log.events(), locale)}
+            return {"log": await asyncio.to_thread(render_log, sources.log.events(), locale)}
         if place.tab == "people":
             wanted = ListPeople(place.search, place.page)
             return {"people": await self._render(conversation, wanted, render_people)}
@@ -215,7 +215,7 @@ class OperatorRoutes:
         return {
             "status": await self._render(conversation, ShowStatus(), partial(render_status, self._card())),
             "queue": await self._render(conversation, ShowQueue(), render_queue),
-            "charts": render_charts(sources.readings(), locale),
+            "charts": await asyncio.to_thread(render_charts, sources.readings(), locale),
             "errors": render_errors(sources.worker_errors(), sources.log.events(), locale),
         }
 

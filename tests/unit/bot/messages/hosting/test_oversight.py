@@ -28,7 +28,7 @@ def test_a_person_is_a_line_with_names_credits_and_jobs() -> None:
     shown = format_outcome(listing(ANN), "en")
     assert shown.splitlines() == [
         "People: 1",
-        "Ann (discord:1), telegram:2 · 12 of 40 credits · 3 jobs today",
+        "Ann (discord:1), telegram:2 · credits: 12, each day 40 · jobs today: 3",
     ]
 
 
@@ -47,10 +47,11 @@ def test_nobody_is_a_sentence() -> None:
     ("locale", "what"), [("en", "excluded a person"), ("zh-CN", "封禁用户"), ("zh-TW", "封停用戶")]
 )
 def test_an_action_is_a_line_in_the_host_s_language(locale: str, what: str) -> None:
-    detail = {"reason": "spam", "until_ms": None, "ended": 2}
+    detail = {"reason": "spam", "until_ms": 1_800_000_000_000, "ended": 2}
     action = HostAction(1_800_000_000, Who("discord:9", "Boss"), "ban", "discord:1", detail)
     shown = format_outcome(HostActionListing((action,), 1, 1, 1), locale)
-    assert shown == f"2027-01-15 08:00 UTC+0 · Boss (discord:9) · {what} · discord:1 · reason=spam, ended=2"
+    facts = "reason=spam, until=2027-01-15 08:00 UTC+0, ended=2"
+    assert shown == f"2027-01-15 08:00 UTC+0 · Boss (discord:9) · {what} · discord:1 · {facts}"
 
 
 def test_no_action_is_a_sentence() -> None:
