@@ -91,7 +91,7 @@ async def test_credits_are_granted_once_or_each_day_as_in_a_chat(tmp_path: Path)
         assert "credits: 1019, each day 1000" in (await browser.http.get(people)).text
         daily = await act(browser, "grant", subject="console:ann", credits="2000", days="7")
         assert "each day 2000" in (await browser.http.get(people)).text
-        assert not (once["is_refusal"] or daily["is_refusal"])
+        assert [once["is_refusal"], daily["is_refusal"]] == [False, False]
         for wrong in ({"credits": ""}, {"credits": "many"}, {"credits": "5", "days": "x"}):
             assert (await act(browser, "grant", subject="console:ann", **wrong))["is_refusal"]
         assert (await browser.http.get("/operator?tab=audit")).text.count("changed credits") == 2
