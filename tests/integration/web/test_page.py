@@ -69,7 +69,7 @@ async def percents(visitor: Visitor) -> AsyncIterator[int]:
 async def test_commands_are_answered_in_the_conversation(visitor: Visitor) -> None:
     await visitor.say("/quota")
     await visitor.answers.nth(0).wait_for()
-    assert "Credits left" in await visitor.answer()
+    assert "You need no credits here" in await visitor.answer()
 
     await visitor.say("/lora list")
     answer = await visitor.answers.nth(1).inner_text()
