@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Cancel, Draw, LoraWish, ShowStatistics
-from bot.errors import HostsOnly, NoCreditsLeft, NothingToCancel, PersonError
+from bot.errors import CannotSave, HostsOnly, NoCreditsLeft, NothingToCancel, PersonError
 from bot.outcomes import JobState, StatisticsShown
 from bot.policy.rules import Rules
 from engine.request import FailReason
@@ -80,3 +80,17 @@ async def test_only_hosts_see_it_and_an_empty_bot_has_figures(tmp_path: Path) ->
             await harness.desk.handle(ShowStatistics(), a_context("1", "ann"))
         shown = await statistics_of(harness, 90)
         assert (shown.done, shown.waits_s, len(shown.spans)) == (0, None, 90)
+
+
+async def test_refusals_that_cannot_be_stored_now_are_stored_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(counts: object) -> None:
+        raise CannotSave(detail="disk full")
+
+    async with open_harness(tmp_path, rules=Rules(daily_credits=0)) as harness:
+        await refused(harness, Draw("x"), NoCreditsLeft)
+        with monkeypatch.context() as full:
+            full.setattr(harness.store.statistics, "add_refusals", refuse)
+            assert (await statistics_of(harness)).refusals == ()
+        assert (await statistics_of(harness)).refusals == (("NoCreditsLeft", 1),)
