@@ -26,7 +26,7 @@ BOT, ENGINE = Path(bot.__file__).parent, Path(engine.__file__).parent
 WEB = BOT / "chats" / "web"
 TEMPLATES = sorted(WEB.rglob("*.html"))
 SCRIPTS = sorted(WEB.rglob("*.js"))
-DRAWN = sorted([*(BOT / "card").glob("*.py"), *(BOT / "pictures").glob("*.py")])
+DRAWN = [file for file in sorted(BOT.rglob("*.py")) if "ImageDraw" in file.read_text(encoding="utf-8")]
 READ = {"alt", "aria-label", "aria-description", "placeholder", "title", "label"}
 TYPED = {"code", "pre"}  # what a person types in a shell or a file
 FOR_PROGRAMS = {"bench", "demo"}  # of developers: their output is English
