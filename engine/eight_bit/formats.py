@@ -73,6 +73,13 @@ def format_of(dtype: torch.dtype) -> EightBitFormat | None:
     return _BY_DTYPE.get(dtype)
 
 
+def can_multiply(weight_format: WeightFormat, device: torch.device) -> bool:
+    """Return whether the device multiplies in this format; eight bits need a card that has them."""
+    if weight_format not in EIGHT_BIT:
+        return True
+    return device.type == "cuda" and is_supported(weight_format, torch.cuda.get_device_capability(device))
+
+
 def usable_format(wanted: WeightFormat, device: torch.device) -> WeightFormat:
     """Return the wanted format if the device multiplies in it; otherwise bf16, with a warning.
 
@@ -80,9 +87,7 @@ def usable_format(wanted: WeightFormat, device: torch.device) -> WeightFormat:
         wanted: From the plan or the settings.
         device: The model's.
     """
-    if wanted not in EIGHT_BIT:
-        return wanted
-    if device.type == "cuda" and is_supported(wanted, torch.cuda.get_device_capability(device)):
+    if can_multiply(wanted, device):
         return wanted
     log.warning(
         f"this device cannot multiply in {wanted}: pictures are drawn in full precision", format=str(wanted)

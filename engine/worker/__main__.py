@@ -59,10 +59,11 @@ def _load_pipeline(config: EngineConfig) -> PicturePipeline:
         from engine.zimage.device import choose_placement  # noqa: PLC0415 - torch
 
         _log_step("torch imported")
+        placement = choose_placement(config.device)
         weight_reader.start_reading(
             find_model(config, download=False).folder,
-            choose_placement(config.device),
-            *weight_reader.locations_of(config.plan),
+            placement,
+            *weight_reader.locations_of(config, placement.device),
         )
         _log_step("device chosen")
         from engine.zimage.pipeline import Pipeline as ZImagePipeline  # noqa: PLC0415 - torch

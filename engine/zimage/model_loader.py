@@ -36,7 +36,7 @@ from engine.zimage.text.encoder import (
 from engine.zimage.text.streaming import StreamedLayers
 from engine.zimage.text.tokenizer import PromptTokenizer, load_tokenizer
 from engine.zimage.vae.loader import Vae, load_vae
-from engine.zimage.weight_reader import WeightReader, reader_for
+from engine.zimage.weight_reader import PartWeights, WeightReader, reader_for
 
 # What the libraries raise for an unexpected folder. They have no error class for it.
 _UNLOADABLE = (
@@ -75,6 +75,7 @@ def load_pipeline(
     placement: Placement,
     base: WeightLocation = WeightLocation.CARD,
     encoder: WeightLocation = WeightLocation.CARD,
+    rounds_encoder: bool = False,
 ) -> PipelineParts:
     """Load every part of a checkpoint onto the device.
 
@@ -83,6 +84,7 @@ def load_pipeline(
         placement: The device and its number format.
         base: Where the transformer's blocks go.
         encoder: Where the text encoder's layers go.
+        rounds_encoder: Whether the text encoder's matrices are rounded to eight bits.
 
     Returns:
         Parts for inference, without gradients. All values equal those of ``ZImagePipeline.from_pretrained``.
@@ -94,7 +96,8 @@ def load_pipeline(
     """
     try:
         with report_model_too_large(placement):
-            parts = _load(folder, placement, reader_for(folder, placement, base, encoder))
+            weights = reader_for(folder, placement, base, encoder, rounds_encoder)
+            parts = _load(folder, placement, weights, rounds_encoder=rounds_encoder)
     except _UNLOADABLE as error:
         detail = f"{type(error).__name__}: {error}"
         raise ModelIncomplete(
@@ -109,7 +112,9 @@ def weights_bytes(parts: PipelineParts) -> int:
     return parts.text_encoder.nbytes + transformer + parts.vae.nbytes
 
 
-def _load(folder: Path, placement: Placement, weights: WeightReader) -> PipelineParts:
+def _load(
+    folder: Path, placement: Placement, weights: WeightReader, *, rounds_encoder: bool
+) -> PipelineParts:
     classes = {name: entry[-1] for name, entry in _json(folder / "model_index.json").items() if entry}
     with torch.device("meta"):
         config = TransformerConfig.model_validate(_json(folder / "transformer" / "config.json"))
@@ -117,7 +122,13 @@ def _load(folder: Path, placement: Placement, weights: WeightReader) -> Pipeline
     with ThreadPoolExecutor(1, "tokenizer") as beside:
         tokenizer = beside.submit(load_tokenizer, folder, classes["tokenizer"])  # 0.4 s, beside the weights
         # In the order of reading: the small parts test their kernels while the large one is read.
-        encoder = _text_encoder(folder / "text_encoder", classes["text_encoder"], weights, placement)
+        encoder = _text_encoder(
+            folder / "text_encoder",
+            classes["text_encoder"],
+            weights.wait_for("text_encoder"),
+            placement,
+            is_rounded=rounds_encoder,
+        )
         vae = load_vae(
             _json(folder / "vae" / "config.json"), weights.wait_for("vae").tensors, placement.device
         )
@@ -132,19 +143,27 @@ def _load(folder: Path, placement: Placement, weights: WeightReader) -> Pipeline
         )
 
 
-def _text_encoder(folder: Path, class_name: str, weights: WeightReader, placement: Placement) -> TextEncoder:
+def _text_encoder(
+    folder: Path, class_name: str, part: PartWeights, placement: Placement, *, is_rounded: bool
+) -> TextEncoder:
     if class_name not in _ENCODERS:
         raise ValueError(f"the text encoder is a {class_name}")
     config = EncoderConfig.model_validate_json((folder / "config.json").read_bytes())
-    part = weights.wait_for("text_encoder")
     tensors = {name.removeprefix("model."): tensor for name, tensor in part.tensors.items()}
     layers: list[LayerWeights] | StreamedLayers
     if part.blocks is None:
-        layers = fused_layers(tensors, config)
+        scaled = {name.removeprefix("model."): matrix for name, matrix in part.scaled.items()}
+        layers = fused_layers(tensors, config, scaled)
     else:
         check_encoder_layouts(part.blocks.layouts)
-        lanes = lanes_of(placement.device)
-        layers = StreamedLayers(part.blocks, layer_norms(tensors, config), placement.device, lanes)
+        layers = StreamedLayers(
+            part.blocks,
+            layer_norms(tensors, config),
+            placement.device,
+            lanes_of(placement.device),
+            scaled=part.scaled,
+            is_rounded=is_rounded,
+        )
     encoder = TextEncoder(config, tensors[EMBEDDING], layers, placement.device)
     encoder.speed_up()
     return encoder

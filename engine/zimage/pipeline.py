@@ -162,7 +162,7 @@ class Pipeline:
         placement = choose_placement(config.device)
         plan = config.plan
         finder = LoraFinder([built_in_lora_folder(model), config.lora_dir, config.lora_versions_dir])
-        parts = load_pipeline(model.folder, placement, *locations_of(plan))
+        parts = load_pipeline(model.folder, placement, *locations_of(config, placement.device))
         with report_model_too_large(placement):
             wanted = plan.weight_format if plan else format_without_plan(config.precision)
             weight_format = usable_format(wanted, placement.device)

@@ -5,10 +5,11 @@ Needs torch only, so that reading can start before diffusers and transformers ar
 
 import os
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from torch import Tensor
 
 from engine.checkpoint.contents import header_of, weight_files
 from engine.checkpoint.header import Tensor as FileEntry
-from engine.config import Plan, WeightLocation
+from engine.config import EngineConfig, Plan, WeightLocation, format_without_plan
 from engine.cuda.dtypes import DTYPES
+from engine.eight_bit.formats import EIGHT_BIT, can_multiply
+from engine.eight_bit.quantise import EightBitMatrix
 from engine.zimage.device import Placement
 from engine.zimage.residency.file_chunks import BUFFER_BYTES, READERS, ChunkReader, FileTensor, wait_for_all
 from engine.zimage.residency.layout import (
@@ -29,11 +32,13 @@ from engine.zimage.residency.layout import (
     encoder_layouts,
 )
 from engine.zimage.residency.sources import BlockSource, FileSource, HostSource
+from engine.zimage.text.scaled import rounded
 
 log = structlog.get_logger("engine.worker")
 
 TRANSFORMER, TEXT_ENCODER = "transformer", "text_encoder"
 READING_ORDER = (TEXT_ENCODER, "vae", TRANSFORMER)
+ROUNDED_AT_ONCE = 4  # matrices on the device in the wide format, at most 50 MB each in Z-Image-Turbo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,10 +48,13 @@ class PartWeights:
     Attributes:
         tensors: By the library's names.
         blocks: The weights that stay off the card, which are not in ``tensors``.
+        scaled: The matrices that were rounded to eight bits, which are not in ``tensors``; the values are
+            on the device or, if there are ``blocks``, views of them. The scales are on the device.
     """
 
     tensors: dict[str, Tensor]
     blocks: BlockSource | None = None
+    scaled: dict[str, EightBitMatrix] = field(default_factory=dict)
 
 
 class WeightReader:
@@ -57,6 +65,8 @@ class WeightReader:
         placement: The target. Floating-point tensors get its number format, all others keep theirs.
         base: Where the transformer's blocks go.
         encoder: Where the text encoder's layers go.
+        rounds_encoder: Whether the text encoder's matrices are rounded to eight bits. Those that stay on the
+            disk are rounded when they are used.
         readers: Number of reading threads.
         buffer_bytes: Buffer of each thread, a multiple of 8.
     """
@@ -67,12 +77,14 @@ class WeightReader:
         placement: Placement,
         base: WeightLocation = WeightLocation.CARD,
         encoder: WeightLocation = WeightLocation.CARD,
+        rounds_encoder: bool = False,
         *,
         readers: int = READERS,
         buffer_bytes: int = BUFFER_BYTES,
     ) -> None:
         self._placement = placement
         self._locations = {TRANSFORMER: base, TEXT_ENCODER: encoder}
+        self._rounded = {TEXT_ENCODER} if rounds_encoder and encoder is not WeightLocation.DISK else set()
         self._chunks = ChunkReader(placement.device, readers=readers, buffer_bytes=buffer_bytes)
         one_by_one = ThreadPoolExecutor(1, "weights of a part")
         self._parts: dict[str, Future[PartWeights]] = {
@@ -96,27 +108,38 @@ class WeightReader:
         with _opened(entries) as sources:
             shapes = {name: entry.shape for name, (_, entry) in entries.items()}
             layouts = encoder_layouts(shapes) if part == TEXT_ENCODER else block_layouts(shapes)
-            blocks = self._block_source(self._locations.get(part, WeightLocation.CARD), sources, layouts)
+            dtype = torch.int8 if part in self._rounded else self._placement.dtype
+            location = self._locations.get(part, WeightLocation.CARD)
+            blocks = self._block_source(location, sources, layouts, dtype)
+            scaled = {}
+            if part in self._rounded:
+                matrices = {name: sources.pop(name) for name in block_weights(layouts)}
+                scaled = self._read_rounded(matrices, entries, blocks)
             tensors = self._read_tensors(sources, entries, blocks)
         if isinstance(blocks, HostSource):
             device = self._placement.device
             wait_for_all([self._chunks.run(partial(each.pin, device)) for each in blocks.blocks.values()])
-        gigabytes = sum(tensor.nbytes for tensor in tensors.values()) / 1e9
+        kept = [*tensors.values(), *(each.values for each in scaled.values() if blocks is None)]
+        gigabytes = sum(tensor.nbytes for tensor in kept) / 1e9
         seconds = time.perf_counter() - started_s
         log.info(
             "weights read", part=part, gigabytes=round(gigabytes, 3), seconds=round(seconds, 3),
             beside=round(blocks.host_bytes / 1e9, 3) if blocks else 0,
         )  # fmt: skip
-        return PartWeights(tensors, blocks)
+        return PartWeights(tensors, blocks, scaled)
 
     def _block_source(
-        self, location: WeightLocation, sources: Mapping[str, FileTensor], layouts: Mapping[str, BlockLayout]
+        self,
+        location: WeightLocation,
+        sources: Mapping[str, FileTensor],
+        layouts: Mapping[str, BlockLayout],
+        dtype: torch.dtype,
     ) -> BlockSource | None:
         """Return an empty source for the blocks that stay off the card; None if they do not."""
         if location is WeightLocation.CARD:
             return None
         if location is WeightLocation.PINNED:
-            return HostSource(layouts, self._placement.dtype)
+            return HostSource(layouts, dtype)
         names = block_weights(layouts).keys()
         # The descriptors of this call are closed; those of the source live as long as the process.
         copies = {file: os.dup(file) for file in {sources[name].file for name in names}}
@@ -125,6 +148,41 @@ class WeightReader:
             for name in names
         }
         return FileSource(layouts, self._placement.dtype, kept, self._placement.device)
+
+    def _read_rounded(
+        self,
+        sources: Mapping[str, FileTensor],
+        entries: Mapping[str, tuple[Path, FileEntry]],
+        blocks: BlockSource | None,
+    ) -> dict[str, EightBitMatrix]:
+        """Read matrices, and round each on the device as soon as it is there; few are held unrounded."""
+        targets = blocks.targets() if isinstance(blocks, HostSource) else {}
+        device = self._placement.device
+        scaled: dict[str, EightBitMatrix] = {}
+        arriving: deque[tuple[str, Tensor, list[Future[None]]]] = deque()
+
+        def round_next() -> None:
+            name, weight, work = arriving[0]
+            wait_for_all(work)
+            matrix = rounded(weight)
+            if name in targets:
+                matrix = matrix._replace(values=targets[name].copy_(matrix.values))
+            if device.type == "cuda":
+                torch.cuda.current_stream(device).synchronize()  # a later tensor may take the weight's memory
+            scaled[name] = matrix
+            arriving.popleft()
+
+        try:
+            for name, source in sources.items():
+                if len(arriving) == ROUNDED_AT_ONCE:
+                    round_next()
+                weight = torch.empty(entries[name][1].shape, dtype=self._placement.dtype, device=device)
+                arriving.append((name, weight, self._chunks.read(source, weight)))
+            while arriving:
+                round_next()
+        finally:
+            wait_for_all([each for _, _, work in arriving for each in work])
+        return scaled
 
     def _read_tensors(
         self,
@@ -144,8 +202,7 @@ class WeightReader:
                 target = targets.get(name)
                 if target is None:
                     dtype = self._placement.dtype if source.dtype.is_floating_point else source.dtype
-                    # Of the embedding of an encoder that is off the card, each prompt needs a few rows.
-                    is_in_memory = blocks is not None and name.endswith("embed_tokens.weight")
+                    is_in_memory = name.endswith("embed_tokens.weight")  # each prompt needs a few rows
                     device = torch.device("cpu") if is_in_memory else self._placement.device
                     target = torch.empty(entries[name][1].shape, dtype=dtype, device=device)
                     tensors[name] = target
@@ -193,13 +250,18 @@ def _opened(entries: Mapping[str, tuple[Path, FileEntry]]) -> Iterator[dict[str,
         }
 
 
-def locations_of(plan: Plan | None) -> tuple[WeightLocation, WeightLocation]:
-    """Return where the transformer's blocks and the text encoder's layers go."""
-    plan = plan or Plan()
-    return plan.base, plan.encoder
+def locations_of(config: EngineConfig, device: torch.device) -> tuple[WeightLocation, WeightLocation, bool]:
+    """Return where the transformer's blocks and the text encoder's layers go, and whether these are rounded.
+
+    They are rounded whenever the transformer is in eight bits, wherever they are: the place of a weight
+    changes no picture.
+    """
+    plan = config.plan or Plan(weight_format=format_without_plan(config.precision))
+    is_rounded = plan.weight_format in EIGHT_BIT and can_multiply(plan.weight_format, device)
+    return plan.base, plan.encoder, is_rounded
 
 
-_started: dict[tuple[Path, Placement, WeightLocation, WeightLocation], WeightReader] = {}
+_started: dict[tuple[Path, Placement, WeightLocation, WeightLocation, bool], WeightReader] = {}
 
 
 def start_reading(
@@ -207,9 +269,11 @@ def start_reading(
     placement: Placement,
     base: WeightLocation = WeightLocation.CARD,
     encoder: WeightLocation = WeightLocation.CARD,
+    rounds_encoder: bool = False,
 ) -> None:
     """Start to read a checkpoint for a later ``reader_for``; returns at once."""
-    _started[folder, placement, base, encoder] = WeightReader(folder, placement, base, encoder)
+    asked = folder, placement, base, encoder, rounds_encoder
+    _started[asked] = WeightReader(*asked)
 
 
 def reader_for(
@@ -217,7 +281,8 @@ def reader_for(
     placement: Placement,
     base: WeightLocation = WeightLocation.CARD,
     encoder: WeightLocation = WeightLocation.CARD,
+    rounds_encoder: bool = False,
 ) -> WeightReader:
     """Return the reader that ``start_reading`` created, or a new one."""
-    started = _started.pop((folder, placement, base, encoder), None)
-    return started or WeightReader(folder, placement, base, encoder)
+    asked = folder, placement, base, encoder, rounds_encoder
+    return _started.pop(asked, None) or WeightReader(*asked)

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
+from engine.eight_bit.quantise import EightBitMatrix
+from engine.zimage.text.scaled import Matrix, bytes_of, joined, linear
 
 TOLERANCE = 0.03  # relative error of one layer's change of its input, in bfloat16
 TRIED = 8  # tokens
@@ -65,12 +67,12 @@ class LayerWeights(NamedTuple):
     """
 
     norm_before_attention: Tensor
-    qkv: Tensor
+    qkv: Matrix
     norms: Tensor
-    out: Tensor
+    out: Matrix
     norm_before_feed: Tensor
-    w13: Tensor
-    w2: Tensor
+    w13: Matrix
+    w2: Matrix
 
 
 _ApplyRope = Callable[[Tensor, Tensor, Tensor, Tensor, int, float], None]
@@ -81,24 +83,31 @@ _FUSED = {
 }
 
 
-def fused_layers(tensors: dict[str, Tensor], config: EncoderConfig) -> list[LayerWeights]:
+def fused_layers(
+    tensors: dict[str, Tensor], config: EncoderConfig, scaled: dict[str, EightBitMatrix] | None = None
+) -> list[LayerWeights]:
     """Take the weights of all layers but the last out of ``tensors``, fused; one is held twice at a time.
 
     Args:
         tensors: By the library's names, without the prefix ``model.``. The used ones are removed.
         config: The encoder's.
+        scaled: The matrices that are in eight bits, by the same names; they are removed, too.
 
     Raises:
         LookupError: Weights are missing.
     """
+
+    def take(*names: str) -> Matrix:
+        if scaled:
+            return joined([scaled.pop(name) for name in names])
+        weights = [tensors.pop(name) for name in names]
+        return weights[0] if len(weights) == 1 else torch.cat(weights)
+
     layers = []
     for number, (before_attention, of_heads, before_feed) in enumerate(layer_norms(tensors, config)):
         prefix = f"layers.{number}"
-        fused = {
-            name: torch.cat([tensors.pop(f"{prefix}.{part}") for part in parts])
-            for name, parts in _FUSED.items()
-        }
-        out, w2 = (tensors.pop(f"{prefix}.{part}.weight") for part in ("self_attn.o_proj", "mlp.down_proj"))
+        fused = {name: take(*(f"{prefix}.{part}" for part in parts)) for name, parts in _FUSED.items()}
+        out, w2 = (take(f"{prefix}.{part}.weight") for part in ("self_attn.o_proj", "mlp.down_proj"))
         layers.append(
             LayerWeights(before_attention, fused["qkv"], of_heads, out, before_feed, fused["w13"], w2)
         )
@@ -124,7 +133,7 @@ class TextEncoder:
 
     Args:
         config: The encoder's.
-        embedding: [vocabulary, width]; may be in main memory while the layers are on a card.
+        embedding: [vocabulary, width]; in main memory while the layers are on a card, which needs a few rows.
         layers: All but the last, as a list if they are on the device. Other layers are copied to it while
             they are iterated, once for each prompt.
         device: Where the layers are computed.
@@ -142,10 +151,14 @@ class TextEncoder:
         self._frequencies = (1.0 / config.theta**steps).to(device)
 
     @torch.no_grad()
-    def __call__(self, ids: Tensor) -> Tensor:
-        """``ids`` int64 [tokens], on the embedding's device → [tokens, width] on the encoder's device."""
-        x = self.embedding[ids].to(self.device, non_blocking=True)
-        cos, sin = self.rotations(len(ids))
+    def look_up(self, ids: list[int]) -> Tensor:
+        """Return the tokens' own embeddings: [tokens, width], on the encoder's device."""
+        return self.embedding[torch.tensor(ids, device=self.embedding.device)].to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, x: Tensor) -> Tensor:
+        """Pass the tokens' own embeddings through the layers: [tokens, width] → [tokens, width]."""
+        cos, sin = self.rotations(len(x))
         for weights in self.layers:
             x = self._layer(x, weights, cos, sin, self.config)
         return x
@@ -158,7 +171,7 @@ class TextEncoder:
 
     @property
     def is_resident(self) -> bool:
-        """Whether all weights are on the device."""
+        """Whether all layers are on the device."""
         return isinstance(self.layers, list)
 
     @property
@@ -166,7 +179,7 @@ class TextEncoder:
         """Memory of the weights on the device; the norms of layers that are not there do not count."""
         layers = self.layers if isinstance(self.layers, list) else []
         embedding = self.embedding.nbytes if self.embedding.device == self.device else 0
-        return int(embedding + sum(each.nbytes for layer in layers for each in layer))
+        return int(embedding + sum(bytes_of(each) for layer in layers for each in layer))
 
     def speed_up(self) -> None:
         """Use the card's kernels if they work; otherwise log a warning."""
@@ -224,16 +237,16 @@ def reference_layer(
         config: The encoder's.
     """
     queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps
-    qkv = nn.linear(_norm(x, weights.norm_before_attention, epsilon), weights.qkv)
+    qkv = linear(_norm(x, weights.norm_before_attention, epsilon), weights.qkv)
     qkv = qkv.view(len(x), -1, config.head_dim)
     query, key, value = torch.split(qkv, [queries, keys, keys], dim=1)
     query, key = (
         _rotate(_norm(each, norm, epsilon), cos, sin)
         for each, norm in zip((query, key), weights.norms, strict=True)
     )
-    x = x + nn.linear(_attend(query, key, value), weights.out)
-    gate, opened = nn.linear(_norm(x, weights.norm_before_feed, epsilon), weights.w13).chunk(2, dim=-1)
-    return x + nn.linear(nn.silu(gate) * opened, weights.w2)
+    x = x + linear(_attend(query, key, value), weights.out)
+    gate, opened = linear(_norm(x, weights.norm_before_feed, epsilon), weights.w13).chunk(2, dim=-1)
+    return x + linear(nn.silu(gate) * opened, weights.w2)
 
 
 def kernel_layer(
@@ -247,13 +260,18 @@ def kernel_layer(
 ) -> Tensor:
     """Compute one layer as ``reference_layer`` does, in few launches."""
     queries, keys, epsilon = config.num_attention_heads, config.num_key_value_heads, config.rms_norm_eps
-    qkv = nn.linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_attention, epsilon), weights.qkv)
+    qkv = linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_attention, epsilon), weights.qkv)
     qkv = qkv.view(len(x), -1, config.head_dim)
     apply_rope(qkv, weights.norms, cos, sin, queries, epsilon)
     attended = _attend(*torch.split(qkv, [queries, keys, keys], dim=1))
-    x = torch.addmm(x, attended, weights.out.mT)
-    opened = nn.linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_feed, epsilon), weights.w13)
-    return x.addmm_(swiglu(opened), weights.w2.mT)
+    x = _added(x, attended, weights.out)
+    opened = linear(nn.rms_norm(x, x.shape[-1:], weights.norm_before_feed, epsilon), weights.w13)
+    return _added(x, swiglu(opened), weights.w2)
+
+
+def _added(x: Tensor, y: Tensor, weight: Matrix) -> Tensor:
+    """Return ``x + y · weightᵀ``; a matrix of the usual format is added in the same launch."""
+    return torch.addmm(x, y, weight.mT) if isinstance(weight, Tensor) else x + linear(y, weight)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
-from engine.cuda.upload import upload
 from engine.errors import PromptOverLimit
 from engine.request import MAX_PROMPT_TOKENS
 from engine.zimage.cuda_graph import capture_graph
@@ -75,19 +74,17 @@ class Text:
         """
         length = next(length for length in LENGTHS if length >= len(tokens))
         if length in self._seen and self._can_record and (graph := self._graph_of(length)):
-            return graph(tokens)
+            return graph(self._encoder.look_up(tokens))
         self._seen.add(length)
         # Padded also without a graph, so that the same prompt always has the same embedding.
         padded = [*tokens, *[0] * (length - len(tokens))] if self._is_padded else tokens
-        return self._encoder(torch.tensor(padded, device=self._encoder.embedding.device))[
-            : len(tokens)
-        ].clone()
+        return self._encoder(self._encoder.look_up(padded))[: len(tokens)].clone()
 
     def _graph_of(self, length: int) -> "_Graph | None":
         """Return the graph for ``length`` tokens; None if none can be captured, which is logged once."""
         if length not in self._graphs:
             try:
-                self._graphs[length] = _Graph(self._encoder, length, self._device)
+                self._graphs[length] = _Graph(self._encoder, self._encoder.look_up([0] * length))
             except kernel_errors() as error:
                 reason = fallback_reason(error)
                 log.warning("prompts cannot be recorded as CUDA graphs: they take longer", reason=reason)
@@ -96,22 +93,27 @@ class Text:
 
 
 class _Graph:
-    """The encoder's work on prompts of one length as a CUDA graph."""
+    """The encoder's layers on prompts of one length as a CUDA graph.
 
-    def __init__(self, run: Callable[[Tensor], Tensor], length: int, device: torch.device) -> None:
-        self._ids = torch.zeros(length, dtype=torch.int64, device=device)
+    Args:
+        run: The encoder.
+        padding: The embeddings of a prompt of padding alone, [length, width]; a prompt is written over it.
+    """
+
+    def __init__(self, run: Callable[[Tensor], Tensor], padding: Tensor) -> None:
+        self._padding, self._x = padding, padding.clone()
+        device = padding.device
         side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         side.wait_stream(torch.cuda.current_stream(device))
         with torch.cuda.stream(side):
             for _ in range(WARM_UPS):
-                run(self._ids)
+                run(self._x)
         torch.cuda.current_stream(device).wait_stream(side)
         with capture_graph() as self._graph:
-            self._hidden = run(self._ids)
+            self._hidden = run(self._x)
 
-    def __call__(self, tokens: list[int]) -> Tensor:
-        filled = torch.zeros_like(self._ids, device="cpu")
-        filled[: len(tokens)] = torch.tensor(tokens)
-        self._ids.copy_(upload(filled, self._ids.device))
+    def __call__(self, x: Tensor) -> Tensor:
+        self._x.copy_(self._padding)
+        self._x[: len(x)] = x
         self._graph.replay()
-        return self._hidden[: len(tokens)].clone()
+        return self._hidden[: len(x)].clone()
