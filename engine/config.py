@@ -28,7 +28,10 @@ TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of T
 
 
 class WeightFormat(StrEnum):
-    """The number format of the transformer's large layers on the card; everything else is in bfloat16."""
+    """The number format of the transformer's large layers on the card.
+
+    In an eight-bit format the text encoder's matrices are int8, too; everything else is in bfloat16.
+    """
 
     BF16 = "bf16"
     FP8 = "fp8"
@@ -70,6 +73,11 @@ class Plan:
     vae_in_parts: bool = False
     lora_cache_bytes: int = 2**30
     budget_bytes: int | None = None
+
+    @property
+    def has_encoder_in_eight_bits(self) -> bool:
+        """Whether the text encoder's weights are in int8: wherever they are, if the transformer is narrow."""
+        return self.weight_format is not WeightFormat.BF16
 
     def has_vae_in_parts(self, width_px: int, height_px: int) -> bool:
         """Whether a picture of this size passes the VAE in parts."""

@@ -21,7 +21,7 @@ from engine.checkpoint.contents import header_of, weight_files
 from engine.checkpoint.header import Tensor as FileEntry
 from engine.config import EngineConfig, Plan, WeightLocation, format_without_plan
 from engine.cuda.dtypes import DTYPES
-from engine.eight_bit.formats import EIGHT_BIT, can_multiply
+from engine.eight_bit.formats import can_multiply
 from engine.eight_bit.quantise import EightBitMatrix
 from engine.zimage.device import Placement
 from engine.zimage.residency.file_chunks import BUFFER_BYTES, READERS, ChunkReader, FileTensor, wait_for_all
@@ -257,7 +257,7 @@ def locations_of(config: EngineConfig, device: torch.device) -> tuple[WeightLoca
     changes no picture.
     """
     plan = config.plan or Plan(weight_format=format_without_plan(config.precision))
-    is_rounded = plan.weight_format in EIGHT_BIT and can_multiply(plan.weight_format, device)
+    is_rounded = plan.has_encoder_in_eight_bits and can_multiply(plan.weight_format, device)
     return plan.base, plan.encoder, is_rounded
 
 

@@ -12,7 +12,6 @@ from torch import Tensor
 from engine.checkpoint.model import read_model
 from engine.config import Plan
 from engine.demo.networks import LORAS, NATIVE, WEIGHTS
-from engine.eight_bit.formats import EIGHT_BIT
 from engine.lora.finder import LoraFinder
 from engine.reporting import JobReporter
 from engine.request import Drawn, Event, LoraChoice, RenderRequest, StartPicture
@@ -36,7 +35,7 @@ class Drawer:
         model, placement = read_model(WEIGHTS), choose_placement(device)
         files = read_shelf([LORAS], model).files
         self._choices = {name: LoraChoice(name, file.sha256, 1.0) for name, file in files.items()}
-        is_rounded = plan.weight_format in EIGHT_BIT
+        is_rounded = plan.has_encoder_in_eight_bits
         parts = load_pipeline(model.folder, placement, plan.base, plan.encoder, is_rounded)
         finder = LoraFinder([LORAS])
         finder.learn(sources_of(files.values(), self._choices.values()))

@@ -28,6 +28,8 @@ TILE_PIXELS = 256 * 256  # of one tile
 TILED_PIXEL_BYTES = 16  # of the whole picture beside the tiles: float32 and 8 bits, three channels
 RING_SLOTS = 3  # one computed, one arriving, one being merged
 ENCODER_SLOTS = 2
+WIDENED_PART = 0.5  # of an encoder's layer: its largest matrix, in bf16 while an eight-bit layer is used
+ROUNDED_PART = 1.3  # the same, with what rounding holds, for a layer that comes from the disk
 SCALE_SHARE = 1.01  # eight-bit weights with their row scales
 LORA_BYTES = 160 * MIB  # rank 32 on every linear layer of Z-Image, in bf16
 RAM_MARGIN_BYTES = 3 * GIB  # the worker's libraries, LoRAs in main memory, this process
@@ -42,6 +44,8 @@ DECODER_SHARE = 0.54  # of the rate of products
 TILE_OVERLAP = 1.8  # tiles of 256 pixels, a quarter blended: (256 / 192)²
 PICTURE_S = 0.01  # latents, pixels to the host, launches between the parts
 ENCODER_S = 0.006  # launches of the encoder's layers
+ENCODER_ROUNDED_S = 0.009  # the same in eight bits: inputs are rotated, weights widened
+WIDENED_TRAFFIC = 2.5  # x bytes of the layers in bf16: eight bits are read, bf16 is written and read
 LAUNCH_S = 0.011  # a step that is not a recorded graph takes this process at least so long
 DISK_BYTES_S = 2e9  # an NVMe disk
 MERGE_TRAFFIC = {WeightFormat.BF16: 3.8, WeightFormat.FP8: 7.2, WeightFormat.INT8: 7.2}  # x bytes of the base
@@ -85,11 +89,9 @@ def bytes_without_blocks(model: ModelSizes, plan: Plan, size: WantedSize) -> int
     else:
         held += model.refiner_bytes - model.refiner_matrix_bytes
         held += _narrow(model.refiner_matrix_bytes, plan.weight_format)
-    passing = 0
+    passing = _passing_bytes(model, plan)
     if plan.encoder is WeightLocation.CARD:
-        held += model.encoder_bytes
-    else:
-        passing = ENCODER_SLOTS * model.encoder_layer_bytes
+        held += _encoder_bytes(model, plan)
     return held + max(passing, _tokens(size) * TOKEN_BYTES, _decoder_bytes(plan, size))
 
 
@@ -104,11 +106,11 @@ def blocks_bytes(model: ModelSizes, plan: Plan) -> int:
 
 def ram_bytes(model: ModelSizes, plan: Plan) -> int:
     """Return the main memory that a plan needs, the worker's own included."""
-    needed = RAM_MARGIN_BYTES
+    needed = RAM_MARGIN_BYTES + model.encoder_table_bytes
     if plan.base is WeightLocation.PINNED:
         needed += model.transformer_bytes
     if plan.encoder is WeightLocation.PINNED:
-        needed += model.encoder_bytes
+        needed += _encoder_bytes(model, plan)
     elif plan.encoder is WeightLocation.DISK:
         needed += ENCODER_SLOTS * model.encoder_layer_bytes
     return needed
@@ -154,9 +156,13 @@ def _step_s(situation: Situation, plan: Plan, size: WantedSize) -> float:
 
 
 def _prompt_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
-    computed_s = ENCODER_S + model.encoder_bytes / card.rates.memory_bytes_s
     layers = model.encoder_bytes - model.encoder_table_bytes
-    return max(computed_s, _copy_s(card, plan.encoder, layers))
+    if plan.has_encoder_in_eight_bits:
+        computed_s = ENCODER_ROUNDED_S + layers * WIDENED_TRAFFIC / card.rates.memory_bytes_s
+    else:
+        computed_s = ENCODER_S + layers / card.rates.memory_bytes_s
+    is_whole = plan.encoder is WeightLocation.DISK  # the file is in bf16
+    return max(computed_s, _copy_s(card, plan.encoder, layers if is_whole else _encoder_bytes(model, plan)))
 
 
 def _merge_s(card: CardInfo, model: ModelSizes, plan: Plan) -> float:
@@ -175,6 +181,26 @@ def _copy_s(card: CardInfo, location: WeightLocation, count_bytes: float) -> flo
             return count_bytes / card.link_bytes_s
         case WeightLocation.DISK:
             return count_bytes / min(DISK_BYTES_S, card.link_bytes_s)
+
+
+def _encoder_bytes(model: ModelSizes, plan: Plan) -> int:
+    """Return the memory of the text encoder's layers, on the card or in main memory; its table is apart."""
+    layers = model.encoder_bytes - model.encoder_table_bytes
+    return round(layers / BF16_BYTES * SCALE_SHARE) if plan.has_encoder_in_eight_bits else layers
+
+
+def _passing_bytes(model: ModelSizes, plan: Plan) -> int:
+    """Return the memory on the card that the text encoder's layers need while a prompt passes them."""
+    layer = model.encoder_layer_bytes
+    is_narrow = plan.has_encoder_in_eight_bits
+    match plan.encoder:
+        case WeightLocation.CARD:
+            return round(layer * WIDENED_PART) if is_narrow else 0
+        case WeightLocation.PINNED:
+            slots = ENCODER_SLOTS * layer
+            return round(slots / BF16_BYTES + layer * WIDENED_PART) if is_narrow else slots
+        case WeightLocation.DISK:
+            return ENCODER_SLOTS * layer + (round(layer * ROUNDED_PART) if is_narrow else 0)
 
 
 def _decoder_bytes(plan: Plan, size: WantedSize) -> int:
