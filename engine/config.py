@@ -24,6 +24,7 @@ AUTO = "auto"  # the precision that the planner chooses
 # depend on what is free.
 WHOLE_VAE_PIXELS = 1024 * 1536
 LORA_VERSIONS = "lora-versions"  # the folder of LoRA files that waiting jobs need, in ``data_dir``
+PROMPTS = "prompts"  # the folder of embeddings of prompts, in ``data_dir``
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels
 
 
@@ -93,7 +94,7 @@ class EngineConfig:
         revision: The pinned commit of a Hub name; required for one, ignored otherwise.
         source: ``hub`` or ``modelscope``: the source of a Hub name.
         endpoint: The address of the source or its mirror; empty for the usual one.
-        data_dir: The engine writes only below it: ``models/``, ``triton/``, ``cost.json``.
+        data_dir: The engine writes only below it: ``models/``, ``triton/``, ``prompts/``, ``cost.json``.
         lora_dir: The folder of the host's own LoRA files.
         device: ``auto``, ``cuda``, ``cuda:1``, ``cpu``.
         precision: ``bf16``, or ``fp8`` or ``int8`` for a card that multiplies in eight bits: faster, with

@@ -16,7 +16,7 @@ import structlog
 from bot.desk.files import PICTURE_NAMES
 from bot.store import Store
 from bot.store.files import backup
-from engine.config import LORA_VERSIONS
+from engine.config import LORA_VERSIONS, PROMPTS
 from engine.durable import remove_drafts, restrict_to_owner
 from engine.planner.cost import CostBook
 from engine.shelf.versions import VERSION_NAMES
@@ -37,6 +37,7 @@ _DRAFTS_OF = re.compile(
 )
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
 EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
+PROMPT_NAMES = re.compile(r"[0-9a-f]{64}\.safetensors")
 _NO_FILES = re.compile(r"(?!)")  # only the folder's own mode
 _FOLDERS = {
     "backups": backup.NAMES,
@@ -44,6 +45,7 @@ _FOLDERS = {
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
     LORA_VERSIONS: VERSION_NAMES,
+    PROMPTS: PROMPT_NAMES,
     "previews": re.compile(r"[0-9a-f]{32}\.png"),
     "incoming": _NO_FILES,
     "triton": _NO_FILES,
@@ -79,6 +81,7 @@ def remove_leftovers(data_dir: Path) -> None:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
         removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
         removed += remove_drafts(data_dir / LORA_VERSIONS, VERSION_NAMES)
+        removed += remove_drafts(data_dir / PROMPTS, PROMPT_NAMES)
         removed += remove_drafts(data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
     except OSError as error:
         log.warning("drafts of a crash not removed", folder=str(data_dir), detail=str(error))

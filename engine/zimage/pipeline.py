@@ -17,8 +17,9 @@ import structlog
 import torch
 from torch import Tensor
 
+from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
-from engine.config import EngineConfig, Plan, WeightFormat, format_without_plan
+from engine.config import PROMPTS, EngineConfig, Plan, WeightFormat, format_without_plan
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
 from engine.finish.encoder import Encoder
@@ -55,7 +56,9 @@ from engine.zimage.residency.memory import MemoryReading, memory_of
 from engine.zimage.residency.sources import BlockSource
 from engine.zimage.residency.store import BlockStore
 from engine.zimage.schedule import sigma_schedule
+from engine.zimage.text.encoder import TextEncoder
 from engine.zimage.text.prompt import Text
+from engine.zimage.text.saved import SavedEmbeddings
 from engine.zimage.timing import StageTimer
 from engine.zimage.vae.decode import decode
 from engine.zimage.vae.encode import StartEncoder
@@ -111,6 +114,7 @@ class Pipeline:
         plan: Plan | None = None,
         blocks: BlockSource | None = None,
         memory: MemoryReading | None = None,
+        prompts: SavedEmbeddings | None = None,
     ) -> None:
         self._plan = plan or Plan()
         self._model_name = model.name
@@ -118,7 +122,7 @@ class Pipeline:
         self._parts = parts
         shift = {} if model.shift is None else {"shift": model.shift}
         self._schedule = parts.schedule.model_copy(update=shift)
-        self._text = Text(parts.tokenizer, parts.text_encoder)
+        self._text = Text(parts.tokenizer, parts.text_encoder, prompts)
         memory = memory or memory_of(placement.device, self._plan.budget_bytes)
         store = self._store = self._block_store(blocks, placement, weight_format)
         self._forward = Forward(parts.transformer, weight_format, store.places if store else None)
@@ -166,7 +170,16 @@ class Pipeline:
         with report_model_too_large(placement):
             wanted = plan.weight_format if plan else format_without_plan(config.precision)
             weight_format = usable_format(wanted, placement.device)
-            return cls(model, placement, parts, finder, weight_format, plan=plan, blocks=parts.blocks)
+            return cls(
+                model,
+                placement,
+                parts,
+                finder,
+                weight_format,
+                plan=plan,
+                blocks=parts.blocks,
+                prompts=_saved_embeddings(config, model, placement, parts.text_encoder),
+            )
 
     def draw(
         self, request: RenderRequest, reporter: JobReporter, is_cancelled: Callable[[], bool]
@@ -239,8 +252,9 @@ class Pipeline:
         self._bank.forget_withdrawn()
 
     def close(self) -> None:
-        """End the encoding threads. The memory is freed with the last reference to the pipeline."""
+        """End the pipeline's threads. The memory is freed with the last reference to the pipeline."""
         self._encoder.close()
+        self._text.close()
 
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
@@ -364,3 +378,19 @@ def _describe(plan: Plan, store: BlockStore | None) -> str:
     blocks = f"{store.resident_blocks} of {store.main_blocks} blocks resident, " if store else ""
     decoder = ", VAE in parts" if plan.vae_in_parts else ""
     return f"{plan.weight_format}, base: {plan.base}, {blocks}text encoder: {plan.encoder}{decoder}"
+
+
+def _saved_embeddings(
+    config: EngineConfig, model: ModelInfo, placement: Placement, encoder: TextEncoder
+) -> SavedEmbeddings | None:
+    """Return the embeddings on the disk for an encoder that is not on the device; None for one that is."""
+    if encoder.is_resident:
+        return None
+    identity = (
+        weights_fingerprint(model.folder),
+        config.plan.has_encoder_in_eight_bits if config.plan else False,
+        placement.dtype,
+        placement.name,
+        torch.__version__,
+    )
+    return SavedEmbeddings(config.data_dir / PROMPTS, repr(identity), placement.device)

@@ -60,7 +60,7 @@ from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
 from bot.desk.shelf.view import ShelfView
 from bot.outcomes import Platform
 from bot.policy.live import LiveRules
-from engine.config import LORA_VERSIONS
+from engine.config import LORA_VERSIONS, PROMPTS
 from engine.host.report import CardReport
 from engine.scheduler import Scheduler
 
@@ -99,7 +99,10 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     space = PictureSpace(pictures_dir, inputs.reserve_bytes)
-    sources, deletion = StartPictures(store, pictures_dir), PictureDeletion(store, pictures_dir)
+    sources, deletion = (
+        StartPictures(store, pictures_dir),
+        PictureDeletion(store, pictures_dir, inputs.cache_dir / PROMPTS),
+    )
 
     def withdraw(sha256: frozenset[str]) -> None:
         renderer.withdraw(sha256)

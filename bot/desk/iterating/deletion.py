@@ -1,6 +1,7 @@
 """Deletes the files of deleted jobs: those of this run at once, and at the start those that a crash left.
 
-A job's files go first and the rows that name them afterwards, so every file is found until it is gone.
+A job's files go first and the rows that name them afterwards, so every file is found until it is gone. The
+worker's embeddings of prompts name no job: all of them go, and the next prompts are encoded again.
 """
 
 import asyncio
@@ -24,13 +25,15 @@ class PictureDeletion:
 
     Args:
         pictures_dir: The folder of the pictures.
+        prompts_dir: The folder of the worker's embeddings of prompts.
 
     Attributes:
         changed: Set when a deleted job has files.
     """
 
-    def __init__(self, store: Store, pictures_dir: Path) -> None:
+    def __init__(self, store: Store, pictures_dir: Path, prompts_dir: Path) -> None:
         self._store = store
+        self._prompts_dir = prompts_dir
         self._pictures_dir = pictures_dir
         self._is_closing = False
         self.changed = asyncio.Event()
@@ -70,5 +73,12 @@ class PictureDeletion:
         for job_id, found in groupby(rows, key=lambda row: row.job):
             pictures = tuple(found)
             await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
+            await asyncio.to_thread(_delete_all, self._prompts_dir)
             await self._store.ended.forget_pictures(job_id)
             log.info("pictures deleted", job_id=job_id, count=len(pictures))
+
+
+def _delete_all(folder: Path) -> None:
+    """Delete the files of a folder, drafts too; blocking."""
+    for path in folder.glob("*"):
+        path.unlink(missing_ok=True)

@@ -4,5 +4,7 @@
 ``tokenizer``    prompt → tokens, by the model's files or by the library
 ``encoder``      tokens → embedding: Qwen3's layers
 ``streaming``    the same with layers that pass through the card
+``scaled``       matrices in eight bits
+``saved``        embeddings of earlier prompts on the disk
 ``rope_kernel``  RMS norm and RoPE of queries and keys in Triton
 """

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.cuda.kernel_fallback import fallback_reason, kernel_errors
 from engine.eight_bit.quantise import EightBitMatrix
-from engine.zimage.text.scaled import Matrix, bytes_of, joined, linear
+from engine.zimage.text.scaled import EncoderMatrix, bytes_of, joined, linear
 
 TOLERANCE = 0.03  # relative error of one layer's change of its input, in bfloat16
 TRIED = 8  # tokens
@@ -67,12 +67,12 @@ class LayerWeights(NamedTuple):
     """
 
     norm_before_attention: Tensor
-    qkv: Matrix
+    qkv: EncoderMatrix
     norms: Tensor
-    out: Matrix
+    out: EncoderMatrix
     norm_before_feed: Tensor
-    w13: Matrix
-    w2: Matrix
+    w13: EncoderMatrix
+    w2: EncoderMatrix
 
 
 _ApplyRope = Callable[[Tensor, Tensor, Tensor, Tensor, int, float], None]
@@ -97,7 +97,7 @@ def fused_layers(
         LookupError: Weights are missing.
     """
 
-    def take(*names: str) -> Matrix:
+    def take(*names: str) -> EncoderMatrix:
         if scaled:
             return joined([scaled.pop(name) for name in names])
         weights = [tensors.pop(name) for name in names]
@@ -269,7 +269,7 @@ def kernel_layer(
     return _added(x, swiglu(opened), weights.w2)
 
 
-def _added(x: Tensor, y: Tensor, weight: Matrix) -> Tensor:
+def _added(x: Tensor, y: Tensor, weight: EncoderMatrix) -> Tensor:
     """Return ``x + y · weightᵀ``; a matrix of the usual format is added in the same launch."""
     return torch.addmm(x, y, weight.mT) if isinstance(weight, Tensor) else x + linear(y, weight)
 

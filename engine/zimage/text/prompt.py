@@ -19,6 +19,7 @@ from engine.errors import PromptOverLimit
 from engine.request import MAX_PROMPT_TOKENS
 from engine.zimage.cuda_graph import capture_graph
 from engine.zimage.text.encoder import TextEncoder
+from engine.zimage.text.saved import SavedEmbeddings
 from engine.zimage.text.tokenizer import PromptTokenizer
 
 LENGTHS = (32, 64, 96, 128, 192, 256, 384, MAX_PROMPT_TOKENS)  # graph lengths; prompts are padded to the next
@@ -34,11 +35,15 @@ class Text:
     Args:
         tokenizer: The model's.
         encoder: The model's.
+        saved: Keeps embeddings on the disk; None keeps none there.
     """
 
-    def __init__(self, tokenizer: PromptTokenizer, encoder: TextEncoder) -> None:
+    def __init__(
+        self, tokenizer: PromptTokenizer, encoder: TextEncoder, saved: SavedEmbeddings | None = None
+    ) -> None:
         self._tokenizer = tokenizer
         self._encoder = encoder
+        self._saved = saved
         self._device = encoder.device
         self._graphs: dict[int, _Graph] = {}
         self._pool: Any = None  # the memory of all graphs: one runs at a time, and its result is copied
@@ -62,11 +67,20 @@ class Text:
         tokens = self._tokenizer.token_ids(prompt)
         if len(tokens) > MAX_PROMPT_TOKENS:
             raise PromptOverLimit(tokens=len(tokens), limit=MAX_PROMPT_TOKENS)
-        embedding = self._encode(tokens)
+        embedding = self._saved.load(tokens) if self._saved else None
+        if embedding is None:
+            embedding = self._encode(tokens)
+            if self._saved:
+                self._saved.save(tokens, embedding)
         self._embeddings[prompt] = embedding
         if len(self._embeddings) > MAX_PROMPTS:
             self._embeddings.popitem(last=False)
         return embedding
+
+    def close(self) -> None:
+        """Wait until the embeddings that are kept on the disk are there."""
+        if self._saved:
+            self._saved.close()
 
     def _encode(self, tokens: list[int]) -> Tensor:
         """Encode tokens; on a card padded to one of ``LENGTHS``, from its second use on by a graph.

@@ -15,7 +15,7 @@ from engine.eight_bit.quantise import EightBitMatrix, quantise, rotate
 
 ROWS_AT_ONCE = 2048  # rounding holds a few float32 copies of so many rows
 
-Matrix = Tensor | EightBitMatrix
+EncoderMatrix = Tensor | EightBitMatrix
 
 
 def rounded(weight: Tensor) -> EightBitMatrix:
@@ -32,7 +32,7 @@ def joined(matrices: list[EightBitMatrix]) -> EightBitMatrix:
     return EightBitMatrix(values, scales, matrices[0].dtype)
 
 
-def linear(x: Tensor, weight: Matrix) -> Tensor:
+def linear(x: Tensor, weight: EncoderMatrix) -> Tensor:
     """Return ``x · weightᵀ``: [tokens, width] and [rows, width] → [tokens, rows], in ``x``'s format."""
     if isinstance(weight, Tensor):
         return nn.linear(x, weight)
@@ -41,6 +41,6 @@ def linear(x: Tensor, weight: Matrix) -> Tensor:
     return (product.float() * weight.scales.mT).to(x.dtype)
 
 
-def bytes_of(weight: Matrix) -> int:
+def bytes_of(weight: EncoderMatrix) -> int:
     """Return the memory of a matrix, its scales included."""
     return weight.nbytes if isinstance(weight, Tensor) else weight.values.nbytes + weight.scales.nbytes

@@ -14,7 +14,7 @@ from engine.zimage.residency.lanes import Lane, Lanes, Mark
 from engine.zimage.residency.layout import BlockLayout
 from engine.zimage.residency.sources import BlockSource, Fill
 from engine.zimage.text.encoder import LayerWeights
-from engine.zimage.text.scaled import Matrix, rounded
+from engine.zimage.text.scaled import EncoderMatrix, rounded
 
 SLOTS = 2  # one is computed with, one is filled
 
@@ -79,7 +79,7 @@ class StreamedLayers:
 
     def _weights(self, number: int, arrived: Mapping[str, Tensor]) -> LayerWeights:
         before_attention, of_heads, before_feed = self._norms[number]
-        matrices: Mapping[str, Matrix] = arrived
+        matrices: Mapping[str, EncoderMatrix] = arrived
         if self._scales is not None:
             scales = self._scales[number]
             matrices = {

@@ -47,6 +47,7 @@ from bot.outcomes import (
 )
 from bot.policy.rules import MAX_REPORTS_A_DAY, Rules
 from bot.store.rows import PictureRow
+from engine.config import PROMPTS
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 
@@ -249,6 +250,20 @@ async def test_files_are_deleted_before_the_bot_stops_and_tried_again_if_the_sys
             await until(lambda: not refusals)
             assert file.exists()
         assert not file.exists(), "the stop deletes what is left"
+
+
+async def test_embeddings_of_prompts_go_with_a_deleted_job(tmp_path: Path) -> None:
+    result = await drawn(tmp_path, in_group("1"))
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        prompts = harness.folder / PROMPTS
+        prompts.mkdir()
+        for name in ("one.safetensors", "one.safetensors.x1y2z3a4.part"):
+            (prompts / name).write_bytes(b"numbers")
+        await harness.desk.parts.deletion.delete_files()
+        assert len(list(prompts.iterdir())) == 2
+        await harness.desk.handle(Delete(result.job_id), in_group("2"))
+        await harness.desk.parts.deletion.delete_files()
+        assert not list(prompts.iterdir())
 
 
 @pytest.mark.parametrize(
