@@ -1,10 +1,17 @@
-"""What all tests share; torch's waiting threads do not spin on cores that other tests use."""
+"""What all tests share.
+
+Torch's waiting threads do not spin on cores that other tests use, and no example of a property has a time
+limit of its own: on a busy machine the first one may take long.
+"""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 

@@ -17,7 +17,7 @@ def tokens(text: str) -> list[str]:
     return TOKENIZER.convert_ids_to_tokens(TOKENIZER(text).input_ids)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=400))
 def test_no_text_makes_the_tokenizer_fail(text: str) -> None:
     message = [{"role": "user", "content": text}]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from telegram import User
 
@@ -32,7 +32,6 @@ def parse_text(text: str, **how: Any) -> TextMessage | IgnoredUpdate:
     return event
 
 
-@settings(deadline=None)
 @given(WORDS)
 def test_in_a_private_chat_a_prompt_arrives_as_it_was_typed(words: str) -> None:
     event = parse_text(words)
@@ -40,7 +39,6 @@ def test_in_a_private_chat_a_prompt_arrives_as_it_was_typed(words: str) -> None:
     assert event.text == words.strip()
 
 
-@settings(deadline=None)
 @given(WORDS, WORDS)
 def test_a_mention_is_removed_at_any_position(before: str, after: str) -> None:
     event = parse_text(f"{before} @sugar_test_bot {after}", group=Group())
@@ -48,7 +46,6 @@ def test_a_mention_is_removed_at_any_position(before: str, after: str) -> None:
     assert event.text == f"{before}  {after}".strip()
 
 
-@settings(deadline=None)
 @given(WORDS)
 def test_a_command_keeps_its_text_and_loses_the_name(words: str) -> None:
     event = parse_text(f"/sugar@Sugar_Test_Bot {words}", group=Group())
@@ -56,7 +53,6 @@ def test_a_command_keeps_its_text_and_loses_the_name(words: str) -> None:
     assert event.text == f"/sugar {words}"
 
 
-@settings(deadline=None)
 @given(st.text(), st.lists(st.tuples(st.integers(-5, 9999), st.integers(-5, 9999)), max_size=3))
 def test_entities_that_point_nowhere_break_nothing(text: str, spans: list[tuple[int, int]]) -> None:
     world = World()
@@ -66,7 +62,6 @@ def test_entities_that_point_nowhere_break_nothing(text: str, spans: list[tuple[
     parse_update(world.updates[0], ME)
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_any_update_has_an_event_id_and_a_chat_key(raw: Any) -> None:
     update = {"update_id": 5, "message": raw, "callback_query": raw}
@@ -74,7 +69,6 @@ def test_any_update_has_an_event_id_and_a_chat_key(raw: Any) -> None:
     assert isinstance(chat_key_of(update), str)
 
 
-@settings(deadline=None)
 @given(st.text(max_size=50), st.integers(1, 50))
 def test_text_is_truncated_by_utf16_units_and_between_characters(text: str, limit: int) -> None:
     shorter = truncate(text, limit)
@@ -82,7 +76,6 @@ def test_text_is_truncated_by_utf16_units_and_between_characters(text: str, limi
     assert shorter == text or text.startswith(shorter.removesuffix("…"))
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         ChatAddress,

@@ -19,14 +19,14 @@ FRAGMENTS = st.sampled_from([*WORDS.split(), " ", "\n", "/lora switch ", "\x00",
 MESSAGES = st.lists(FRAGMENTS | st.text(max_size=6), max_size=14).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(MESSAGES)
 def test_no_message_raises_anything_but_a_refusal(text: str) -> None:
     with contextlib.suppress(NotUnderstood):
         parse(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(MESSAGES, st.text(max_size=8) | st.floats() | st.integers() | st.none(), MESSAGES)
 def test_no_slash_option_raises_anything_but_a_refusal(
     prompt: str, number: str | float | None, words: str

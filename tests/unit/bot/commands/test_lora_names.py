@@ -35,7 +35,7 @@ def named(name: str) -> str:
     return name
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example("My LoRA v1.2", 0.8)
 @example("faces/2024/Soft, warm (final)", None)
 @example("-n", 1.0)

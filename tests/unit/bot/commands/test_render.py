@@ -55,7 +55,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @example("/sugar -- -- x")
 @example("种子 --seed 1 7 x")
 @example("-<lora:x>-seed 7 y")
@@ -71,7 +71,7 @@ def test_what_was_read_reads_the_same_again(text: str) -> None:
     assert render(parse(render(command))) == render(command)  # type: ignore[arg-type]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.text(max_size=40),
     st.text(max_size=20),

@@ -285,6 +285,4 @@ class Laws(DeskMachine):
 
 
 TestLaws = Laws.TestCase
-TestLaws.settings = settings(
-    max_examples=50, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestLaws.settings = settings(max_examples=50, stateful_step_count=30, suppress_health_check=list(HealthCheck))

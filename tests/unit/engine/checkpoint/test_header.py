@@ -220,7 +220,7 @@ def test_the_largest_header_we_read_costs_little(path: Path) -> None:
     assert peak < 32 * 2**20
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(data=st.data())
 def test_a_file_with_changed_bytes_is_read_or_refused(path: Path, data: st.DataObject) -> None:
     content = bytearray(safetensors(lora_tensors()))

@@ -48,7 +48,7 @@ def workers_count(folder: Path) -> Callable[[str], int]:
     return lambda prompt: len(tokenizer.token_ids(prompt))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(prompt=TEXTS)
 def test_parent_and_worker_count_the_same(
     tokens: PromptTokens, workers_count: Callable[[str], int], prompt: str

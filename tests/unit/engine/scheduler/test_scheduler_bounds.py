@@ -138,7 +138,7 @@ class Bounds(RuleBasedStateMachine):
 class TestBounds(Bounds.TestCase):
     """With few rounds the ageing is met often; the bounds are the same with many."""
 
-    settings = settings(max_examples=300, stateful_step_count=15, deadline=None)
+    settings = settings(max_examples=300, stateful_step_count=15)
 
     @pytest.fixture(autouse=True)
     def few_rounds(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -152,7 +152,7 @@ def test_nothing_but_a_regular_file_of_the_folder_is_opened(
     assert len(os.listdir("/proc/self/fd")) <= before  # the shelf is read again and again
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(data=st.data())
 def test_no_content_makes_the_shelf_fail(folder: Path, model: ModelInfo, data: st.DataObject) -> None:
     content = bytearray(safetensors(lora_tensors()))

@@ -8,7 +8,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 from aiohttp import web
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.chats.discord_.limits import (
@@ -78,7 +78,6 @@ def test_a_clock_that_was_set_back_blocks_nothing(tmp_path: Path) -> None:
     assert starts.wait_s() == 0
 
 
-@settings(deadline=None)  # the first file of a busy machine may be slow
 @given(st.one_of(st.text(), st.lists(st.floats()).map(json.dumps), st.just("[null]"), st.just("{}")))
 def test_a_damaged_file_counts_as_empty(tmp_path_factory: pytest.TempPathFactory, said: str) -> None:
     file = tmp_path_factory.mktemp("starts") / "starts.json"

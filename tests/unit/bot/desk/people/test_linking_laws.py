@@ -141,5 +141,5 @@ class LinkingLaws(DeskMachine):
 
 TestLinkingLaws = LinkingLaws.TestCase
 TestLinkingLaws.settings = settings(
-    max_examples=40, stateful_step_count=15, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=15, suppress_health_check=list(HealthCheck)
 )

@@ -15,7 +15,6 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))
 def test_no_text_keeps_a_meaning_for_discord(text: str) -> None:
     said = as_plain_text(text)
@@ -23,7 +22,7 @@ def test_no_text_keeps_a_meaning_for_discord(text: str) -> None:
     assert not MARKUP.search(ESCAPE.sub("", said))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(PIECES, min_size=1, max_size=20).map("".join), st.integers(1, 500))
 def test_every_text_fits_one_message(text: str, times: int) -> None:
     assert len(as_plain_text(text * times)) <= MAX_CHARS
