@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bot.commands.values import Cancel
+from bot.desk.hosting.audit import HostAudit
 from bot.desk.results import JobCompletion
 from bot.errors import AlreadyEnded, NoSuchJob, NothingToCancel, NotYours
 from bot.outcomes import CancelAccepted, CommandContext, JobState
@@ -25,11 +26,13 @@ class JobCancellation:
         store: Store,
         completion: JobCompletion,
         rules: LiveRules,
+        audit: HostAudit,
         stop_drawing: Callable[[str], None],
     ) -> None:
         self._store = store
         self._completion = completion
         self._rules = rules
+        self._audit = audit
         self._stop_drawing = stop_drawing
 
     async def cancel(self, command: Cancel, context: CommandContext) -> CancelAccepted:
@@ -40,9 +43,12 @@ class JobCancellation:
             NotPossible: NoSuchJob, NothingToCancel, AlreadyEnded.
         """
         async with self._store.atomic():
-            job = await self._find(command, context)
+            person = await self._store.people.find(context.platform, context.user_id)
+            job = await self._find(command, context, person)
             if JobState(job.state).has_ended:
                 raise AlreadyEnded(job_id=job.id)
+            if job.person != person:
+                await self._audit.note(context, "cancel", job.id)
             return await self.end(job)
 
     async def end(self, job: JobRow) -> CancelAccepted:
@@ -54,8 +60,7 @@ class JobCancellation:
         self._store.after_commit(lambda: self._stop_drawing(job.id))
         return CancelAccepted(job.id, was_running=True)
 
-    async def _find(self, command: Cancel, context: CommandContext) -> JobRow:
-        person = await self._store.people.find(context.platform, context.user_id)
+    async def _find(self, command: Cancel, context: CommandContext, person: int | None) -> JobRow:
         if command.job_id:
             job = await self._store.jobs.find(command.job_id)
             if job is None:

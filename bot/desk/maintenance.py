@@ -35,6 +35,8 @@ _DRAFTS_OF = re.compile(
     r"sugarbot\.db(\.v\d{4}\.backup|\.\d{8}-\d{6}\.aside)?"
     r"|(cost|claim|restart-needed|backup-failed)\.json|discord-[\w.-]+"
 )
+KEPT_COPIES = 2  # of each kind: from before a migration, and from before a restore
+_COPIES = (re.compile(r"sugarbot\.db\.v\d{4}\.backup"), re.compile(r"sugarbot\.db\.\d{8}-\d{6}\.aside"))
 _BACKUP_DRAFTS_OF = re.compile(r"sugarbot-\d{8}-\d{6}(\.db)?")
 EXPORTS, EXPORT_NAMES = "exports", re.compile(r"sugarbot-[0-9a-f]{16}-\d\.zip")
 PROMPT_NAMES = re.compile(r"[0-9a-f]{64}\.safetensors")
@@ -121,7 +123,7 @@ async def tidy_daily(
 
 
 async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
-    """Delete what only serves for a time: events that may repeat, settings from files, old pictures, drafts.
+    """Delete what only serves for a time: events that may repeat, settings from files, pictures and copies.
 
     Args:
         store: Jobs, credits and people are kept for ever.
@@ -145,6 +147,16 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
     await asyncio.to_thread(_delete_files, data_dir / EXPORTS, EXPORT_NAMES, oldest_s, frozenset())
     await asyncio.to_thread(remove_drafts, data_dir / EXPORTS, EXPORT_NAMES, older_than_s=DAY_MS / 1_000)
     await asyncio.to_thread(remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
+    await asyncio.to_thread(_thin_out_copies, data_dir)
+
+
+def _thin_out_copies(data_dir: Path) -> None:
+    """Keep the newest copies of the database that migrations and restores have left beside it."""
+    for names in _COPIES:
+        copies = [path for path in data_dir.iterdir() if names.fullmatch(path.name) and path.is_file()]
+        for path in sorted(copies, key=lambda path: path.stat().st_mtime)[:-KEPT_COPIES]:
+            path.unlink()
+            log.info("old copy of the database deleted", file=path.name)
 
 
 def _delete_files(folder: Path, names: re.Pattern[str], oldest_s: float, kept: frozenset[str]) -> int:

@@ -114,7 +114,7 @@ class ExportReady:
     Attributes:
         parts: ZIP files; the settings are in the first one.
         pictures: How many are in them, the newest; ``left_out`` did not fit.
-        expired: How many are no longer on the disk.
+        expired: How many are no longer on the disk, or damaged.
     """
 
     parts: tuple[Path, ...]

@@ -182,7 +182,9 @@ def build_desk(inputs: DeskInputs) -> Desk:
         clock=clock,
     )
     subjects, refusals = Subjects(store), RefusalCounts(store, clock)
-    cancellation = JobCancellation(store=store, completion=completion, rules=rules, stop_drawing=drawing.stop)
+    cancellation = JobCancellation(
+        store=store, completion=completion, rules=rules, audit=audit, stop_drawing=drawing.stop
+    )
 
     def running() -> str:
         """Return the job on the card; empty for none."""

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import Export
-from bot.desk.files import PictureSpace
+from bot.desk.files import PictureSpace, read_picture
 from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet
 from bot.outcomes import CommandContext, ExportReady, Platform
 from bot.policy.rules import require_private_chat
@@ -147,30 +147,55 @@ class PictureExport:
         make_folder(self._folder)
         files = list(self._existing(pictures))
         paths: list[Path] = []
-        packed = 0
+        considered = packed = 0
         try:
             for number in range(limits.parts):
                 tables = _tables(jobs) if number == 0 else {}
                 room = min(limits.part_bytes, available_bytes) - sum(map(len, tables.values())) - 2**12
-                taken = _fitting(files[packed:], room)
+                taken = _fitting(files[considered:], room)
                 if not taken and not tables:
                     break
                 path = self._folder / f"{stem}-{number + 1}.zip"
-                available_bytes -= _pack(path, tables, taken)
+                packed += self._pack(path, tables, taken)
+                available_bytes -= path.stat().st_size
                 paths.append(path)
-                packed += len(taken)
+                considered += len(taken)
         except OSError:
             _delete(paths)
             raise
-        expired = len(pictures) - len(files)
-        return ExportReady(tuple(paths), packed, len(files) - packed, expired)
+        left_out = len(files) - considered
+        return ExportReady(tuple(paths), packed, left_out, len(pictures) - packed - left_out)
 
-    def _existing(self, pictures: Sequence[PictureRow]) -> Iterator[tuple[Path, int]]:
-        """Yield file and bytes of each picture that is still on the disk."""
+    def _existing(self, pictures: Sequence[PictureRow]) -> Iterator[tuple[PictureRow, int]]:
+        """Yield each picture that is still on the disk, with the bytes of its file."""
         for picture in pictures:
-            path = self._pictures_dir / picture.file_name
             with contextlib.suppress(FileNotFoundError):
-                yield path, path.stat().st_size
+                yield picture, (self._pictures_dir / picture.file_name).stat().st_size
+
+    def _pack(self, path: Path, tables: dict[str, bytes], pictures: Sequence[PictureRow]) -> int:
+        """Write one ZIP, whole or not at all, for its owner alone.
+
+        Returns:
+            How many pictures are in it: damaged ones are left out.
+        """
+        count = 0
+        with replacing(path) as draft:  # PNG files are compressed already
+            with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
+                for name, table in tables.items():
+                    packed.writestr(name, table, zipfile.ZIP_DEFLATED)
+                for picture in pictures:
+                    with contextlib.suppress(FileNotFoundError):  # it expired meanwhile
+                        entry = self._entry(picture)
+                        if (content := read_picture(picture, self._pictures_dir)) is not None:
+                            packed.writestr(entry, content)
+                            count += 1
+            draft.chmod(FILE_MODE)
+        return count
+
+    def _entry(self, picture: PictureRow) -> zipfile.ZipInfo:
+        """Return the entry of a picture: its name, and when it was drawn."""
+        file = self._pictures_dir / picture.file_name
+        return zipfile.ZipInfo.from_file(file, picture.file_name, strict_timestamps=False)
 
 
 def _delete(paths: Sequence[Path]) -> None:
@@ -179,27 +204,15 @@ def _delete(paths: Sequence[Path]) -> None:
             path.unlink()
 
 
-def _fitting(files: Sequence[tuple[Path, int]], room: int) -> list[Path]:
-    """Return the first files that fit together into ``room`` bytes."""
-    taken: list[Path] = []
-    for path, size in files:
-        room -= size + 2 * (30 + 46 + len(path.name))  # the headers of a ZIP's entry
+def _fitting(files: Sequence[tuple[PictureRow, int]], room: int) -> list[PictureRow]:
+    """Return the first pictures whose files fit together into ``room`` bytes."""
+    taken: list[PictureRow] = []
+    for picture, size in files:
+        room -= size + 2 * (30 + 46 + len(picture.file_name))  # the headers of a ZIP's entry
         if room < 0:
             break
-        taken.append(path)
+        taken.append(picture)
     return taken
-
-
-def _pack(path: Path, tables: dict[str, bytes], pictures: Sequence[Path]) -> int:
-    """Write one ZIP, whole or not at all, for its owner alone; return its bytes."""
-    with replacing(path) as draft:  # PNG files are compressed already
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED, strict_timestamps=False) as packed:
-            for name, content in tables.items():
-                packed.writestr(name, content, zipfile.ZIP_DEFLATED)
-            for picture in pictures:
-                packed.write(picture, picture.name)
-        draft.chmod(FILE_MODE)
-    return path.stat().st_size
 
 
 def _tables(jobs: Sequence[JobRow]) -> dict[str, bytes]:

@@ -103,7 +103,9 @@ def format_export(export: ExportReady, locale: str) -> str:
         )
         sentences.append(text(sentence, locale, left_out=export.left_out))
     if export.expired:
-        sentence = N_("{expired} pictures are no longer on the host's disk; their settings are in the file.")
+        sentence = N_(
+            "{expired} pictures are gone from the host's disk or damaged; their settings are in the file."
+        )
         sentences.append(text(sentence, locale, expired=export.expired))
     return "\n".join(sentences)
 

@@ -15,6 +15,7 @@ ACTIONS = {
     "allow": N_("let the bot serve"),
     "disallow": N_("stopped serving"),
     "grant": N_("changed credits"),
+    "cancel": N_("cancelled a job"),
 }
 """What the record calls it → what hosts read; anything else is shown as it is."""
 

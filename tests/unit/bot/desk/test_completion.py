@@ -109,6 +109,10 @@ async def test_only_its_person_or_a_host_cancels_a_job(harness: DeskHarness) -> 
     assert isinstance(asked, CancelAccepted)
     assert await credits_of(harness) == 40
     assert await credits_of(harness, HOST) == 40
+    own = await accept(harness, "5")
+    await harness.desk.handle(Cancel(own.id), a_context("6"))
+    rows = await harness.store._run("SELECT user_id, action, subject FROM host_action")
+    assert [tuple(row) for row in rows] == [(HOST, "cancel", job.id)]
 
 
 async def test_a_cancel_beside_a_finish_ends_the_job_once(harness: DeskHarness) -> None:

@@ -146,6 +146,19 @@ async def test_old_pictures_are_deleted_and_their_person_reads_that_they_expired
         assert word in why.casefold()
 
 
+async def test_the_newest_copies_of_the_database_stay(tmp_path: Path) -> None:
+    names = [f"sugarbot.db.v{version:04d}.backup" for version in range(3, 7)]
+    names += [f"sugarbot.db.2026110{day}-120000.aside" for day in range(1, 5)]
+    for number, name in enumerate(names):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1_000 + number % 4, 1_000 + number % 4))
+    (tmp_path / "sugarbot.db.of mine.aside").touch()
+    async with open_harness(tmp_path) as harness:
+        await maintenance.tidy(harness.store, tmp_path, 0, FakeClock()())
+    left = {name for name in os.listdir(tmp_path) if name.endswith((".backup", ".aside"))}
+    assert left == {*names[2:4], *names[6:], "sugarbot.db.of mine.aside"}
+
+
 async def test_a_tidying_that_fails_is_tried_again_the_next_day(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

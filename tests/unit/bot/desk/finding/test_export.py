@@ -1,6 +1,7 @@
 """The ZIP files of one's own pictures and settings."""
 
 import csv
+import hashlib
 import io
 import json
 import stat
@@ -67,8 +68,10 @@ async def test_one_s_own_pictures_and_settings_are_packed_for_oneself_alone(harn
 
 async def test_what_does_not_fit_is_left_out_from_the_oldest_on(harness: DeskHarness) -> None:
     await draw(harness, "a fox", "a cat", "a dog")
+    large = bytes(100_000)
     for file in (harness.folder / "pictures").iterdir():
-        file.write_bytes(bytes(100_000))
+        file.write_bytes(large)
+    await harness.store._run(f"UPDATE picture SET sha256 = '{hashlib.sha256(large).hexdigest()}'")  # noqa: S608
     limits = ExportLimits(part_bytes=250_000, parts=2)
     ready = await export(harness, limits)
     assert len(ready.parts) == 2
@@ -87,6 +90,16 @@ async def test_expired_pictures_are_counted_and_their_settings_stay(harness: Des
     next((harness.folder / "pictures").iterdir()).unlink()
     ready = await export(harness)
     assert (ready.pictures, ready.expired) == (1, 1)
+
+
+async def test_a_damaged_picture_is_left_out_and_counted(harness: DeskHarness) -> None:
+    await draw(harness, "a fox")
+    damaged, whole = sorted((harness.folder / "pictures").iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
+    ready = await export(harness)
+    assert (ready.pictures, ready.left_out, ready.expired) == (1, 0, 1)
+    with zipfile.ZipFile(ready.parts[0]) as packed:
+        assert packed.namelist()[2:] == [whole.name]
 
 
 async def test_of_a_person_s_exports_the_last_two_lie_on_the_disk(harness: DeskHarness) -> None:
