@@ -198,6 +198,7 @@ def environment(folder: Path, model: Path, discord: FakeDiscord, telegram: Teleg
         "SUGARBOT_TELEGRAM__BASE_URL": telegram.base_url,
         "SUGARBOT_WEB__ENABLED": "false",
         "SUGARBOT_ALLOW": f"discord:{GUILD_ID},telegram:*",
+        "SUGARBOT_HOSTS": "discord:1",  # a bot without a host prints how to claim it
         "SUGARBOT_QUOTA__DAILY_CREDITS": "100000",
         "SUGARBOT_QUOTA__MAX_WAITING": "100",
     }

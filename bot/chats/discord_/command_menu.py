@@ -153,7 +153,7 @@ def _read_digest(file: Path) -> str:
 
 def _visibility(entries: Sequence[CommandEntry]) -> dict[str, Any]:
     """Where a top-level command shows: everywhere, or to managers of a server if it contains a host's."""
-    if all(entry.right is Right.EVERYONE for entry in entries):
+    if all(entry.right is not Right.HOST for entry in entries):
         return EVERYWHERE
     return {
         "allowed_contexts": app_commands.AppCommandContext(guild=True, dm_channel=True),

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from getpass import getpass
 
 from bot.cli.screen import Screen
 from bot.messages import N_, text
@@ -43,7 +44,8 @@ class Dialogue:
         hint = default if shown is None else shown
         prompt = f"{question} [{hint}] " if hint else f"{question} "
         try:
-            typed = self.out.input(prompt, markup=False, emoji=False, password=is_hidden)
+            # getpass hides what is typed before it asks, so that nothing typed at once is shown or lost.
+            typed = getpass(prompt) if is_hidden else self.out.input(prompt, markup=False, emoji=False)
         except EOFError:
             raise KeyboardInterrupt from None
         return typed.strip() or default

@@ -21,7 +21,10 @@ def settings(**values: Any) -> Settings:
         ({"quota": {"daily_credits": 7}}, ("quota.daily_credits",)),
         (
             {"quota": {"tiers": {"friends": {"people": ["discord:1"]}}}},
-            ("quota.tiers.friends.daily_credits", "quota.tiers.friends.people", "quota.tiers.friends.weight"),
+            tuple(
+                f"quota.tiers.friends.{name}"
+                for name in ("daily_credits", "members", "people", "roles", "weight")
+            ),
         ),
         (
             {"storage": {"reserve_mib": 1, "keep_pictures_days": 1}},

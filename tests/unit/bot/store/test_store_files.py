@@ -129,8 +129,8 @@ async def test_damage_inside_the_text_of_the_schema_is_damage(tmp_path: Path) ->
     made = back_up(path, tmp_path / "backups", NOW_S)
     for file in (path, made):
         content = file.read_bytes()
-        assert content.count(b"CREATE TABLE ledger") == 1
-        file.write_bytes(content.replace(b"CREATE TABLE ledger", b"CREATE TABLE \xff\xfe\xfdger"))
+        assert b"CREATE TABLE ledger " in content  # more than once if SQLite has moved it
+        file.write_bytes(content.replace(b"CREATE TABLE ledger ", b"CREATE TABLE \xff\xfe\xfdger "))
     with pytest.raises(DatabaseDamaged) as caught:
         await open_store(path, MIGRATIONS)
     assert is_explained(caught.value)

@@ -70,16 +70,19 @@ class HostFolder:
         """Run it at a terminal where somebody types these lines; all of them must be asked for."""
         waiting = list(typed)
 
-        def answer(_: Screen, prompt: str, *, password: bool = False, **__: object) -> str:
+        def answer(prompt: str) -> str:
             self.asked.append(prompt)
-            if password:
-                self.hidden.append(prompt)
             if not waiting:
                 raise EOFError
             return waiting.pop(0)
 
+        def hidden_answer(prompt: str) -> str:
+            self.hidden.append(prompt)
+            return answer(prompt)
+
         with self.patch.context() as patch:
-            patch.setattr(Screen, "input", answer)
+            patch.setattr(Screen, "input", lambda _, prompt, **__: answer(prompt))
+            patch.setattr(dialogue, "getpass", hidden_answer)
             patch.setattr(dialogue, "sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
             code = run_setup(SetupOptions(**options))
         assert not waiting
