@@ -77,7 +77,7 @@ async def use_the_bot(discord: FakeDiscord, telegram: TelegramServer, folder: Pa
     [worker] = psutil.Process(bot_pid).children()
     worker.suspend()  # it holds two jobs; what comes after them waits
     asked += [await discord.slash("sugar", {"prompt": f"a face {n}", **LARGE}) for n in range(2)]
-    await until(lambda: all(one.message_id for one in asked))
+    await until(lambda: all(one.message_id for one in asked) and running(folder) == 2, 30)
     telegram.world.say("a face 2 -n 4", by=Person(12))
     telegram.world.say("a face 3", by=Person(13))
     await telegram.until(lambda: telegram.world.texts(13))
@@ -104,6 +104,10 @@ def pictures(telegram: TelegramServer) -> list[Any]:
 
 def waiting(folder: Path) -> float:
     return count(of_database(folder, "SELECT count(*) FROM job WHERE state = 'queued'"))
+
+
+def running(folder: Path) -> float:
+    return count(of_database(folder, "SELECT count(*) FROM job WHERE state = 'running'"))
 
 
 def unfinished(folder: Path) -> float:

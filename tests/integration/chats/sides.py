@@ -39,7 +39,7 @@ from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent
 from tests.integration.web.conftest import CARD
 
-ANSWER_S = 20.0
+ANSWER_S = 60.0
 LANGUAGES = {"en": ("en-US", "en"), "zh-CN": ("zh-CN", "zh-hans"), "zh-TW": ("zh-TW", "zh-hant")}
 """Our locale → the code that Discord sends, and the one that Telegram sends."""
 

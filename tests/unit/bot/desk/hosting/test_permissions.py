@@ -36,6 +36,7 @@ async def test_a_new_host_counts_at_once_in_every_part_and_after_a_restart(tmp_p
         await harness.desk.handle(ListReports(), replace(ANN, event_id="2"))
         await harness.desk.handle(Cancel(stranger.job_id), replace(ANN, event_id="3"))  # of somebody else
         assert await harness.store.permissions.newest_actions(9) == (
+            HostActionRow(harness.clock(), "discord", "ann", "cancel", stranger.job_id, {}),
             HostActionRow(harness.clock(), "discord", "ann", "claim", "discord:ann", {}),
         )
     async with open_harness(tmp_path, rules=OPEN) as harness:
