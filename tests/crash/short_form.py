@@ -12,7 +12,7 @@ import pytest
 from tests.crash.rows import Row, Scale
 
 ROW_S = 180
-RETRIES_S = 600
+RETRIES_S = 1_500
 SLOW = ("2", "5")  # 2 repeats rare points; 5 may need four times as many kills
 
 
