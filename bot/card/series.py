@@ -65,7 +65,7 @@ def known_lines(readings: Sequence[CardReading]) -> list[ValueLine]:
 
 
 def part_of_hour(reading: CardReading, now_s: float) -> float:
-    """Return where a reading stands in the hour before ``now_s``: 0 at its beginning, 1 at its end."""
+    """Return the position of a reading in the hour before ``now_s``: 0 at its beginning, 1 at its end."""
     return max(0.0, min(1.0, 1 - (now_s - reading.at_s) / HOUR_S))
 
 

@@ -38,7 +38,7 @@ class ListedSetting:
 
     @property
     def section(self) -> str:
-        """The table that the setting stands in; empty for the settings above the first table."""
+        """The table of the setting; empty for the settings above the first table."""
         return self.name.rpartition(".")[0]
 
     @property

@@ -59,7 +59,7 @@ def _one_word(value: SecretStr) -> SecretStr:
 
 
 def _hashed(value: object) -> PasswordHash | None:
-    """Replace a password by its hash; an empty one is none."""
+    """Replace a password by its hash; an empty one means no password."""
     if value is None or isinstance(value, PasswordHash):
         return value
     if not isinstance(value, str):

@@ -59,7 +59,7 @@ class Store(Database):
         owner_reports: Reports to the owners of LoRAs, until they are delivered.
         shelf_changes: What hosts changed on the shelf.
         verdicts: What trial pictures said about LoRA files.
-        alerts: What hosts are told is wrong.
+        alerts: Alerts to hosts.
     """
 
     def __init__(self, connection: aiosqlite.Connection, path: Path, closing: AsyncExitStack) -> None:

@@ -1,7 +1,7 @@
 """Turns messages and pressed buttons into commands for the desk.
 
-Everyone who reaches the loopback page is the same local person; whether this person has logged in as the
-operator stands in the context of each command, for the rule in ``bot.policy``.
+Everyone who reaches the loopback page is the same local person. The context of each command says whether this
+person has logged in as the operator, for the rule in ``bot.policy``.
 """
 
 import asyncio

@@ -69,7 +69,7 @@ def ban_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyTyp
     """Return the ``/ban`` of a text, or of the options of a menu: a person, then a time, then a reason.
 
     Raises:
-        BadDuration: The time is none, where an option says so; in a text such a word belongs to the reason.
+        BadDuration: An option has no valid time; in a text such a word belongs to the reason.
     """
     found, chosen = scan(clean(typed), BAN_OPTIONS), chosen_of(options)
     values = {flag.option.name: flag.value for flag in found.flags} | chosen

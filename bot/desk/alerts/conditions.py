@@ -38,7 +38,7 @@ class Health:
         is_drawing: A job is drawn now; if it hangs, its worker is lost.
         drawn_ago_s: Since the last job with pictures; None before the first.
         free_bytes, needed_bytes: Of the disk: what is free, and what must be; None if it cannot be measured.
-        backup_age_s: Of the newest backup, or since the start if there is none.
+        backup_age_s: Age of the newest backup; without one, the time since the start.
         offline_s: How long each chat has been without its platform; 0 while it is online.
         out_of_memory: Jobs that ended for lack of memory, within ``WINDOW_S``.
         faults: That the last check of the database found; None before the first of this run.

@@ -55,7 +55,7 @@ class DeskInputs:
         random: Generates seeds, job ids and link codes.
         report_card: Returns the state of the card; None reports what ``probe`` measures.
         locale: Of hosts whose language is unknown.
-        sends_alerts: Returns whether hosts are told what is wrong.
+        sends_alerts: Returns whether hosts get alerts.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
 

@@ -70,10 +70,11 @@ class PictureDeletion:
             CannotSave: The database cannot be written now.
         """
         rows = await self._store.ended.pictures_to_delete()
+        if rows:
+            await asyncio.to_thread(_delete_all, self._prompts_dir)
         for job_id, found in groupby(rows, key=lambda row: row.job):
             pictures = tuple(found)
             await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
-            await asyncio.to_thread(_delete_all, self._prompts_dir)
             await self._store.ended.forget_pictures(job_id)
             log.info("pictures deleted", job_id=job_id, count=len(pictures))
 

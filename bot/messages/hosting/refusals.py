@@ -35,6 +35,6 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
 
 
 def format_reason(error: BaseException, locale: str) -> str:
-    """Return the reason that a host gave, as a sentence; empty if there is none."""
+    """Return the reason that a host gave, as a sentence; empty without a reason."""
     reason = error.facts.get("reason") if isinstance(error, errors.Banned | errors.Draining) else ""
     return text(N_("The reason: {what}"), locale, what=reason) if reason else ""

@@ -1,6 +1,6 @@
 """What hosts decide and do.
 
-* ``alerts``       what hosts are told is wrong, until they have the message
+* ``alerts``       alerts to hosts, until they are delivered
 * ``oversight``    all people at a glance; what hosts did
 * ``permissions``  who is a host, who may use the bot and who may not; the record of what hosts did
 * ``grants``       credits a day that hosts give to people

@@ -263,7 +263,7 @@ class DiscordMessage:
 
     Attributes:
         text: Without the bot's name; with the names of other people in place of their ids.
-        parent_id: The channel of the thread that it stands in; empty elsewhere.
+        parent_id: The channel of its thread; empty outside of threads.
         guild_id: 0 in a direct message.
         file: The LoRA or picture file of this message, or of the one that it replies to.
         roles: The ids of the roles that its author has in the server.

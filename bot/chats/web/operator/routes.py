@@ -222,7 +222,7 @@ class OperatorRoutes:
     async def _render(
         self, conversation: Conversation, command: Command, render: Callable[[Any, str], str]
     ) -> str:
-        """Ask the desk and render its answer; a refusal stands in its place."""
+        """Ask the desk and render its answer or its refusal."""
         try:
             outcome = await self._desk_client.ask(conversation, command)
         except SugarbotError as error:
