@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import io
 import json
+import os
 import shutil
 import statistics
 import tempfile
@@ -28,6 +29,7 @@ from rich.console import Console
 from bot.app import Application, open_application, serve_chats
 from bot.chats.console import ConsoleAnswer, ConsoleChat
 from bot.desk.drawing import Renderer
+from bot.monitoring.figures import REGISTRY
 from bot.outcomes import JobState
 from bot.settings import Settings
 from engine.bench.rows.random_loras import RandomLoras
@@ -35,6 +37,7 @@ from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import find_model
 from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
+from engine.planner.cost import CostBook
 from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
 from tests.card.ballast import Ballast, open_ballast
 from tests.integration.engine.host.hosting import eventually
@@ -56,6 +59,9 @@ class CapResult:
         seconds: Size → kind of picture → median seconds.
         peak_gib: The most that the card was used above what was used before the bot started.
         crowd: State of each job of the crowd → how many; ``seconds`` it took.
+        predicted: Predicted ÷ real peak of the crowd's jobs: ``least``, ``median``, ``most``, and the shares
+            ``within_5_percent`` and ``over_2_percent_too_low``.
+        starts: Starts of the crowd's jobs before, within and after the wait that they were promised.
     """
 
     free_gib: float
@@ -64,6 +70,8 @@ class CapResult:
     seconds: dict[str, dict[str, float]] = field(default_factory=dict)
     peak_gib: float = 0.0
     crowd: dict[str, float] = field(default_factory=dict)
+    predicted: dict[str, float] = field(default_factory=dict)
+    starts: dict[str, float] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -73,6 +81,8 @@ class Stopwatch:
 
     def __init__(self, host: Host) -> None:
         self._host = host
+        self.costs: CostBook | None = None
+        self.predicted: list[float] = []  # predicted ÷ real peak
         self.seconds: list[float] = []
         self.begun_s: list[float] = []  # times at which a job's first step began
         self.has_begun = asyncio.Event()
@@ -82,7 +92,10 @@ class Stopwatch:
         self, request: RenderRequest, listen: Callable[[Event], None]
     ) -> Finished | Stopped | Failed:
         """Draw a job and note its time."""
-        started_s = time.perf_counter()
+        started_s, expected_bytes = time.perf_counter(), 0
+        if self.costs is not None:
+            size = request.width_px, request.height_px
+            expected_bytes = self.costs.predict(*size, request.count, len(request.loras), request.steps).bytes
 
         def note(event: Event) -> None:
             nonlocal started_s
@@ -95,6 +108,8 @@ class Stopwatch:
         outcome = await self._host.render(request, note)
         self.seconds.append(time.perf_counter() - started_s)
         self.outcomes.append(outcome)
+        if isinstance(outcome, Finished) and outcome.peak_bytes:
+            self.predicted.append(expected_bytes / outcome.peak_bytes)
         return outcome
 
     def cancel(self, job_id: str) -> None:
@@ -127,7 +142,7 @@ async def watch_peak() -> AsyncIterator[Peak]:
     import pynvml
 
     pynvml.nvmlInit()
-    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    handle = pynvml.nvmlDeviceGetHandleByIndex(int(os.environ.get("CUDA_VISIBLE_DEVICES", "0")))
     peak = Peak(pynvml.nvmlDeviceGetMemoryInfo(handle).used)
 
     async def poll() -> None:
@@ -179,6 +194,7 @@ async def open_bot(settings: Settings) -> AsyncIterator[OpenBot]:
         async with serve_chats(application, [chat]):
             await application.worker
             await eventually(lambda: not application.desk.parts.shelf.files.checking, TRIALS_S)
+            watches[0].costs = application.costs
             yield OpenBot(application, chat, watches[0], time.perf_counter() - started_s)
 
 
@@ -259,7 +275,11 @@ async def measure(
                 for size in options.sizes:
                     result.seconds[size] = await time_pictures(bot, size, loras, options.rounds)
                 if options.crowd:
-                    result.crowd = await crowd(bot, options.sizes, loras, options.crowd)
+                    first, before = len(bot.stopwatch.predicted), _starts()
+                    sizes = options.crowd_sizes.split(",") if options.crowd_sizes else options.sizes
+                    result.crowd = await crowd(bot, sizes, loras, options.crowd)
+                    result.predicted = _shares(bot.stopwatch.predicted[first:])
+                    result.starts = {name: count - before[name] for name, count in _starts().items()}
                 failed = [each for each in bot.stopwatch.outcomes if isinstance(each, Failed)]
                 result.failures = [f"{each.reason}: {each.detail}"[:200] for each in failed]
         except Exception as error:  # noqa: BLE001 - the next amount of memory is still measured
@@ -268,12 +288,34 @@ async def measure(
     return result
 
 
+def _starts() -> dict[str, float]:
+    """Return how many jobs began before, within and after their promised wait, as ``/metrics`` counts them."""
+    results = ("early", "within", "late")
+    return {
+        name: REGISTRY.get_sample_value("sugarbot_eta_total", {"result": name}) or 0.0 for name in results
+    }
+
+
+def _shares(ratios: Sequence[float]) -> dict[str, float]:
+    """Return how near the predictions were; empty without a card, where no peak is known."""
+    if not ratios:
+        return {}
+    return {
+        "least": round(min(ratios), 3),
+        "median": round(statistics.median(ratios), 3),
+        "most": round(max(ratios), 3),
+        "within_5_percent": round(sum(abs(each - 1) <= 0.05 for each in ratios) / len(ratios), 3),
+        "over_2_percent_too_low": round(sum(each < 0.98 for each in ratios) / len(ratios), 3),
+    }
+
+
 def main(arguments: list[str] | None = None) -> list[CapResult]:
     """Measure every amount of free memory and print one JSON line for each."""
     parser = argparse.ArgumentParser(prog="python -m tests.card.caps")
     parser.add_argument("--folder", default=BUILT_IN, help="a checkpoint; left out: the built-in model")
     parser.add_argument("--free", default="", help="GiB that the ballast leaves free, like 24,16,12")
     parser.add_argument("--sizes", default="", help="left out: 512x768,1024x1024, or the native size")
+    parser.add_argument("--crowd-sizes", default="", help="left out: those of --sizes")
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--crowd", type=int, default=0, help="pictures of the crowd")

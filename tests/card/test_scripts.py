@@ -6,7 +6,7 @@ import pytest
 import structlog
 import torch
 
-from tests.card import caps, faults, new_lora
+from tests.card import caps, faults, new_lora, repeats
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="on a card the scripts are run by hand")
 
@@ -23,6 +23,7 @@ def test_the_caps_script_draws_every_kind_of_picture_and_a_crowd() -> None:
 
     assert set(result.seconds["128x192"]) == {"first", "same", "new prompt", "new LoRA", "no LoRA"}
     assert result.crowd["done"] == 6
+    assert sum(result.starts.values()) > 0, "a job was promised a wait"
     assert not result.failures
 
 
@@ -35,3 +36,11 @@ def test_jobs_are_drawn_at_the_second_attempt_after_a_killed_worker_and_a_cuda_e
 
 def test_a_new_file_is_drawn_with_while_the_bot_idles_and_while_it_draws() -> None:
     assert set(new_lora.main([])) == {"idle_s", "busy_s"}
+
+
+def test_repeated_jobs_have_the_pixels_of_a_fresh_worker_under_every_placement() -> None:
+    result = repeats.main(["--pictures", "8", "--warm-up", "1", "--device", "cpu"])
+
+    assert result.pictures == 8
+    assert result.not_drawn == result.other_pixels == 0
+    assert set(result.slope_mib) == set(repeats.PLACEMENTS)

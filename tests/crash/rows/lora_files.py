@@ -12,7 +12,7 @@ from engine.checkpoint.header import MAX_NAME, MAX_TENSORS
 from tests.crash.rows import Measured, Row, Scale
 
 ROOT = Path(__file__).resolve().parents[3]
-IN_PARALLEL = 2
+IN_PARALLEL = os.cpu_count() or 2
 MIB = 2**20
 MUTATED_MS, MUTATED_MIB = 100, 32
 BOMB_MS, BOMB_MIB = 10, 4
@@ -21,7 +21,7 @@ PATHS_A_SHELF = 100
 
 
 def mutated_files(scale: Scale) -> Measured:
-    """Examine mutated files as shelf and worker do, in two processes; time decides in the long form only."""
+    """Examine mutated files as shelf and worker do, in a process for each core; time decides in the long form only."""
     from tests.crash.loras import fuzz
 
     files, whole = scale.of(20_000, 1_000_000), fuzz.Tally()
