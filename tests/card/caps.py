@@ -289,11 +289,9 @@ async def measure(
 
 
 def _starts() -> dict[str, float]:
-    """Return how many jobs began before, within and after their promised wait, as ``/metrics`` counts them."""
-    results = ("early", "within", "late")
-    return {
-        name: REGISTRY.get_sample_value("sugarbot_eta_total", {"result": name}) or 0.0 for name in results
-    }
+    """Return how many jobs began before, within and after their promised wait, as in ``/metrics``."""
+    labels = [{"result": result} for result in ("early", "within", "late")]
+    return {each["result"]: REGISTRY.get_sample_value("sugarbot_eta_total", each) or 0.0 for each in labels}
 
 
 def _shares(ratios: Sequence[float]) -> dict[str, float]:

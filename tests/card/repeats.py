@@ -1,8 +1,8 @@
 """Draws thousands of pictures with random LoRA, size and placement: row 35.
 
-``python -m tests.card.repeats --pictures 2400``. The built-in model draws a small set of jobs in random order,
-under one placement after the other. Each picture must have the pixels that a fresh worker gives it, and
-memory must not grow. Prints one JSON line. ``--device cpu`` tries the script without a card.
+``python -m tests.card.repeats --pictures 2400``. The built-in model draws a small set of jobs in random
+order, under one placement after the other. Each picture must have the pixels that a fresh worker gives it,
+and memory must not grow. Prints one JSON line. ``--device cpu`` tries the script without a card.
 """
 
 import argparse

@@ -21,7 +21,7 @@ PATHS_A_SHELF = 100
 
 
 def mutated_files(scale: Scale) -> Measured:
-    """Examine mutated files as shelf and worker do, in a process for each core; time decides in the long form only."""
+    """Examine mutated files as shelf and worker do, on every core; time decides in the long form only."""
     from tests.crash.loras import fuzz
 
     files, whole = scale.of(20_000, 1_000_000), fuzz.Tally()
