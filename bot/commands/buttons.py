@@ -2,8 +2,8 @@
 
 ``v2:<action>:<job>`` or, for one picture of a job, ``v2:<action>:<job>:<index>``: at most 64 bytes, which is
 Telegram's limit for ``callback_data`` (Discord's ``custom_id`` takes 100). Instead of a job it may be about a
-LoRA, a recipe code, or the words of a search, whose index is the page. Buttons of version 1 are in old
-messages and are read for ever; they are not made any more.
+LoRA, a recipe code, the words of a search, or the queue; the index of the last two is the page. Buttons of
+version 1 are in old messages and are read for ever; they are not made any more.
 """
 
 import base64
@@ -32,6 +32,7 @@ from bot.commands.values import (
     Report,
     Reroll,
     Scope,
+    ShowQueue,
     Vary,
 )
 from bot.errors import OldButton
@@ -60,13 +61,14 @@ ButtonCommand = (
     | Favourite
     | DrawRecipe
     | Mine
+    | ShowQueue
 )
 """The commands that buttons give; a LoRA is named by ``#`` and the start of its file's sha256."""
 
 EXAMPLE_PROMPT = "a girl, 一个女孩, portrait"
 """What a button draws with a LoRA; the person may edit it then."""
 
-_NO_SEARCH = "-"
+_NOTHING = "-"
 _V1 = re.compile(r"v1:(?P<action>[crow]):(?P<about>[A-Za-z0-9_-]{1,40})")
 _V1_ACTIONS = {"c": "cancel", "r": "reroll", "o": "original", "w": "revoke"}
 _V2 = re.compile(
@@ -74,7 +76,8 @@ _V2 = re.compile(
 )
 
 _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
-    "cancel": (Cancel, {}),
+    "cancel": (Cancel, {"page": None}),
+    "queue-cancel": (Cancel, {}),
     "reroll": (Reroll, {}),
     "repeat": (Repeat, {}),
     "vary": (Vary, {"strong": False}),
@@ -95,9 +98,13 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "draw": (DrawRecipe, {}),
     "mine": (Mine, {"favourites": False}),
     "starred": (Mine, {"favourites": True}),
+    "queue": (ShowQueue, {}),
 }
 """Action → the class of its command, and the fields that the action means. The others are the job and, if the
 class has one, the index."""
+
+_PAGED = ("mine", "starred", "queue", "queue-cancel")
+"""Actions whose index is a page."""
 
 
 def data_of(command: ButtonCommand) -> str:
@@ -107,7 +114,7 @@ def data_of(command: ButtonCommand) -> str:
         ValueError: The job id has a length or characters that a button cannot hold: a bug.
     """
     about, index = _about(command), getattr(command, "index", None)
-    if isinstance(command, Mine):
+    if isinstance(command, Mine | ShowQueue | Cancel):
         index = command.page
     action = next(
         name
@@ -132,7 +139,9 @@ def _about(command: ButtonCommand) -> str:
         case DrawRecipe(code=code):
             return code
         case Mine(search=search):
-            return base64.urlsafe_b64encode(search.encode()).decode().rstrip("=") or _NO_SEARCH
+            return base64.urlsafe_b64encode(search.encode()).decode().rstrip("=") or _NOTHING
+        case ShowQueue():
+            return _NOTHING
         case _:
             return command.job_id
 
@@ -150,10 +159,16 @@ def press_of(data: str) -> Command:
     else:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     kind, fixed = _ACTIONS[action]
-    if kind is Mine and index is not None and int(index):
-        return Mine(_search_of(about, data), int(index), action == "starred")
+    if index is not None and int(index):
+        match action:
+            case "mine" | "starred":
+                return Mine(_search_of(about, data), int(index), action == "starred")
+            case "queue":
+                return ShowQueue(int(index))
+            case "queue-cancel":
+                return Cancel(about, int(index))
     needs_index = _has_index(kind) and kind is not Favourite
-    if (needs_index and index is None) or (index is not None and not _has_index(kind)) or kind is Mine:
+    if (needs_index and index is None) or (index is not None and not _has_index(kind)) or action in _PAGED:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     values = {} if index is None else {"index": int(index)}
     command: Command
@@ -173,7 +188,7 @@ def _search_of(about: str, data: str) -> str:
     Raises:
         OldButton: They are not ours.
     """
-    if about == _NO_SEARCH:
+    if about == _NOTHING:
         return ""
     try:
         return base64.urlsafe_b64decode(about + "=" * (-len(about) % 4)).decode()

@@ -113,7 +113,7 @@ from bot.outcomes import (
     Platform,
 )
 from bot.policy.live import LiveRules
-from bot.policy.rules import require_private_chat
+from bot.policy.rules import require_permission, require_private_chat
 from bot.store import Store
 from engine.checkpoint.model import ModelInfo
 from engine.demo.vocabulary import vocabulary
@@ -228,6 +228,15 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         await reload_people()
         return unlinked
 
+    async def cancel(command: Cancel, context: CommandContext) -> Outcome:
+        if command.page is None:
+            return await parts.cancellation.cancel(command, context)
+        page = ShowQueue(command.page)
+        require_permission(page, context, parts.rules.now)
+        require_private_chat(page, context)
+        cancelled = await parts.cancellation.cancel(command, context)
+        return replace(await parts.queue_view.show(page, context), cancelled=cancelled.job_id)
+
     async def read_balance(_: Quota, context: CommandContext) -> Outcome:
         return await parts.history.read_balance(context)
 
@@ -258,7 +267,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         EditSettings: parts.preferences.edit_settings,
         EditPresets: parts.preferences.edit_presets,
         EditProfile: parts.profiles.edit,
-        Cancel: parts.cancellation.cancel,
+        Cancel: cancel,
         Mine: parts.finding.list_jobs,
         Favourite: parts.finding.set_favourite,
         ShowRecipe: parts.book.show,

@@ -28,6 +28,7 @@ from bot.messages.catalogue import N_, text
 
 BUTTON_LABELS = {
     "cancel": N_("Cancel"),
+    "cancel-job": N_("Cancel {number}"),
     "reroll": N_("Reroll"),
     "repeat": N_("Same seed"),
     "vary": N_("Vary subtly"),
@@ -52,6 +53,8 @@ BUTTON_LABELS = {
     "default": N_("Make default"),
     "previous": N_("‹ Newer"),
     "next": N_("Older ›"),
+    "previous-page": N_("‹ Previous"),
+    "next-page": N_("Next ›"),
     "favourites": N_("★ Favourites"),
     "all_jobs": N_("All pictures"),
 }
@@ -80,7 +83,7 @@ def greeting(bot: str, locale: str) -> str:
 
 
 def button_label(key: str, locale: str, *, number: int | None = None) -> str:
-    """Return the label of a button; ``number`` is the picture, from 1, that some labels name.
+    """Return the label of a button; ``number`` is the picture or the line, from 1, that some labels name.
 
     Raises:
         KeyError: There is no such button: a bug.

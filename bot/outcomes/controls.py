@@ -23,15 +23,18 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ShowQueue,
     Vary,
 )
 from bot.outcomes.finding import History, HistoryEntry, RecipeShown, SettingsRead
+from bot.outcomes.hosting.people import QueueListing
 from bot.outcomes.iterating import PickedPicture, ReportListing
 from bot.outcomes.jobs import JobResult, Offers, Receipt, Recipe, Status
 from bot.outcomes.loras import LoraDetails
 from bot.outcomes.sheets import Sheet
 
 MAX_PAGE = 999  # what a button holds
+CANCELS_IN_ROW = 4  # as many as a phone shows side by side
 MOST_IN_ROW = 5  # Discord's limit; a row has no more on any platform
 
 
@@ -50,7 +53,7 @@ class Control:
     Attributes:
         label: A key of ``bot.messages.button_label``.
         row: Controls of one row are side by side, ``MOST_IN_ROW`` at most; rows count from 0, without gaps.
-        number: The picture that the label names, from 1; None for a label without one.
+        number: The picture or the line that the label names, from 1; None for a label without one.
     """
 
     label: str
@@ -71,6 +74,7 @@ AnswerWithControls = (
     | RecipeShown
     | SettingsRead
     | LoraDetails
+    | QueueListing
 )
 """What has controls."""
 
@@ -98,6 +102,8 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             return (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
         case LoraDetails():
             return _of_lora(answer)
+        case QueueListing():
+            return _of_queue(answer)
         case ReportListing(jobs=jobs):
             return _in_rows(
                 *([Control("original", Original(job.job_id)), _delete(job.job_id)] for job in jobs)
@@ -140,6 +146,20 @@ def _pages(history: History) -> tuple[Control, ...]:
         turned.append(Control("next", Mine(search, page + 1, history.only_favourites)))
     other = Mine(search, 1, not history.only_favourites)
     return _in_rows([*turned, Control("all_jobs" if history.only_favourites else "favourites", other)])
+
+
+def _of_queue(listing: QueueListing) -> tuple[Control, ...]:
+    """A button for each job of the page that cancels it, and those that turn the pages."""
+    page = listing.page
+    cancels = [
+        Control("cancel-job", Cancel(job.job_id, page), style=ControlStyle.DANGER, number=job.number)
+        for job in listing.jobs
+        if job.job_id != listing.cancelled
+    ]
+    rows = [cancels[start : start + CANCELS_IN_ROW] for start in range(0, len(cancels), CANCELS_IN_ROW)]
+    earlier = [Control("previous-page", ShowQueue(page - 1))] if page > 1 else []
+    later = [Control("next-page", ShowQueue(page + 1))] if listing.more and page < MAX_PAGE else []
+    return _in_rows(*rows, [*earlier, *later])
 
 
 def _of_sheet(result: JobResult, sheet: Sheet) -> tuple[Control, ...]:

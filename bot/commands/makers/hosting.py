@@ -1,7 +1,7 @@
 """What texts and menus of the commands of hosts ask for; errors as in ``grammar``."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +9,7 @@ from bot.commands import marks
 from bot.commands.flags import scan
 from bot.commands.makers.drawing import chosen_of
 from bot.commands.reading import OptionValue, as_typed, page_of
-from bot.commands.table import ENTRY_OF
+from bot.commands.table import ENTRY_OF, Option
 from bot.commands.table.hosting import (
     AUDIT_OPTIONS,
     BAN_OPTIONS,
@@ -18,6 +18,7 @@ from bot.commands.table.hosting import (
     MAX_GRANT_DAYS,
     MAX_STATISTICS_DAYS,
     PEOPLE_OPTIONS,
+    QUEUE_OPTIONS,
 )
 from bot.commands.text import clean, normalize
 from bot.commands.values import (
@@ -156,8 +157,12 @@ def _people(rest: str) -> ListPeople:
 
 
 def _audit(rest: str) -> ListHostActions:
-    found = scan(clean(rest), AUDIT_OPTIONS)
-    return ListHostActions(_page(found.last("page") or found.prompt.strip()))
+    return ListHostActions(_typed_page(rest, AUDIT_OPTIONS))
+
+
+def _typed_page(rest: str, options: Sequence[Option]) -> int:
+    found = scan(clean(rest), options)
+    return _page(found.last("page") or found.prompt.strip())
 
 
 def _page(page: OptionValue) -> int:
@@ -181,7 +186,7 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     PauseDrawing: lambda rest: PauseDrawing(_reason(rest)),
     DrainQueue: lambda rest: DrainQueue(_reason(rest)),
     ResumeDrawing: lambda _: ResumeDrawing(),
-    ShowQueue: lambda _: ShowQueue(),
+    ShowQueue: lambda rest: ShowQueue(_typed_page(rest, QUEUE_OPTIONS)),
     BanPerson: ban_of,
     Diagnose: lambda _: Diagnose(),
     ShowStatistics: statistics_of,
@@ -204,6 +209,7 @@ HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     DisallowAccess: lambda options: DisallowAccess(_required(options.get("subject", ""), DisallowAccess)),
     ListPeople: lambda options: people_of(options.get("search", ""), page=options.get("page")),
     ListHostActions: lambda options: ListHostActions(_page(options.get("page"))),
+    ShowQueue: lambda options: ShowQueue(_page(options.get("page"))),
     Help: lambda options: Help(for_hosts=bool(options.get("hosts"))),
 }
 """The same for the options of a menu."""

@@ -92,6 +92,7 @@ PEOPLE_OPTIONS = (
     Option("search", "搜索", OptionKind.TEXT, "A part of a name or an id", example="ann", positional=True),
     _page("Which page; each has 20 people"),
 )
+QUEUE_OPTIONS = (_page("Which page; each has 12 jobs"),)
 AUDIT_OPTIONS = (_page("Which page; each has 20 lines"),)
 
 HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
@@ -125,7 +126,14 @@ HOSTING_COMMANDS: tuple[CommandEntry, ...] = (
         right=Right.HOST,
     ),
     CommandEntry(
-        "queue", "队列", ("查看队列",), "Show who waits for which job", "/queue", ShowQueue, right=Right.HOST
+        "queue",
+        "队列",
+        ("查看队列",),
+        "Show who waits for which job",
+        "/queue",
+        ShowQueue,
+        QUEUE_OPTIONS,
+        right=Right.HOST,
     ),
     CommandEntry(
         "stats",

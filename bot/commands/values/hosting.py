@@ -31,6 +31,8 @@ class ResumeDrawing:
 class ShowQueue:
     """Show who waits for which job; hosts only."""
 
+    page: int = 1
+
 
 @dataclass(frozen=True, slots=True)
 class ShowStatistics:

@@ -12,9 +12,15 @@ class Reroll:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """Stop a job; without ``job_id``, the person's newest unfinished job."""
+    """Stop a job; without ``job_id``, the person's newest unfinished job.
+
+    Attributes:
+        job_id: Empty: the newest.
+        page: Of ``/queue``, if a host pressed the button of a job there; the answer is that page again.
+    """
 
     job_id: str = ""
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from bot.policy.rules import require_private_chat
 from bot.store import Store
 from bot.store.rows import JobRow
 
-MOST_LISTED = 12  # one screen
+PAGE_JOBS = 12  # one screen
 
 
 class QueueView:
@@ -38,7 +38,7 @@ class QueueView:
         self._clock = clock
 
     async def show(self, command: ShowQueue, context: CommandContext) -> QueueListing:
-        """Return the jobs in the order in which they are drawn.
+        """Return a page of the jobs in the order in which they are drawn; the last one, if there are fewer.
 
         Raises:
             NotInPublic: Others read this chat.
@@ -48,19 +48,22 @@ class QueueView:
         async with self._store.atomic():
             unfinished = (*await jobs.in_state(JobState.RUNNING), *await jobs.in_state(JobState.QUEUED))
             ordered = sorted(unfinished, key=self._place_of)
-            listed = ordered[:MOST_LISTED]
+            page = max(1, min(command.page, -(-len(ordered) // PAGE_JOBS)))
+            listed = ordered[(page - 1) * PAGE_JOBS : page * PAGE_JOBS]
             rows = await self._store.identities.of(job.person for job in listed)
         who = {
             job.id: who_of([row for row in rows if row.person == job.person], job.platform) for job in listed
         }
-        shown = tuple(self._shown(job, who[job.id]) for job in listed)
-        return QueueListing(shown, len(ordered) - len(listed), self._pausing.now)
+        first = (page - 1) * PAGE_JOBS + 1
+        shown = tuple(self._shown(job, who[job.id], number) for number, job in enumerate(listed, first))
+        more = max(0, len(ordered) - page * PAGE_JOBS)
+        return QueueListing(shown, more, self._pausing.now, page)
 
     def _place_of(self, job: JobRow) -> tuple[int, int]:
         ahead = -1 if job.id == self._running() else self._queue.scheduler.ahead_of(job.id).jobs
         return ahead, job.accepted_order
 
-    def _shown(self, job: JobRow, who: Who) -> QueuedJob:
+    def _shown(self, job: JobRow, who: Who, number: int) -> QueuedJob:
         recipe, is_drawn = job.recipe, job.id == self._running()
         size = recipe.sheet or recipe
         return QueuedJob(
@@ -75,4 +78,5 @@ class QueueView:
             wait=None if is_drawn else self._queue.estimate_wait(job.id),
             typed="" if job.private else recipe.typed,
             is_private=job.private,
+            number=number,
         )

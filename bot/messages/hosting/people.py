@@ -79,14 +79,24 @@ def _granted(granted: CreditsGranted, locale: str) -> str:
 
 
 def _queue(listing: QueueListing, locale: str) -> str:
-    lines = [format_service(listing.service, locale)] if listing.service.since_ms else []
+    lines = [_cancelled(listing, locale)] if listing.cancelled else []
+    lines += [format_service(listing.service, locale)] if listing.service.since_ms else []
+    if listing.page > 1:
+        lines.append(text(N_("Page {page}"), locale, page=listing.page))
     if not listing.jobs:
         return "\n".join([*filter(None, lines), text(N_("Nothing waits."), locale)])
-    lines += [format_queued(job, locale) for job in listing.jobs]
+    lines += [f"{job.number}. {format_queued(job, locale)}" for job in listing.jobs]
     if listing.more:
         lines.append(text(N_("… and {count} more"), locale, count=listing.more))
     lines.append(text(N_("/cancel and its id ends a job, refunded."), locale))
     return "\n".join(filter(None, lines))
+
+
+def _cancelled(listing: QueueListing, locale: str) -> str:
+    sentence = N_("Job {job_id} is cancelled and refunded.")
+    if any(job.job_id == listing.cancelled for job in listing.jobs):
+        sentence = N_("Job {job_id} stops after its current step; what isn't drawn is refunded.")
+    return text(sentence, locale, job_id=listing.cancelled)
 
 
 def format_queued(job: QueuedJob, locale: str) -> str:

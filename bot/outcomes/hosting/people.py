@@ -27,6 +27,7 @@ class QueuedJob:
         position: How many jobs are before it; None while it is drawn.
         wait: Time until it starts; None if it is unknown.
         typed: Empty for a private job.
+        number: Its line on all pages of the queue, from 1.
     """
 
     job_id: str
@@ -40,15 +41,23 @@ class QueuedJob:
     wait: TimeEstimate | None = None
     typed: str = field(default="", repr=False)
     is_private: bool = False
+    number: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class QueueListing:
-    """The jobs that are drawn and wait, in this order; ``more`` are not listed."""
+    """A page of the jobs that are drawn and wait, in this order; ``more`` follow on the next pages.
+
+    Attributes:
+        cancelled: The job that a button of this page has just cancelled; empty for none. If it is still
+            listed, it stops after its current step.
+    """
 
     jobs: tuple[QueuedJob, ...]
     more: int
     service: Service
+    page: int = 1
+    cancelled: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Every control under every answer, pressed after a cold start by its owner and by somebody else."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bot.chats.discord_ import DiscordConfig
@@ -8,7 +9,7 @@ from bot.commands.values import Cancel
 from bot.policy.rules import Rules
 from tests.fakes.discord_components import BUTTON, SELECT, walk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_payloads import GUILD_ID, LOADING
+from tests.fakes.discord_payloads import GUILD_ID, LOADING, MEMBER_ID
 from tests.fakes.discord_rest import SHOW_FORM, Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import Act, FakeRenderer
@@ -85,6 +86,24 @@ async def test_the_control_of_a_waiting_job_answers_after_a_cold_start(
             lambda: other.followups and "someone else" in discord.messages[other.followups[0]]["text"]
         )
         await act(discord, asked.message_id, control)
+        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 10)
+
+
+async def test_a_host_cancels_a_job_of_the_queue_after_a_cold_start_and_reads_the_page_again(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    rules = replace(RULES, hosts=frozenset({f"discord:{MEMBER_ID}"}))
+    async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
+        first = await discord.slash("sugar", DRAWING, user_id=STRANGER_ID)
+        asked = await discord.slash("sugar", {**DRAWING, "seed": 8}, user_id=STRANGER_ID)
+        await until(lambda: {first.message_id, asked.message_id} <= discord.edits.keys())
+        queue = await discord.slash("queue", {})
+        await until(lambda: queue.message_id and len(controls(discord, queue.message_id)) == 2)
+    found = controls(discord, queue.message_id)
+    async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
+        await act(discord, queue.message_id, found[1])
+        await until(lambda: controls(discord, queue.message_id) == found[:1])
+        assert "is cancelled and refunded." in discord.messages[queue.message_id]["text"]
         await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 10)
 
 

@@ -7,8 +7,17 @@ import pytest
 
 from bot.chats.telegram_ import TelegramChat
 from bot.commands.buttons import data_of
-from bot.commands.values import Mine, Original
-from bot.outcomes import History, HistoryEntry, JobState, Originals
+from bot.commands.values import Cancel, Mine, Original
+from bot.outcomes import (
+    History,
+    HistoryEntry,
+    JobState,
+    Originals,
+    QueuedJob,
+    QueueListing,
+    Service,
+    Who,
+)
 from engine.host import CardReport
 from engine.planner.headroom import Headroom
 from tests.fakes.desk import ScriptedDesk
@@ -203,6 +212,27 @@ async def test_a_turned_page_replaces_the_list_and_in_a_group_sends_no_album(
     assert "page 2" in turned.text
     assert len(turned.rows[-1]) >= 2, "pages have a row of their own"
     assert len(files(world, chat_id)) == (2 if chat_id > 0 else 0)
+
+
+async def test_a_button_of_the_queue_replaces_the_page(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk
+) -> None:
+    who = Who("telegram:12")
+    jobs = tuple(QueuedJob(f"k3f{line}", who, 1, 64, 64, 1, (), 0, number=line) for line in (1, 2))
+    listing = QueueListing(jobs, 0, Service())
+    desk.answer = lambda *_: listing
+    world.say("/queue")
+    await server.until(lambda: desk.settled)
+    [listed] = [each for each in world.messages.values() if "1. k3f1" in each.text and each.buttons]
+    assert [label for label, _ in listed.buttons] == ["Cancel 1", "Cancel 2"]
+    desk.settled.clear()
+    desk.answer = lambda *_: replace(listing, jobs=jobs[1:], cancelled="k3f1")
+    world.press(listed, "Cancel 1")
+    await server.until(lambda: desk.settled)
+    assert desk.handled[-1][0] == Cancel("k3f1", 1)
+    shown = world.messages[listed.chat_id, listed.message_id]
+    assert [label for label, _ in shown.buttons] == ["Cancel 2"]
+    assert shown.text.startswith("Job k3f1 is cancelled and refunded.")
 
 
 async def test_another_person_s_press_turns_no_page_of_a_list_but_gets_a_list_of_its_own(

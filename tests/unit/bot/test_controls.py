@@ -20,10 +20,14 @@ from bot.outcomes import (
     Offers,
     PickedPicture,
     PictureFile,
+    QueuedJob,
+    QueueListing,
     ReportedJob,
     ReportListing,
+    Service,
     Sheet,
     SheetAxis,
+    Who,
     controls_of,
 )
 from tests.unit.bot.chats.making import JOB, LORA, make_receipt, make_recipe, make_result, make_status
@@ -32,6 +36,12 @@ ONE, FOUR = ((Path("0.png"),), tuple(Path(f"{index}.png") for index in range(4))
 ALL = Offers(enlarge=True, publish=True, report=True)
 PICTURE = PictureFile(2, 9, Path("2.png"))
 SHEET = replace(make_recipe(), sheet=Sheet(False, None, SheetAxis(Axis.SEED, ("1",)), (0,), (), 64, 64))
+
+
+def queued(job_id: str) -> QueuedJob:
+    return QueuedJob(job_id, Who("discord:1"), 1, 64, 64, 1, (), 0)
+
+
 WHOLE = ["reroll", "repeat", "edit", "original"]
 
 
@@ -57,6 +67,11 @@ WHOLE = ["reroll", "repeat", "edit", "original"]
             [["vary", "vary-strong", "larger"], WHOLE, ["star", "delete"]],
         ),
         (HistoryEntry(JOB, JobState.DONE, make_recipe()), [["reroll", "original", "star"]]),
+        (
+            QueueListing(tuple(map(queued, "abcde")), 1, Service(), 2),
+            [4 * ["cancel-job"], ["cancel-job"], ["previous-page", "next-page"]],
+        ),
+        (QueueListing((queued("a"), queued("b")), 0, Service(), cancelled="a"), [["cancel-job"]]),
         (LORA, [["example", "default"]]),
         (replace(LORA, facts=None), [["example"]]),  # not a host
         (replace(LORA, is_default=True), [["example"]]),

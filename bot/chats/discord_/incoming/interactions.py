@@ -36,7 +36,7 @@ from bot.chats.discord_.outgoing.layout import (
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import LONG_COMMANDS, Cancel, Command, Delete, Edit, Help, Mine
+from bot.commands.values import LONG_COMMANDS, Cancel, Command, Delete, Edit, Help, Mine, ShowQueue
 from bot.errors import CannotSave, PersonError
 from bot.outcomes import (
     CancelAccepted,
@@ -53,7 +53,7 @@ ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later respo
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 DRAIN_TIMEOUT_S = 5.0
-IN_PLACE = (Cancel, Delete, Mine)  # presses that change their own message
+IN_PLACE = (Cancel, Delete, Mine, ShowQueue)  # presses that change their own message
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = (
     40060  # by our own first attempt whose reply was lost, or before the event was replayed

@@ -114,7 +114,7 @@ class OutgoingMessage:
         rows = []
         for _, found in groupby(self.controls, _place):
             controls = list(found)
-            if controls[0].number is not None and len(controls) > 1:
+            if _is_in_list(controls[0]) and len(controls) > 1:
                 rows.append(ui.ActionRow(self._list(controls[:MAX_CHOICES])))
             else:
                 rows.append(ui.ActionRow(*map(self._button, controls)))
@@ -154,7 +154,12 @@ class OutgoingMessage:
 
 def _place(control: Control) -> tuple[str, int]:
     """The key of controls shown together: those of a row, or all that differ by their picture alone."""
-    return (control.label, 0) if control.number is not None else ("", control.row)
+    return (control.label, 0) if _is_in_list(control) else ("", control.row)
+
+
+def _is_in_list(control: Control) -> bool:
+    """Whether a list may hold the control; nobody chooses by mistake what cannot be undone."""
+    return control.number is not None and control.style is not ControlStyle.DANGER
 
 
 def text_view(text: str) -> ui.LayoutView:

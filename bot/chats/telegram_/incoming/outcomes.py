@@ -35,6 +35,7 @@ from bot.outcomes import (
     Originals,
     Outcome,
     PickedPicture,
+    QueueListing,
     Receipt,
     RecipeShown,
     SettingsRead,
@@ -98,6 +99,8 @@ class OutcomeReplies:
                 lambda: self._send_text(address, sentences, keyboard),
                 lambda: self._pictures.send_answer_picture(png, address),
             )
+        if turned and isinstance(outcome, QueueListing):
+            address = _in_place(address)
         reply = self.show_text(address, sentences, keyboard)
         self.add_consequences(reply, outcome, address, context.locale)
         return reply
@@ -131,9 +134,7 @@ class OutcomeReplies:
 
     def _show_history(self, history: History, address: ChatAddress, locale: str, *, turned: bool) -> Reply:
         """Show a page of jobs and its pictures; a turned page replaces the list, in a group that alone."""
-        listed = address
-        if turned and address.reply_to is not None:
-            listed = replace(address, message_id=address.reply_to)
+        listed = _in_place(address) if turned else address
         reply = Reply(lambda: self._pictures.send_history(history, listed, locale))
         if not (turned and address.is_group):
             reply.add(lambda: self._pictures.send_newest(history, address))
@@ -190,6 +191,11 @@ class OutcomeReplies:
         duplicate = ChatAddress(pressed.chat_id, message_id=pressed.reply_to)
         with contextlib.suppress(Undeliverable, TelegramError, TimeoutError):
             await self._sender.edit_text(duplicate, messages.continued_elsewhere(press.context.locale))
+
+
+def _in_place(address: ChatAddress) -> ChatAddress:
+    """The address of the message whose button was pressed; the message is replaced."""
+    return address if address.reply_to is None else replace(address, message_id=address.reply_to)
 
 
 def _text_of(outcome: Outcome, locale: str) -> FormattedText:

@@ -26,6 +26,7 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ShowQueue,
     Vary,
 )
 from bot.desk.finding.words import cut_search
@@ -51,6 +52,8 @@ COMMANDS: st.SearchStrategy[Any] = (
     | st.builds(lambda text: Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{text}"),)), JOB_IDS)
     | st.builds(Favourite, JOB_IDS, st.none() | st.integers(0, 99), st.booleans())
     | st.builds(DrawRecipe, st.text("0123456789ABCDEFGHJKMNPQRSTVWXYZ", min_size=12, max_size=12))
+    | st.builds(ShowQueue, st.integers(1, 999))
+    | st.builds(Cancel, JOB_IDS, st.integers(1, 999))
     | st.builds(Mine, st.text(max_size=36).map(cut_search), st.integers(1, 999), st.booleans())
 )
 
@@ -74,6 +77,8 @@ EXAMPLES = {
     Favourite("k3f9", 1): "v2:star:k3f9:1",
     Favourite("k3f9", None, on=False): "v2:unstar:k3f9",
     DrawRecipe("K3F97QXM2AWV"): "v2:draw:K3F97QXM2AWV",
+    ShowQueue(2): "v2:queue:-:2",
+    Cancel("k3f9", 2): "v2:queue-cancel:k3f9:2",
     Mine(page=2): "v2:mine:-:2",
     Mine("雀斑 red", 1, favourites=True): "v2:starred:6ZuA5paRIHJlZA:1",
 }
@@ -112,6 +117,7 @@ def test_a_button_of_the_first_version_is_read_for_ever(data: str, command: Butt
         *("v3:cancel:k3", "v2:c:k3", "v2:cancel:", "v2:cancel:k3:0", "v2:cancel:k 3", "v2:cancel:k3\n"),
         *("v2:pick:k3", "v2:pick:k3:", "v2:pick:k3:-1", "v2:pick:k3:01", "v2:pick:k3:1000", "v2:pick:k3:１"),
         *("v2:mine:-", "v2:mine:-:0", "v2:starred:a:1", "v2:starred:_w:1", "v2:draw:K3:1"),
+        *("v2:queue:-", "v2:queue:-:0", "v2:queue-cancel:k3", "v2:queue-cancel:k3:0"),
     ],
 )
 def test_data_of_another_version_is_refused(data: str) -> None:

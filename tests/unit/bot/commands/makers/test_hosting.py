@@ -34,6 +34,7 @@ DAY_S = 86_400
         ("/drain", DrainQueue()), ("/收尾 换卡", DrainQueue("换卡")),
         ("/resume", ResumeDrawing()), ("/恢复", ResumeDrawing()),
         ("/queue", ShowQueue()), ("/队列", ShowQueue()),
+        ("/queue 2", ShowQueue(2)), ("/queue -p 3", ShowQueue(3)),
         ("/ban", BanPerson()), ("/ban <@1234>", BanPerson("<@1234>")),
         ("/ban discord:1 7d", BanPerson("discord:1", 7 * DAY_S)),
         ("/ban discord:1 7d spam, again", BanPerson("discord:1", 7 * DAY_S, "spam, again")),
