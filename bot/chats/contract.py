@@ -117,6 +117,9 @@ class Desk(Protocol):
     def tier_groups(self, platform: Platform) -> tuple[str, ...]:
         """The groups of a platform whose members are in a tier, as ``platform:id``; reads only memory."""
 
+    def hosts(self, platform: Platform) -> tuple[str, ...]:
+        """The user ids of those who are hosts on a platform now; this reads only memory."""
+
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; this reads only memory."""
 

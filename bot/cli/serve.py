@@ -272,13 +272,11 @@ def _create_telegram_chat(application: Application) -> Chat:
     from bot.chats.telegram_ import TelegramChat, TelegramConfig  # noqa: PLC0415 - it takes 0.4 s
 
     telegram = application.settings.telegram
-    hosts = (host.split(":") for host in sorted(application.desk.parts.rules.now.hosts))
     config = TelegramConfig(
         token=telegram.token.get_secret_value(),
         base_url=telegram.base_url,
         base_file_url=telegram.base_file_url,
         proxy=telegram.proxy,
-        hosts=tuple(int(user_id) for platform, user_id in hosts if platform == "telegram"),
     )
     return TelegramChat(config, application.desk)
 

@@ -265,6 +265,11 @@ class Desk:
         names = self.parts.rules.now.tier_groups
         return tuple(sorted(name for name in names if name.startswith(f"{platform}:")))
 
+    def hosts(self, platform: Platform) -> tuple[str, ...]:
+        """The user ids of those who are hosts on a platform now; answered from memory."""
+        found = (name.partition(":") for name in self.parts.rules.now.hosts)
+        return tuple(sorted(user_id for where, _, user_id in found if where == platform))
+
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         """Whether the person alone is to see the answer to a request for pictures; answered from memory."""
         if isinstance(command, Compare | Draft):

@@ -38,6 +38,7 @@ class ScriptedDesk:
     kept_ids: dict[tuple[str, str, int], str] = field(default_factory=dict)
     messages: dict[tuple[str, str], PictureMessage] = field(default_factory=dict)
     own: tuple[OwnPicture, ...] = ()
+    host_ids: tuple[str, ...] = ()
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Repeat the answer to a known event; only commands that make a job are scripted again."""
@@ -109,6 +110,9 @@ class ScriptedDesk:
 
     def tier_groups(self, platform: Platform) -> tuple[str, ...]:
         return ()
+
+    def hosts(self, platform: Platform) -> tuple[str, ...]:
+        return self.host_ids
 
     def wants_private(self, command: Command, context: CommandContext) -> bool:
         return isinstance(command, Draw) and bool(command.private)

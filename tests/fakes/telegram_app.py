@@ -65,11 +65,9 @@ class Script:
 
 
 @asynccontextmanager
-async def serving(
-    server: TelegramServer, desk: Desk, *, token: str = TOKEN, hosts: tuple[int, ...] = ()
-) -> AsyncIterator[TelegramChat]:
+async def serving(server: TelegramServer, desk: Desk, *, token: str = TOKEN) -> AsyncIterator[TelegramChat]:
     """Open the adapter and serve until the block ends."""
-    chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url, hosts=hosts), desk)
+    chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url), desk)
     try:
         await chat.open()
         task = asyncio.create_task(chat.serve(), name="telegram serve")

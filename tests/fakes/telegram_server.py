@@ -189,6 +189,8 @@ class TelegramServer:
                 return {"url": "", "has_custom_certificate": False, "pending_update_count": 0}
             case "setMyCommands":
                 return world.set_commands(params)
+            case "deleteMyCommands":
+                return world.delete_commands(params)
             case "getMyCommands":
                 return world.get_commands(params)
             case "sendMessage":

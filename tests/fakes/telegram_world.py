@@ -262,6 +262,10 @@ class World:
         self.menus[self._menu(params)] = json.loads(params["commands"])
         return True
 
+    def delete_commands(self, params: dict[str, str]) -> bool:
+        self.menus.pop(self._menu(params), None)
+        return True
+
     def get_commands(self, params: dict[str, str]) -> list[Any]:
         return self.menus.get(self._menu(params), [])
 

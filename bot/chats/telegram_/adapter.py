@@ -19,7 +19,7 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.incoming.handler import UpdateHandler
 from bot.chats.telegram_.incoming.inline import InlineQueries
 from bot.chats.telegram_.incoming.poller import UpdatePoller
-from bot.chats.telegram_.menus import declare_menus
+from bot.chats.telegram_.menus import HostMenus, declare_menus
 from bot.chats.telegram_.outgoing.delivery import TelegramDelivery
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
@@ -45,14 +45,12 @@ class TelegramConfig:
     Attributes:
         base_url: Address of the Bot API, up to the token; ``base_file_url`` is the same for files.
         proxy: ``http://…`` or ``socks5://…``, perhaps with a password; empty for none.
-        hosts: User ids of the hosts, whose own menus contain the hosts' commands.
     """
 
     token: str = field(repr=False)
     base_url: str = "https://api.telegram.org/bot"
     base_file_url: str = "https://api.telegram.org/file/bot"
     proxy: str = field(default="", repr=False)
-    hosts: tuple[int, ...] = ()
 
 
 class TelegramChat:
@@ -63,7 +61,6 @@ class TelegramChat:
     def __init__(self, config: TelegramConfig, desk: Desk) -> None:
         _hide_request_urls_from_logs()
         self._token = config.token
-        self._hosts = config.hosts
         polling = _make_client(config, connection_pool_size=1)
         self._bot = Bot(
             config.token,
@@ -77,6 +74,7 @@ class TelegramChat:
             ),
             get_updates_request=polling,
         )
+        self._host_menus = HostMenus(self._bot, lambda: frozenset(map(int, desk.hosts(self.platform))))
         self._rate_limiter = RateLimiter()
         registry = PlaceholderRegistry()
         sender = Sender(self._bot, self._rate_limiter, desk)
@@ -100,7 +98,7 @@ class TelegramChat:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await self._bot.initialize()
                 await self._bot.delete_webhook(drop_pending_updates=False)
-                await declare_menus(self._bot, self._hosts)
+                await declare_menus(self._bot)
         except InvalidToken:
             raise TokenRefused(platform=Platform.TELEGRAM.value) from None  # its text contains the token
         except (TelegramError, TimeoutError) as error:
@@ -114,10 +112,11 @@ class TelegramChat:
         return self._poller.is_answered
 
     async def serve(self) -> None:
-        """Take updates and edit placeholders until cancelled."""
+        """Take updates, edit placeholders and follow who is a host, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._poller.run(), name="telegram poller")
             tasks.create_task(self._editor.run(), name="telegram placeholders")
+            tasks.create_task(self._host_menus.run(), name="telegram host menus")
 
     async def close(self) -> None:
         """Let running handlers end and close all connections; give up on one that does not close."""

@@ -1,7 +1,7 @@
 """The command menus. A menu grants no rights: the desk checks any command that a person types."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import structlog
 from telegram import (
@@ -12,12 +12,14 @@ from telegram import (
     BotCommandScopeChat,
     BotCommandScopeDefault,
 )
-from telegram.error import BadRequest, Forbidden
+from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot import messages
 from bot.commands.table import telegram_menu
 
 DECLARE_TIMEOUT_S = 20.0
+LOOK_EVERY_S = 1.0  # at who is a host
+RETRY_AFTER_S = 30.0
 MENU_LOCALES = {"": "en", "zh": "zh-CN"}
 """Telegram's language code → our locale; the empty code is the menu for all other languages.
 
@@ -34,14 +36,11 @@ def menu_commands(locale: str, *, for_host: bool, in_group: bool = False) -> tup
     return tuple(BotCommand(row.telegram_name, messages.text(row.about, locale)) for row in rows)
 
 
-async def declare_menus(bot: Bot, hosts: Sequence[int] = ()) -> None:
-    """Update Telegram's command menus: for private chats, for groups, and for each host's private chat.
-
-    Telegram knows a private chat only after the host wrote there. Until then, each start tries again.
+async def declare_menus(bot: Bot) -> None:
+    """Update Telegram's command menus for private chats and for groups.
 
     Args:
         bot: An initialized bot.
-        hosts: User ids of the hosts, which are also the ids of their private chats.
 
     Raises:
         TelegramError, TimeoutError: Telegram did not accept the menus.
@@ -49,11 +48,51 @@ async def declare_menus(bot: Bot, hosts: Sequence[int] = ()) -> None:
     async with asyncio.timeout(DECLARE_TIMEOUT_S):
         await _declare_menu(bot, BotCommandScopeDefault(), for_host=False)
         await _declare_menu(bot, BotCommandScopeAllGroupChats(), for_host=False, in_group=True)
-        for host in hosts:
+
+
+class HostMenus:
+    """Gives each host a menu with the hosts' commands in their private chat, and takes it back from others.
+
+    Telegram knows a private chat only after the host wrote there. Until then, each start tries again.
+
+    Args:
+        bot: An initialized bot.
+        hosts: Returns who is a host now, from memory: user ids, which are also the ids of private chats.
+    """
+
+    def __init__(self, bot: Bot, hosts: Callable[[], frozenset[int]]) -> None:
+        self._bot = bot
+        self._hosts = hosts
+        self._declared: frozenset[int] = frozenset()
+
+    async def run(self) -> None:
+        """Follow every change of the hosts, until cancelled."""
+        while True:
             try:
-                await _declare_menu(bot, BotCommandScopeChat(host), for_host=True)
-            except (BadRequest, Forbidden) as error:
-                log.info("host menu not declared", user_id=host, reason=error.message)
+                await self.update()
+            except (TelegramError, TimeoutError) as error:
+                log.warning("host menus not declared, trying again", reason=type(error).__name__)
+                await asyncio.sleep(RETRY_AFTER_S)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def update(self) -> None:
+        """Declare the menus of those who are hosts since the last call, and delete those of former hosts.
+
+        Raises:
+            TelegramError, TimeoutError: Telegram did not accept a menu; the next call goes on there.
+        """
+        hosts = self._hosts()
+        for host in sorted(hosts ^ self._declared):
+            scope = BotCommandScopeChat(host)
+            async with asyncio.timeout(DECLARE_TIMEOUT_S):
+                try:
+                    if host in hosts:
+                        await _declare_menu(self._bot, scope, for_host=True)
+                    else:
+                        await _delete_menu(self._bot, scope)
+                except (BadRequest, Forbidden) as error:
+                    log.info("host menu not declared", user_id=host, reason=error.message)
+            self._declared ^= {host}
 
 
 async def _declare_menu(bot: Bot, scope: BotCommandScope, *, for_host: bool, in_group: bool = False) -> None:
@@ -61,3 +100,8 @@ async def _declare_menu(bot: Bot, scope: BotCommandScope, *, for_host: bool, in_
         commands = menu_commands(locale, for_host=for_host, in_group=in_group)
         if await bot.get_my_commands(scope, code or None) != commands:
             await bot.set_my_commands(commands, scope, code or None)
+
+
+async def _delete_menu(bot: Bot, scope: BotCommandScope) -> None:
+    for code in MENU_LOCALES:
+        await bot.delete_my_commands(scope, code or None)

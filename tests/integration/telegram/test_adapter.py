@@ -4,20 +4,26 @@ import asyncio
 import io
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from random import SystemRandom
 
 import pytest
 import structlog
 from structlog.typing import EventDict
 
-from bot.chats.telegram_ import TelegramChat, TelegramConfig
+from bot.chats.telegram_ import TelegramChat, TelegramConfig, menus
 from bot.chats.telegram_.menus import menu_commands
 from bot.cli.logs import open_log
 from bot.commands.table import Right, telegram_menu
+from bot.desk.people.claim_file import issue_claim
 from bot.errors import PlatformUnreachable, TokenRefused
+from bot.policy.rules import Rules
 from tests.fakes.desk import ScriptedDesk
+from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_world import GROUPS, Person, World
+from tests.integration.telegram.test_end_to_end import serve_bot
 
 HOST = Person(1, "The host")
 
@@ -47,25 +53,51 @@ async def test_the_hosts_commands_are_only_in_the_menus_of_the_hosts_own_chats(
     server: TelegramServer, world: World, desk: ScriptedDesk
 ) -> None:
     world.say("/start", by=HOST)
-    async with serving(server, desk, hosts=(HOST.id,)):
-        pass
+    desk.host_ids = (str(HOST.id),)
+    async with serving(server, desk):
+        await server.until(lambda: (HOST.id, "zh") in world.menus)
     hosts_own = {row.telegram_name for row in telegram_menu(for_host=True) if row.right is Right.HOST}
     assert hosts_own >= {"lora_switch", "lora_add", "lora_remove", "lora_check", "lora_reload", "gpu"}
     for code in ("", "zh"):
         assert hosts_own.isdisjoint(names(world, 0, code))
         assert set(names(world, HOST.id, code)) == hosts_own | set(names(world, 0, code))
     assert world.menus[HOST.id, "zh"] == [row.to_dict() for row in menu_commands("zh-CN", for_host=True)]
-    async with serving(server, desk, hosts=(HOST.id,)):
-        pass
+    read = len(server.named("getMyCommands"))
+    async with serving(server, desk):
+        await server.until(lambda: len(server.named("getMyCommands")) == read + 6)
     assert len(server.named("setMyCommands")) == 6
+
+
+async def test_whoever_claims_the_bot_gets_the_menu_at_once_and_a_former_host_loses_it(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    async with serve_bot(server, tmp_path, FakeRenderer(), Rules()) as harness:
+        code = issue_claim(tmp_path, harness.clock.now_ms, SystemRandom())
+        world.say(f"/claim {code}", by=HOST)
+        await server.until(lambda: (HOST.id, "zh") in world.menus)
+        assert "lora_switch" in names(world, HOST.id, "")
+        harness.desk.parts.rules.replace_decisions(hosts=(), allow=(), bans=())
+        await server.until(lambda: not {(HOST.id, ""), (HOST.id, "zh")} & world.menus.keys())
+
+
+async def test_a_menu_that_telegram_did_not_accept_is_declared_again(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(menus, "RETRY_AFTER_S", 0.01)
+    async with serving(server, desk):
+        world.say("/start", by=HOST)
+        server.fail("setMyCommands", 500, "Internal Server Error")
+        desk.host_ids = (str(HOST.id),)
+        await server.until(lambda: (HOST.id, "zh") in world.menus)
 
 
 async def test_a_host_who_never_wrote_is_logged_and_gets_the_menu_at_a_later_start(
     server: TelegramServer, world: World, desk: ScriptedDesk, events: list[EventDict]
 ) -> None:
     world.say("/start", by=HOST)
-    async with serving(server, desk, hosts=(2, HOST.id)):
-        pass
+    desk.host_ids = ("2", str(HOST.id))
+    async with serving(server, desk):
+        await server.until(lambda: any(event["event"] == "host menu not declared" for event in events))
     logged = [event for event in events if event["event"] == "host menu not declared"]
     assert logged == [
         {
@@ -77,8 +109,8 @@ async def test_a_host_who_never_wrote_is_logged_and_gets_the_menu_at_a_later_sta
     ]
     assert "lora_switch" in names(world, HOST.id, "")
     world.say("/start", by=Person(2, "The other host"))
-    async with serving(server, desk, hosts=(2, HOST.id)):
-        pass
+    async with serving(server, desk):
+        await server.until(lambda: (2, "zh") in world.menus)
     assert names(world, 2, "") == names(world, HOST.id, "")
     assert len(server.named("setMyCommands")) == 8
 
