@@ -126,7 +126,12 @@ def encode(message: Message) -> bytes:
     Raises:
         WireError: The message is too large, or its text is not Unicode.
     """
-    raw, slim = _without_png(message)
+    raw, slim = b"", message  # a file travels as raw bytes
+    match message:
+        case Drawn(picture=picture):
+            raw, slim = picture.png, replace(message, picture=replace(picture, png=b""))
+        case RenderRequest(start=start) if start is not None:
+            raw, slim = start.png, replace(message, start=replace(start, png=b""))
     kind_name = type(message).__name__
     try:
         body = _adapter(kind_name).dump_python(slim, mode="json")
@@ -168,16 +173,6 @@ def decode(header: bytes, raw: bytes) -> Message:
     if raw:
         raise WireError(f"a {kind.__name__} carries bytes")
     return message
-
-
-def _without_png(message: Message) -> tuple[bytes, Message]:
-    """Split off the file that travels as raw bytes, if the message has one."""
-    match message:
-        case Drawn(picture=picture):
-            return picture.png, replace(message, picture=replace(picture, png=b""))
-        case RenderRequest(start=start) if start is not None:
-            return start.png, replace(message, start=replace(start, png=b""))
-    return b"", message
 
 
 async def receive(reader: asyncio.StreamReader) -> Message | None:

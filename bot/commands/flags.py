@@ -297,7 +297,10 @@ def scan(text: str, options: Sequence[Option] = SUGAR_OPTIONS) -> Scan:
         UnknownFlag: The text names an option that does not exist.
         MissingValue: An option has no value.
     """
-    tokens = _Lexer(text, _vocabulary(tuple(options))).tokens()
+    known = _vocabulary(tuple(options))
+    if not known.start.search(text):
+        return Scan(text.strip(), (), ())
+    tokens = _Lexer(text, known).tokens()
     flags: list[Flag] = []
     tags: list[str] = []
     prose: list[str] = []

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from bot.commands.finding.codes import written_codes
 from bot.commands.finding.parsing import FINDING_MAKERS, code_in, drawn_code, is_prose, start_of
 from bot.commands.flags import nearest, scan
 from bot.commands.job_commands import JOB_MAKERS
@@ -69,7 +70,12 @@ def parse(text: str) -> Command:
         return _MAKERS[entry.command_type]("")
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
-    return command or code_in(message) or read_drawing(scan(message))
+    if command or (written_codes(message) and (command := code_in(message))):
+        return command
+    found = scan(message)
+    if found.prompt and not (found.flags or found.tags):
+        return Draw(found.prompt)
+    return read_drawing(found)
 
 
 def parse_reply(text: str, base: Draw) -> Command:

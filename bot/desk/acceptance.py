@@ -26,6 +26,7 @@ from bot.desk.queue import JobQueue
 from bot.desk.sheets.writing import Sheets
 from bot.errors import (
     Closing,
+    Draining,
     NoCreditsLeft,
     NoDiskSpace,
     NoPrivateChat,
@@ -40,7 +41,7 @@ from bot.outcomes import (
     Note,
     Platform,
     Receipt,
-    Recipe,
+    ServiceMode,
 )
 from bot.pictures.sheet import size_of_sheet
 from bot.policy.live import LiveRules
@@ -57,7 +58,7 @@ _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: without i, 
 def new_job_id(now_ms: int, random: Random) -> str:
     """Return 16 characters that sort by time: nine of milliseconds (until the year 3084), seven random."""
     number = now_ms << 35 | random.getrandbits(35)
-    return "".join(_DIGITS[number >> shift & 31] for shift in range(75, -1, -5))
+    return "".join([_DIGITS[number >> shift & 31] for shift in range(75, -1, -5)])
 
 
 class _RolledBack(Exception):
@@ -127,10 +128,7 @@ class JobAcceptance:
             elif self._is_closing:
                 raise Closing
             else:
-                self._pausing.require_open()
-                person = await self._store.people.find_or_create(context, self._clock())
-                new_job, notes = await self._new_job(command, context, person, disk)
-                limit = self._most_waiting(context)
+                new_job, notes, limit = await self._new_job(command, context, disk)
                 job = await jobs.add(new_job, context.event_id, limit)
                 if job is None:
                     raise TooManyWaiting(limit=limit)
@@ -169,16 +167,14 @@ class JobAcceptance:
         """
         try:
             async with self._store.atomic():
-                self._pausing.require_open()
-                person = await self._store.people.find_or_create(context, self._clock())
-                new_job, notes = await self._new_job(command, context, person, NOT_NEEDED)
-                unfinished = await self._store.jobs.unfinished_of(person)
-                account = await self._ledger.renew(person)
-                ahead, wait = self._queue.foresee(person, new_job.recipe)
+                new_job, notes, limit = await self._new_job(command, context, NOT_NEEDED)
+                unfinished = await self._store.jobs.unfinished_of(new_job.person)
+                account = await self._ledger.renew(new_job.person)
+                ahead, wait = self._queue.foresee(new_job.person, new_job.recipe)
                 raise _RolledBack
         except _RolledBack:
             pass
-        if len(unfinished) >= (limit := self._most_waiting(context)):
+        if len(unfinished) >= limit:
             raise TooManyWaiting(limit=limit)
         if account.credits < new_job.price:
             facts = {"credits": account.credits, "renews_at_s": account.renews_at_s}
@@ -194,14 +190,13 @@ class JobAcceptance:
             notes=(*self._pausing.notes, *notes),
         )
 
-    def _most_waiting(self, context: CommandContext) -> int:
-        """Return how many jobs of this person may wait at once."""
-        rules = self._rules.now
-        return max(rules.max_waiting, MOST_OF_OWNER) if owns_machine(context, rules) else rules.max_waiting
-
     async def _new_job(
-        self, command: DrawingCommand, context: CommandContext, person: int, disk: DiskState
-    ) -> tuple[NewJob, tuple[Note, ...]]:
+        self, command: DrawingCommand, context: CommandContext, disk: DiskState
+    ) -> tuple[NewJob, tuple[Note, ...], int]:
+        """Return the job, what to say about it, and how many jobs of this person may wait at once."""
+        if self._pausing.now.mode is ServiceMode.DRAINING:
+            raise Draining(reason=self._pausing.now.reason)
+        person = await self._store.people.find_or_create(context, self._clock())
         if not self._profiles.is_loaded:
             await self._profiles.require_loaded()
         if isinstance(command, Draw | Compare | Draft):
@@ -227,6 +222,14 @@ class JobAcceptance:
         if address is None:  # it continues from private pictures, for which the chat looks up no address
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
         now_ms, recipe = self._clock(), asked.recipe
+        size, sheet = (recipe.width_px, recipe.height_px, recipe.count), recipe.sheet
+        most_waiting = self._rules.now.max_waiting
+        if owns_machine(context, self._rules.now):
+            credits, most_waiting = 0, max(most_waiting, MOST_OF_OWNER)
+        elif sheet is not None:
+            credits = sheet_price(*size, (sheet.width_px, sheet.height_px))
+        else:
+            credits = price(*size, recipe.start.strength if recipe.start else 1.0)
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
@@ -236,7 +239,7 @@ class JobAcceptance:
             locale=context.locale,
             private=asked.private,
             recipe=recipe,
-            price=0 if owns_machine(context, self._rules.now) else _price(recipe),
+            price=credits,
             created_ms=now_ms,
             asked_in=chats_of(context),
             spoiler=asked.spoiler,
@@ -244,11 +247,4 @@ class JobAcceptance:
             asked_ref="" if address is context.address else context.address.ref,
             lineage=lineage,
         )
-        return new_job, asked.notes
-
-
-def _price(recipe: Recipe) -> int:
-    size, sheet = (recipe.width_px, recipe.height_px, recipe.count), recipe.sheet
-    if sheet is not None:
-        return sheet_price(*size, (sheet.width_px, sheet.height_px))
-    return price(*size, recipe.start.strength if recipe.start else 1.0)
+        return new_job, asked.notes, most_waiting

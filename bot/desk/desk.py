@@ -6,8 +6,8 @@ the next start finds it. ``run`` resumes what a crash interrupted.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -23,7 +23,7 @@ from bot.commands.values import (
     LoraOffer,
 )
 from bot.desk.answers import decode, encode
-from bot.desk.dispatch import DRAWS, MANAGEMENT, READ_ONLY, DeskParts, actions
+from bot.desk.dispatch import DRAWS, FROM_JOBS, MANAGEMENT, READ_ONLY, DeskParts, actions
 from bot.desk.files import retry_while_full
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
@@ -74,18 +74,26 @@ class Desk:
         """
         structlog.contextvars.unbind_contextvars("job_id")  # of what this task handled before
         context = replace(context, locale=self.locale_of(context))
-        self.parts.tiers.note(context)
+        if context.groups is not None:
+            self.parts.tiers.note(context)
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
         if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
-            with self._counted_refusal():
+            try:
                 await self._require_permission(command, context)
+            except PersonError as refusal:
+                self.parts.refusals.note(type(refusal).__name__)
+                raise
             prepared = await self.parts.management.prepare(command, context, self._may_use(context))
         # Measured before the transaction: a slow disk must not hold the write lock.
-        look = self.parts.continuation.look_at_disk
-        disk = await look(command, context) if isinstance(command, DRAWS) else NOT_NEEDED
+        disk = NOT_NEEDED
+        if isinstance(command, DRAWS):
+            disk = DiskState(await self.parts.space.available_bytes())
+        if isinstance(command, FROM_JOBS):
+            has_start = await self.parts.continuation.has_start(command, context)
+            disk = replace(disk, has_start=has_start)
         answer: Outcome | PersonError
         async with self._store.atomic():
             stored = await inbox.find(*event)
@@ -120,25 +128,21 @@ class Desk:
         if not answer.repeated:
             self.parts.waits.promise(answer.job_id, wait)
             answer = replace(answer, notes=(*self.parts.pausing.notes, *answer.notes))
-        answer = replace(answer, is_loading=queue.is_loading(), loading_s=queue.loading_s())
-        return replace(answer, position=position, wait=wait)
+        is_loading = queue.is_loading()
+        loading_s = queue.loading_s() if is_loading else None
+        return replace(answer, position=position, wait=wait, is_loading=is_loading, loading_s=loading_s)
 
     async def _execute(
         self, command: Command, context: CommandContext, disk: DiskState = NOT_NEEDED
     ) -> Outcome:
         """Carry out the command if the person may give it here."""
-        with self._counted_refusal():
+        try:
             await self._require_permission(command, context)
             if isinstance(command, Draw | Compare | Draft) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, disk)
             return await self._actions[type(command)](command, context)
-
-    @contextmanager
-    def _counted_refusal(self) -> Iterator[None]:
-        try:
-            yield
         except PersonError as refusal:
             self.parts.refusals.note(type(refusal).__name__)
             raise
@@ -166,7 +170,8 @@ class Desk:
             chat_id = context.address.chat_id
             earlier_ids = await self._store.defaults.earlier_ids(context.platform, chat_id)
             require_permission(command, context, parts.rules.now, earlier_ids)
-        require_not_banned(command, context, parts.rules.now, parts.clock())
+        if parts.rules.now.bans:
+            require_not_banned(command, context, parts.rules.now, parts.clock())
 
     async def migrate_chat(self, platform: Platform, old_chat_id: str, new_chat_id: str) -> None:
         """Move permission, default LoRA, jobs and results of a chat to the new id that its platform gave it.
@@ -192,7 +197,7 @@ class Desk:
     async def store_placeholder(self, job_id: str, address: Address) -> None:
         """Store where the job's placeholder now is; unknown jobs are ignored."""
         new = (address.platform, address.chat_id, address.ref)
-        await retry_while_full(lambda: self._store.jobs.set_address(job_id, *new))
+        await retry_while_full(partial(self._store.jobs.set_address, job_id, *new))
 
     async def placeholder_of(self, job_id: str) -> Address | None:
         """The address that ``store_placeholder`` last stored; None for an unknown job."""
@@ -231,7 +236,7 @@ class Desk:
 
     async def forget_messages(self, platform: Platform, job_id: str) -> None:
         """Delete what is stored of a job's messages, after the chat deleted them."""
-        await retry_while_full(lambda: self._store.messages.forget_job(platform, job_id))
+        await retry_while_full(partial(self._store.messages.forget_job, platform, job_id))
 
     async def find_own(
         self, search: str, context: CommandContext, form: str, page: int = 1
@@ -304,15 +309,15 @@ class Desk:
 
         It waits while the disk is full: if it returned, the chat would confirm events that are not stored.
         """
-        await retry_while_full(lambda: self._store.inbox.add(platform, events, self.parts.clock()))
+        await retry_while_full(partial(self._store.inbox.add, platform, events, self.parts.clock()))
 
     async def pending_events(self, platform: Platform) -> tuple[tuple[str, str], ...]:
         """The stored events that are not finished, oldest first."""
-        return await retry_while_full(lambda: self._store.inbox.unsettled(platform))
+        return await retry_while_full(partial(self._store.inbox.unsettled, platform))
 
     async def finish_event(self, platform: Platform, event_id: str) -> None:
         """Note that the answer was sent: the event is not handled again, and its answer is deleted."""
-        await retry_while_full(lambda: self._store.inbox.settle(platform, event_id))
+        await retry_while_full(partial(self._store.inbox.settle, platform, event_id))
 
     async def run(self, chats: Mapping[Platform, ChatOutput]) -> None:
         """Resume what the last run left, then draw, deliver and publish until drained or cancelled."""

@@ -129,7 +129,9 @@ READ_ONLY = (
 MANAGEMENT = (LoraSwitch, LoraAdd, LoraRemove, LoraCheck, LoraReload)
 """Commands of ``ShelfManagement``: what takes long runs before the transaction."""
 
-DRAWS = (Draw, Compare, Draft, Adopt, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
+FROM_JOBS = (Adopt, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
+"""Commands that continue from a job, perhaps from one of its pictures."""
+DRAWS = (Draw, Compare, Draft, *FROM_JOBS)
 """Commands that make a job, all through ``JobAcceptance``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]

@@ -169,6 +169,7 @@ class Drawing:
     """The loop between the queue and the renderer.
 
     Args:
+        lora_renderer: Tells ``renderer`` where the LoRAs of a job are.
         may_draw: Whether a job's LoRAs may still be used.
         read_start: Reads the picture that a recipe begins with; None if it is gone.
         clock: UTC milliseconds, for records; it may go back.
@@ -180,6 +181,7 @@ class Drawing:
         *,
         store: Store,
         renderer: Renderer,
+        lora_renderer: Renderer,
         queue: JobQueue,
         completion: JobCompletion,
         progress: ProgressPublisher,
@@ -194,6 +196,7 @@ class Drawing:
     ) -> None:
         self._store = store
         self._renderer = renderer
+        self._lora_renderer = lora_renderer
         self._queue = queue
         self._completion = completion
         self._progress = progress
@@ -278,8 +281,8 @@ class Drawing:
             How many seconds to wait for a change of the queue before the next call; None: until a change.
         """
         queue = self._queue
-        slots = sum(claim.state in HOLDS_A_SLOT for claim in self._claims)
-        if slots >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
+        slots = [claim.state for claim in self._claims if claim.state in HOLDS_A_SLOT]
+        if len(slots) >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
             return None
         if queue.is_loading() and not self._costs.knows_weights:  # no need of memory can be predicted
             return LOADING_WAIT_S
@@ -292,7 +295,7 @@ class Drawing:
             queue.remove(refused)
         elif (job_id := decision.job_id) is None:
             return NO_SPACE_WAIT_S if queue.jobs else None
-        elif job := await self._saved(lambda: self._store.jobs.claim(job_id, self._lease, self._clock())):
+        elif job := await self._saved(partial(self._store.jobs.claim, job_id, self._lease, self._clock())):
             log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=decision.reason)
             claim = Claim(job)
             self._claims.append(claim)
@@ -321,19 +324,16 @@ class Drawing:
                 cells=recipe.sheet.request_cells if recipe.sheet else (),
                 start=start,
             )
-            if sum(other.state in HOLDS_A_SLOT for other in self._claims) == 1:  # none is drawn before it
-                self._progress.publish_step(
-                    Progress(job.id, job.attempt, index=0, step=0, steps=request.steps_taken)
-                )
+            if [other for other in self._claims if other.state in HOLDS_A_SLOT] == [claim]:  # it is the next
+                self._progress.publish_step(Progress(job.id, job.attempt, 0, 0, steps=request.steps_taken))
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
             if recipe.loras and not await self._saved(lambda: self._may_draw(job)):
                 answer = Failed(job.id, job.attempt, FailReason.LORA_WITHDRAWN)
             elif recipe.start and not start:
                 answer = Failed(job.id, job.attempt, FailReason.START_MISSING)
-            elif not (
-                is_closing() or job.id in self._to_stop
-            ):  # else stopped before the renderer knew the job
-                answer = await self._renderer.render(request, partial(self._listen, claim))
+            elif not (is_closing() or job.id in self._to_stop):  # else stopped before it was sent
+                render = (self._lora_renderer if recipe.loras else self._renderer).render
+                answer = await render(request, partial(self._listen, claim))
             self._costs.learn(request, answer)
             if isinstance(answer, Finished):
                 for stage in STAGES:
@@ -342,8 +342,8 @@ class Drawing:
                 self._last_loras = recipe.loras
             self._advance(claim, ClaimEvent.ANSWERED)
             started = replace(job, started_ms=claim.started_ms)
-            record = self._completion.record_answer
-            await self._saved(lambda: record(started, answer, claim.drawn, is_closing=is_closing()))
+            record = partial(self._completion.record_answer, started, answer, claim.drawn, is_closing)
+            await self._saved(record)
         except CannotSave:
             log.warning(UNSAVED)
         except Exception as error:  # noqa: BLE001 - supervision: one job's failure must not stop the others

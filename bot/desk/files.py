@@ -75,7 +75,9 @@ def free_and_needed_bytes(folder: Path, reserve_bytes: int) -> tuple[int, int]:
 
     ``reserve_bytes`` stay free, but on a small disk at most a twentieth of it. Blocking.
     """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
     usage = shutil.disk_usage(existing)
     return usage.free, min(reserve_bytes, usage.total // SMALL_DISK_PARTS)
 
@@ -132,10 +134,10 @@ class SavedPictures:
     previews: int = 0
 
 
-async def find_pictures(
+def find_pictures(
     rows: Sequence[PictureRow], pictures_dir: Path, jobs: Sequence[JobRow], *, must_check: bool = False
 ) -> dict[str, SavedPictures]:
-    """Return what people see of these jobs, by job id. Call it outside a transaction: it reads the disk.
+    """Return what people see of these jobs, by job id. Blocking; call it outside a transaction.
 
     Args:
         rows: The pictures of these jobs.
@@ -143,24 +145,22 @@ async def find_pictures(
         jobs: Whose pictures to find.
         must_check: Read each file, and leave out those that are damaged.
     """
-
-    def find() -> dict[str, SavedPictures]:
-        """Look each file up on the disk."""
-        found = {}
-        for job in jobs:
-            shown = [row for row in rows if row.job == job.id and job.recipe.is_shown(row.idx)]
-            existing = [row for row in shown if (pictures_dir / row.file_name).is_file()]
-            damaged = [row.idx for row in existing if must_check and not _is_whole(row, pictures_dir)]
-            files = tuple(
-                PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
-                for row in existing
-                if row.idx not in damaged
-            )
-            previews = sum(row.form is PictureForm.PREVIEW for row in existing)
-            found[job.id] = SavedPictures(files, len(shown) - len(existing), tuple(damaged), previews)
-        return found
-
-    return await asyncio.to_thread(find)
+    found = {}
+    for job in jobs:
+        shown = [row for row in rows if row.job == job.id]
+        if job.recipe.sheet is not None:
+            shown = [row for row in shown if job.recipe.is_shown(row.idx)]
+        existing = [row for row in shown if (pictures_dir / row.file_name).is_file()]
+        damaged = [row.idx for row in existing if must_check and read_picture(row, pictures_dir) is None]
+        files = [
+            PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
+            for row in existing
+            if row.idx not in damaged
+        ]
+        previews = [row for row in existing if row.form is PictureForm.PREVIEW]
+        missing = len(shown) - len(existing)
+        found[job.id] = SavedPictures(tuple(files), missing, tuple(damaged), len(previews))
+    return found
 
 
 def read_picture(picture: PictureRow, folder: Path) -> bytes | None:
@@ -177,17 +177,14 @@ def read_picture(picture: PictureRow, folder: Path) -> bytes | None:
     return content
 
 
-def _is_whole(picture: PictureRow, folder: Path) -> bool:
-    return read_picture(picture, folder) is not None
-
-
 def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
     """Write a job's pictures durably, before their rows; a later attempt replaces them. Blocking.
 
     Raises:
         OSError: The disk is full or read-only; the job's new pictures are deleted.
     """
-    make_folder(folder)
+    if not folder.is_dir():
+        make_folder(folder)
     rows = []
     try:
         for picture in pictures:

@@ -8,6 +8,7 @@ and a status lost in a crash is published again by the next step. Each job has a
 import asyncio
 import sys
 import time
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -142,8 +143,16 @@ class JobQueue:
         A job that has lost an attempt may have ended the worker, so it is drawn alone.
         """
         self.jobs[job.id] = job
-        waiting = self._waiting(job.id, job.person, job.recipe, job.accepted_order)
-        self.scheduler.add(replace(waiting, is_alone=job.attempt > 0))
+        waiting = Waiting(
+            job_id=job.id,
+            person_id=job.person,
+            cost=self._cost_of(job.recipe),
+            accepted_order=job.accepted_order,
+            weight=self._weights.get(job.person, 1),
+            pictures=job.recipe.count,
+            is_alone=job.attempt > 0,
+        )
+        self.scheduler.add(waiting)
         self.report_change(job.id)
 
     def set_paused(self, is_paused: bool) -> None:
@@ -154,8 +163,10 @@ class JobQueue:
 
     def foresee(self, person: int, recipe: Recipe) -> tuple[int, TimeEstimate | None]:
         """Return how many jobs a new job of this person would have before it, and its wait."""
-        self._recost()
-        self.scheduler.add(self._waiting(FORESEEN, person, recipe, accepted_order=sys.maxsize))
+        if self._priced_at != self._costs.revision:
+            self._recost()
+        cost, weight = self._cost_of(recipe), self._weights.get(person, 1)
+        self.scheduler.add(Waiting(FORESEEN, person, cost, sys.maxsize, weight, recipe.count))
         ahead, wait = self.scheduler.ahead_of(FORESEEN).jobs, self.estimate_wait(FORESEEN)
         self.scheduler.remove(FORESEEN)
         return ahead, wait
@@ -175,7 +186,8 @@ class JobQueue:
         """Return which job to draw next, by what is known now; that job waits no longer."""
         if self.is_paused:
             return Decision(None, "paused")
-        self._recost()
+        if self._priced_at != self._costs.revision:
+            self._recost()
         decision = self.scheduler.next(headroom, self._need_of)
         if decision.job_id is not None:
             del self.jobs[decision.job_id]
@@ -191,7 +203,8 @@ class JobQueue:
 
         None while nothing was measured, the model still loads, or a host has paused the drawing.
         """
-        self._recost()
+        if self._priced_at != self._costs.revision:
+            self._recost()
         seconds = self.scheduler.ahead_of(job_id).seconds
         is_unknown = seconds is None or self.is_loading() or self.is_paused
         return None if is_unknown else self._costs.estimate_of(seconds or 0.0)
@@ -219,7 +232,7 @@ class JobQueue:
         self._announced = {job: position for job, position in self._announced.items() if job in self.jobs}
         for job_id in self.scheduler.queue(FAR):
             position = self.scheduler.ahead_of(job_id).jobs
-            announced = next((one for one in ANNOUNCED_POSITIONS if position <= one), FAR)
+            announced = (*ANNOUNCED_POSITIONS, FAR)[bisect_left(ANNOUNCED_POSITIONS, position)]
             is_nearer = announced < self._announced.get(job_id, FAR)
             if job_id == joined:
                 self._announced.setdefault(job_id, announced)
@@ -228,16 +241,10 @@ class JobQueue:
             if has_loaded or (is_nearer and job_id != joined):
                 self._publish_position(job_id)
 
-    def _waiting(self, job_id: str, person: int, recipe: Recipe, accepted_order: int) -> Waiting:
-        weight = self._weights.get(person, 1)
-        cost = self._cost_of(recipe)
-        return Waiting(job_id, person, cost, accepted_order, weight=weight, pictures=recipe.count)
-
     def _recost(self) -> None:
-        """Give all jobs that wait new costs, if the engine has learned that the old ones are wrong."""
-        if self._priced_at != self._costs.revision:
-            self._priced_at = self._costs.revision
-            self.scheduler.recost(lambda job_id: self._cost_of(self.jobs[job_id].recipe))
+        """Give all jobs that wait new costs: the engine has learned that the old ones are wrong."""
+        self._priced_at = self._costs.revision
+        self.scheduler.recost(lambda job_id: self._cost_of(self.jobs[job_id].recipe))
 
     def _need_of(self, waiting: Waiting) -> int:
         """Predict what a job needs; nothing while no model is loaded: its plan will fit what is free."""
@@ -330,10 +337,10 @@ class ProgressPublisher:
             job = await self._store.jobs.find(job_id)
             if job is None or job.state != state or not (chat := chats.get(Platform(job.platform))):
                 return
-            address = Address(Platform(job.platform), job.chat_id, job.ref)
+            address, is_loading = Address(Platform(job.platform), job.chat_id, job.ref), queue.is_loading()
             status = Status(
-                job.id, address, job.locale, job.recipe.count, None, is_loading=queue.is_loading(),
-                loading_s=queue.loading_s(), spoiler=job.spoiler,
+                job.id, address, job.locale, job.recipe.count, None, spoiler=job.spoiler,
+                is_loading=is_loading, loading_s=queue.loading_s() if is_loading else None,
             )  # fmt: skip
             if step is None:
                 position = queue.scheduler.ahead_of(job.id).jobs

@@ -130,10 +130,14 @@ class JobCompletion:
                 await self._store.consents.add_uses(job.id, [lora], len(used), self._clock())
 
     async def record_answer(
-        self, job: JobRow, answer: Finished | Stopped | Failed, drawn: Sequence[Picture], *, is_closing: bool
+        self,
+        job: JobRow,
+        answer: Finished | Stopped | Failed,
+        drawn: Sequence[Picture],
+        is_closing: Callable[[], bool],
     ) -> None:
         """End the job by the renderer's answer; requeue it unharmed if our own stop interrupted it."""
-        if isinstance(answer, Stopped) and is_closing and not await self._is_cancelled(job):
+        if isinstance(answer, Stopped) and is_closing() and not await self._is_cancelled(job):
             await self.requeue(job, uses_attempt=False)
             return
         pictures = await self._save_pictures(job, drawn)
@@ -143,7 +147,9 @@ class JobCompletion:
         state = JobState.FAILED
         fail: FailReason | None = None
         match answer:
-            case Finished() if sum(row.idx < job.recipe.count for row in pictures) == job.recipe.count:
+            case Finished() if (
+                len([row for row in pictures if row.idx < job.recipe.count]) == job.recipe.count
+            ):
                 state = JobState.DONE
             case Finished():
                 log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
@@ -308,7 +314,7 @@ class OutboxDelivery:
         facts = {"job_id": claimed.job, "attempts": claimed.attempts}
         state, wait_s = OutboxState.MAYBE, 0.0
         try:
-            result = await self._saved(lambda: self._load_result(claimed.job))
+            result = await self._saved(partial(self._load_result, claimed.job))
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
                 await chat.deliver(result)
         except Undeliverable as reason:
@@ -327,7 +333,7 @@ class OutboxDelivery:
         DELIVERIES.labels("again" if state is OutboxState.MAYBE else state.value).inc()
         due_ms = self._clock() + int(1_000 * wait_s) if state is OutboxState.MAYBE else 0
         try:
-            await self._saved(lambda: self._store.outbox.mark(claimed.job, state, due_ms))
+            await self._saved(partial(self._store.outbox.mark, claimed.job, state, due_ms))
         except CannotSave:
             log.warning("closing while the disk is full: the next start delivers it again", **facts)
 
@@ -336,7 +342,9 @@ class OutboxDelivery:
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
             raise LookupError(f"the outbox holds {job_id}, which has not ended")
         job = stored.job
-        found = await find_pictures(stored.pictures, self._pictures_dir, [job], must_check=True)
+        found = await asyncio.to_thread(
+            find_pictures, stored.pictures, self._pictures_dir, [job], must_check=True
+        )
         pictures = found[job_id]
         missing = pictures.missing + len(pictures.damaged)
         if missing:

@@ -168,7 +168,7 @@ def others_read(chats: Sequence[str]) -> bool:
     Args:
         chats: As ``chats_of`` returns them. Telegram gives groups negative ids.
     """
-    return len(chats) > 1 or any(one.startswith("telegram:-") for one in chats)
+    return len(chats) > 1 or (len(chats) == 1 and chats[0].startswith("telegram:-"))
 
 
 def serves(rules: Rules, names: Sequence[str]) -> bool:
@@ -180,7 +180,7 @@ def serves(rules: Rules, names: Sequence[str]) -> bool:
 def chats_of(context: CommandContext) -> tuple[str, ...]:
     """Return the chat of a command, the channel of a thread, and the server, as ``platform:id``."""
     ids = (context.address.chat_id, context.parent_chat_id, context.space_id)
-    return tuple(f"{context.platform}:{one}" for one in ids if one)
+    return tuple([f"{context.platform}:{one}" for one in ids if one])
 
 
 def require_permission(
@@ -202,11 +202,11 @@ def require_permission(
     """
     chats = chats_of(context)
     ids = [*earlier_ids, "*"] if context.is_group else [*earlier_ids, "*", context.user_id]
-    is_served = serves(rules, (*chats, *(f"{context.platform}:{one}" for one in ids)))
+    is_served = serves(rules, (*chats, *[f"{context.platform}:{one}" for one in ids]))
     entry = ENTRY_OF[type(command)]
-    if entry.right is Right.ANYONE or is_host(context, rules):
+    if entry.right is Right.ANYONE or (entry.right is Right.EVERYONE and is_served):
         return
-    if is_served and entry.right is Right.EVERYONE:
+    if is_host(context, rules):
         return
     if is_served:
         raise (NotLoggedIn if context.platform == "web" else HostsOnly)(command=entry.name)

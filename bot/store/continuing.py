@@ -6,6 +6,7 @@ Call every method that changes something in the transaction of the work that it 
 from functools import partial
 
 from bot.store.database import Database
+from bot.store.jobs import picture_of_row
 from bot.store.rows import PictureRow, ReportRow
 
 
@@ -27,7 +28,7 @@ class EndedJobs:
 
     async def pictures_to_delete(self) -> tuple[PictureRow, ...]:
         """Return the pictures of deleted jobs whose files may still exist, ordered by job."""
-        return tuple(PictureRow(**dict(row)) for row in await self._query("pictures_to_delete"))
+        return tuple(picture_of_row(row) for row in await self._query("pictures_to_delete"))
 
     async def forget_pictures(self, job_id: str) -> None:
         """Delete the rows of a job's pictures, after their files."""

@@ -94,8 +94,17 @@ class Jobs:
         Call it in the transaction of its charge.
         """
         values = asdict(job) | {"private": int(job.private), "spoiler": int(job.spoiler)}
-        values |= values.pop("recipe") | _columns_of(job)
+        values |= values.pop("recipe")
         del values["start"], values["lineage"]
+        start, lineage = job.recipe.start, job.lineage
+        values |= {
+            "start_job": start and start.job_id,
+            "start_index": start and start.index,
+            "start_strength": start and start.strength,
+            "derivation": lineage and lineage.derivation,
+            "parent_job": lineage and lineage.job_id,
+            "parent_index": lineage and lineage.index,
+        }
         values |= {name: json.dumps(values[name], ensure_ascii=False) for name in _LISTS}
         sheet = job.recipe.sheet
         values["sheet"] = sheet and _SHEET.dump_json(sheet).decode()
@@ -214,12 +223,12 @@ class Jobs:
     async def pictures_of(self, job_ids: Sequence[str]) -> tuple[PictureRow, ...]:
         """Return the pictures of these jobs, ordered by job and index."""
         rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
-        return tuple(PictureRow(**dict(row)) for row in rows)
+        return tuple(picture_of_row(row) for row in rows)
 
     async def originals_before(self, before_ms: int, most: int) -> tuple[PictureRow, ...]:
         """Return the oldest originals of jobs that ended before a time, and incomplete previews."""
         rows = await self._query("originals_before", before_ms=before_ms, most=most)
-        return tuple(PictureRow(**dict(row)) for row in rows)
+        return tuple(picture_of_row(row) for row in rows)
 
     async def set_picture_form(self, picture: PictureRow, form: PictureForm, sha256: str) -> bool:
         """Store what the file of a picture is now; False if the picture was deleted meanwhile."""
@@ -292,7 +301,7 @@ class Outbox:
         if not rows:
             return None
         values = dict(rows[0])
-        pictures = tuple(PictureRow(**picture) for picture in json.loads(values.pop("pictures")))
+        pictures = tuple([picture_of_row(picture) for picture in json.loads(values.pop("pictures"))])
         beside_job = {name: values.pop(name) for name in ("user_id", "user_name", "refund", "credits")}
         return ResultRow(job_of_row(values), pictures, **beside_job)
 
@@ -326,42 +335,31 @@ class Outbox:
         return tuple(row["file_name"] for row in await self._query("needed_pictures"))
 
 
-def _columns_of(job: NewJob) -> dict[str, Any]:
-    """Return the columns that say from what a job continues; NULL where it does not."""
-    start, lineage = job.recipe.start, job.lineage
-    return {
-        "start_job": start and start.job_id,
-        "start_index": start and start.index,
-        "start_strength": start and start.strength,
-        "derivation": lineage and lineage.derivation,
-        "parent_job": lineage and lineage.job_id,
-        "parent_index": lineage and lineage.index,
-    }
-
-
-def _take_origin(values: dict[str, Any]) -> tuple[Start | None, Lineage | None]:
-    """Take the columns of ``_columns_of`` out of a row."""
-    start = [values.pop(name) for name in ("start_job", "start_index", "start_strength")]
-    derivation, *parent = (values.pop(name) for name in ("derivation", "parent_job", "parent_index"))
-    return (
-        None if start[0] is None else Start(*start),
-        None if derivation is None else Lineage(Derivation(derivation), *parent),
-    )
-
-
 def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     """Return a row of the table ``job`` as a value."""
     values = dict(row)
-    loras = tuple(LoraChoice(**lora) for lora in json.loads(values.pop("loras")))
-    triggers, asked_in, prompts = (
-        tuple(json.loads(values.pop(name))) for name in ("triggers", "asked_in", "prompts")
-    )
+    lists = {name: tuple(json.loads(values.pop(name))) for name in _LISTS}
+    loras = tuple([LoraChoice(**lora) for lora in lists["loras"]])
+    start = [values.pop(name) for name in ("start_job", "start_index", "start_strength")]
+    derivation, *parent = [values.pop(name) for name in ("derivation", "parent_job", "parent_index")]
     names = ("prompt", "typed", "width_px", "height_px", "seed", "count", "steps", "code")
     others = {name: values.pop(name) for name in names}
     sheet = values.pop("sheet")
     others["sheet"] = None if sheet is None else _SHEET.validate_json(sheet)
-    start, values["lineage"] = _take_origin(values)
-    values["recipe"] = Recipe(loras=loras, triggers=triggers, prompts=prompts, start=start, **others)
-    values["asked_in"] = asked_in
+    values["lineage"] = None if derivation is None else Lineage(Derivation(derivation), *parent)
+    values["recipe"] = Recipe(
+        loras=loras,
+        triggers=lists["triggers"],
+        prompts=lists["prompts"],
+        start=None if start[0] is None else Start(*start),
+        **others,
+    )
+    values["asked_in"] = lists["asked_in"]
     values |= {name: bool(values[name]) for name in ("private", "spoiler", "cancel_requested")}
     return JobRow(**values)
+
+
+def picture_of_row(row: sqlite3.Row | dict[str, Any]) -> PictureRow:
+    """Return a row of the table ``picture`` as a value."""
+    values = dict(row)
+    return PictureRow(**values | {"form": PictureForm(values["form"])})

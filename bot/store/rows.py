@@ -153,10 +153,6 @@ class PictureRow:
     sha256: str = ""
     form: PictureForm = PictureForm.ORIGINAL
 
-    def __post_init__(self) -> None:
-        """Accept the form as the database has it."""
-        object.__setattr__(self, "form", PictureForm(self.form))
-
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:

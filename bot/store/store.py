@@ -16,7 +16,6 @@ from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
 from bot.store.hosting.alerts import AlertQueue
-from bot.store.hosting.grants import GrantStore
 from bot.store.hosting.identities import IdentityStore
 from bot.store.hosting.oversight import OversightStore
 from bot.store.hosting.permissions import PermissionStore
@@ -24,7 +23,7 @@ from bot.store.hosting.service import ServiceStore
 from bot.store.hosting.statistics import StatisticsStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
-from bot.store.people import DefaultLoras, Links, People
+from bot.store.people import DefaultLoras, GrantStore, Links, People
 from bot.store.survey import Survey, survey, survey_in_use
 from engine.durable import create_file, make_folder
 

@@ -3,8 +3,8 @@
 * ``host``            draws jobs, one worker after another
 * ``state``           the states of the worker
 * ``worker_process``  one worker: start, send, receive, end; its jobs, and which of them its end is blamed on;
-                      what it holds of its device
-* ``step_watch``      how long a worker may be silent
+                      what it holds of its device, and how long it may be silent
+* ``environment``     the environment variables of a worker
 * ``report``          the card and its worker as a host sees them
 * ``output``          what a worker prints, as entries of our log
 

@@ -37,6 +37,7 @@ log = structlog.get_logger("engine.host")
 RESTART_PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 120.0)  # begins again after a picture
 CPU = "cpu"  # the device of a worker that needs no spare: its start is short beside its pictures
 MOST_ERRORS = 10  # that ``/gpu`` shows
+ENDING = (HostState.MOVING, HostState.RELEASED)  # the worker ends as soon as it has no job
 MAX_FAILED_STARTS = 10  # in a row, about four minutes in all; then only a person can help
 
 
@@ -177,7 +178,8 @@ class Host:
                 render.worker = worker
                 log.info("job given to the worker", job_id=request.job_id, pid=worker.info.pid)
                 answer = await worker.draw(request, listen)
-                self.drawn_s = _now_s() if isinstance(answer, Finished) else self.drawn_s
+                if isinstance(answer, Finished):
+                    self.drawn_s = asyncio.get_running_loop().time()
                 return answer
         except WireError as error:
             return Failed(request.job_id, request.attempt, FailReason.WORKER_ERROR, str(error))
@@ -188,8 +190,9 @@ class Host:
         finally:
             if self._renders.get(request.job_id) is render:
                 del self._renders[request.job_id]
-            self._used_s = _now_s()
-            self._end_if_drained()
+            self._used_s = asyncio.get_running_loop().time()
+            if self.state in ENDING:
+                self._end_if_drained()
 
     def move(self, reason: str) -> bool:
         """After the jobs that the worker holds, end it and start one with a new plan; other jobs wait.
@@ -352,7 +355,7 @@ class Host:
 
     def _end_if_drained(self) -> None:
         """End the worker that is asked to, once it holds no job."""
-        is_asked = self.state in (HostState.MOVING, HostState.RELEASED) and self.info is not None
+        is_asked = self.state in ENDING and self.info is not None
         if is_asked and not any(render.worker for render in self._renders.values()):
             self._mark_down()
             self._is_asked_to_end.set()

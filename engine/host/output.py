@@ -5,6 +5,7 @@ reading. A line that repeats a prompt is withheld.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import time
@@ -48,25 +49,25 @@ class WorkerOutput:
 
     async def read(self, pipe: asyncio.StreamReader) -> None:
         """Log every line until the worker and its children have closed their output."""
-        pending = b""
-        while piece := await pipe.read(MAX_LINE_BYTES):
+        pending, is_open = b"", True
+        while is_open:
+            piece = await pipe.read(MAX_LINE_BYTES)
+            is_open = bool(piece)
             *lines, pending = re.split(rb"[\r\n]+", pending + piece)
-            if len(pending) >= MAX_LINE_BYTES:
+            if len(pending) >= MAX_LINE_BYTES or not is_open:
                 lines, pending = [*lines, pending], b""
             for line in lines:
-                self._log_safely(line)
-        self._log_safely(pending)
-
-    def _log_safely(self, line: bytes) -> None:
-        try:
-            self.log_line(line)
-        except Exception as error:  # noqa: BLE001 - supervision: no line ends the reading
-            log.warning("worker output not logged", pid=self._pid, error=type(error).__name__)
+                try:
+                    self.log_line(line)
+                except Exception as error:  # noqa: BLE001 - supervision: no line ends the reading
+                    log.warning("worker output not logged", pid=self._pid, error=type(error).__name__)
 
     def log_line(self, line: bytes) -> None:
-        """Log one line."""
-        event = _event_of(line)
-        if event is not None:
+        """Log one line: an event of the worker's log, or any other text."""
+        event: Any = None
+        with contextlib.suppress(ValueError):
+            event = from_json(line)
+        if isinstance(event, dict) and {"event", "level"} <= event.keys():
             name, level = str(event.pop("event")), str(event.pop("level"))
             facts = {key: value for key, value in event.items() if key not in _RESERVED}
             getattr(log, level if level in _LEVELS else "info")(name, origin="worker", **facts)
@@ -96,13 +97,3 @@ async def open_pipe() -> tuple[asyncio.StreamReader, asyncio.ReadTransport, IO[b
     loop = asyncio.get_running_loop()
     pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), ours)
     return reader, pipe, theirs
-
-
-def _event_of(line: bytes) -> dict[str, Any] | None:
-    """Parse an event of the worker's log; None for any other text."""
-    try:
-        event: Any = from_json(line)
-    except ValueError:
-        return None
-    is_event = isinstance(event, dict) and {"event", "level"} <= event.keys()
-    return event if is_event else None

@@ -10,18 +10,20 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 import structlog
 
 from engine import wire
-from engine.config import TRITON_DIR, EngineConfig, Plan
+from engine.config import EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
+from engine.host.environment import with_kernels_dir, worker_environment
 from engine.host.output import WorkerOutput, open_pipe
-from engine.host.step_watch import StepWatch
 from engine.planner.monitor import WorkerShare
+from engine.planner.priors import STEP_S, value_at
 from engine.request import (
     Drawn,
     Event,
@@ -38,8 +40,9 @@ MAX_IN_FLIGHT = 2  # one is drawn and one is ready; a third would only leave the
 SHUTDOWN_S = 5.0  # for a worker to end by itself: one step and the end of the interpreter
 TERMINATE_S = 5.0  # after SIGTERM
 OUTPUT_S = 1.0  # for the last lines of a worker that has ended; a process that it started may hold the pipe
-# A worker downloads nothing, so it needs neither tokens nor proxies.
-_SECRETS = ("TOKEN", "SECRET", "PASSWORD", "PASSWD", "API_KEY", "CREDENTIAL")
+LEAST_S = 25.0  # of silence; a kernel that must be built first takes about ten seconds
+USUAL_STEPS = 10  # a step that takes longer than so many usual ones counts as hung
+NEWEST = 64  # steps that make the usual one
 
 log = structlog.get_logger("engine.host")
 
@@ -86,6 +89,44 @@ class HeldMemory:
                 self.is_measured = True
             case Failed(reason=FailReason.OUT_OF_MEMORY):
                 self.bytes, self.is_measured = self._weights_bytes, True  # it has freed all other memory
+
+
+class StepWatch:
+    """Measures the steps of one worker.
+
+    Args:
+        most_s: The limit while nothing is measured, and the largest at any time.
+    """
+
+    def __init__(self, most_s: float) -> None:
+        self._most_s = most_s
+        self._steps: deque[float] = deque(maxlen=NEWEST)  # seconds, in steps of ``STEP_S`` of their size
+        self._last: tuple[Progress, float] | None = None
+
+    def limit_s(self, request: RenderRequest) -> float:
+        """Return the longest silence about a job that is being drawn; a larger picture has longer steps."""
+        if not self._steps:
+            return self._most_s
+        usual_s = max(self._steps) * value_at(STEP_S, request.width_px * request.height_px)
+        return min(self._most_s, max(LEAST_S, USUAL_STEPS * usual_s))
+
+    def note(self, request: RenderRequest, event: Event, now_s: float) -> None:
+        """Measure the time between two steps of one picture.
+
+        The first step counts for nothing: it comes after the prompt, a merge, and kernels that are built.
+        """
+        before, self._last = self._last, None
+        if not isinstance(event, Progress):
+            return
+        self._last = (event, now_s)
+        if before is None:
+            return
+        earlier, then_s = before
+        is_next = (earlier.job_id, earlier.attempt, earlier.index, earlier.step + 1) == (
+            event.job_id, event.attempt, event.index, event.step
+        )  # fmt: skip
+        if is_next and earlier.step > 0:
+            self._steps.append((now_s - then_s) / value_at(STEP_S, request.width_px * request.height_px))
 
 
 class WorkerProcess:
@@ -148,7 +189,7 @@ class WorkerProcess:
                     process = await asyncio.create_subprocess_exec(
                         sys.executable, "-m", module, str(theirs.fileno()),
                         pass_fds=[theirs.fileno()],
-                        env=_with_kernels_dir(worker_environment(os.environ), config),
+                        env=with_kernels_dir(worker_environment(os.environ), config),
                         stdin=asyncio.subprocess.DEVNULL,
                         stdout=their_end,
                         stderr=asyncio.subprocess.STDOUT,
@@ -213,7 +254,8 @@ class WorkerProcess:
         if self.is_lost.is_set():
             raise JobNotStarted
         self.send(request)
-        self._output.prompts += {request.cell(index).prompt for index in range(request.count)} - {""}
+        cells = [cell.prompt for cell in request.cells]
+        self._output.prompts += {request.prompt, *request.prompts, *cells} - {""}
         self.held.is_measured = False
         job = InFlightJob(request)
         self._jobs.append(job)
@@ -310,10 +352,11 @@ class WorkerProcess:
     def _dispatch(self, event: Event) -> None:
         """Deliver an event to its job; ignore one of an attempt that is not in flight."""
         attempt = (event.job_id, event.attempt)
-        job = next((job for job in self._jobs if (job.request.job_id, job.request.attempt) == attempt), None)
-        if job is None:
+        found = [job for job in self._jobs if (job.request.job_id, job.request.attempt) == attempt]
+        if not found:
             log.debug("late event ignored", job_id=event.job_id, attempt=event.attempt)
             return
+        job = found[0]
         self.held.note(event)
         is_first = job is self._jobs[0]
         job.has_started = True
@@ -340,17 +383,3 @@ class WorkerProcess:
         for index, job in enumerate(failed):
             is_lost = is_cause[index] if any(is_cause) else index == 0 or job.has_started
             job.events.put_nowait(WorkerLost(message) if is_lost else JobNotStarted())
-
-
-def _with_kernels_dir(environment: dict[str, str], config: EngineConfig) -> dict[str, str]:
-    # Triton's default is the home folder, which a container loses; each start would build the kernels again.
-    return {TRITON_DIR: str(config.kernels_dir.absolute())} | environment
-
-
-def worker_environment(ours: Mapping[str, str]) -> dict[str, str]:
-    """Return our environment without tokens, passwords and proxies."""
-    return {
-        name: value
-        for name, value in ours.items()
-        if not name.upper().endswith("_PROXY") and not any(secret in name.upper() for secret in _SECRETS)
-    }

@@ -159,7 +159,7 @@ class CostModel(BaseModel):
         if has_start and not self.has_encoder:
             grows += ENCODER_BYTES
         curve, prior = self.picture_bytes, picture_bytes(pixels)
-        smaller = (curve[size] for size in curve if size <= pixels)  # a picture needs no less than these
+        smaller = [curve[size] for size in curve if size <= pixels]  # a picture needs no less than these
         own = max([along(curve, pixels, (prior,)), *smaller])
         own += max(0.0, prior - picture_bytes(max(curve, default=pixels)))
         measured = 1 + MARGIN if curve else 1.0
@@ -201,7 +201,10 @@ class CostModel(BaseModel):
             predicted_s = self.job_s(pixels, taken, request.count, has_start=has_start)
             changes["ratios"] = (*self.ratios, max(MIN_S, total_s) / predicted_s)[-NEWEST:]
         if is_job or not self.jobs:
-            step_s = timings.denoise_s / sum(map(request.steps_of, range(request.count)))
+            steps = taken * request.count
+            if request.cells:
+                steps = sum([cell.steps for cell in request.cells])
+            step_s = timings.denoise_s / steps
             rest_s = (total_s - timings.denoise_s - timings.start_s) / request.count
             measured = [("step_s", self.step_s, STEP_S, step_s), ("rest_s", self.rest_s, REST_S, rest_s)]
             if has_start:

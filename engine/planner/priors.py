@@ -38,7 +38,7 @@ def picture_bytes(pixels: int) -> float:
 
 def value_at(prior: tuple[float, ...], pixels: float) -> float:
     """Return a prior's seconds at a size."""
-    return sum(coefficient * pixels**power for power, coefficient in enumerate(prior))
+    return sum([coefficient * pixels**power for power, coefficient in enumerate(prior)])
 
 
 def along(curve: Mapping[int, float], pixels: int, prior: tuple[float, ...]) -> float:

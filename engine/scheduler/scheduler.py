@@ -26,7 +26,7 @@ import time
 from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from operator import attrgetter
 from typing import NamedTuple
 
 from engine.formatting import format_gib
@@ -36,6 +36,7 @@ from engine.planner.headroom import Headroom
 MAX_SKIPPED_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
 MIN_JOB_S = 1e-3  # a job counts as at least this long, so that every round advances
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
+_ACCEPTED_ORDER = attrgetter("accepted_order")
 PATIENCE_S = 60.0  # without enough memory for the first job, or without a reading; then it is tried anyway
 
 
@@ -170,7 +171,7 @@ class Scheduler:
             job = ran.entry.job
             person = self._people.setdefault(job.person_id, _Person())
             person.paid_to = ran.entry.begins
-            insort(person.jobs, job, key=lambda each: each.accepted_order)
+            insort(person.jobs, job, key=_ACCEPTED_ORDER)
             insort(self._entries, ran.entry)
             self._entry_of[job.job_id] = ran.entry
         elif waiting.job_id not in self._entry_of:
@@ -178,7 +179,7 @@ class Scheduler:
             begins, follows = max(person.paid_to, self._round_end), person.paid_to > self._round_end
             if person.jobs:
                 begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
-            insort(person.jobs, waiting, key=lambda each: each.accepted_order)
+            insort(person.jobs, waiting, key=_ACCEPTED_ORDER)
             self._reschedule(person, person.jobs.index(waiting), begins, follows)
 
     def remove(self, job_id: str) -> None:
@@ -237,12 +238,11 @@ class Scheduler:
         need = f"needs {format_gib(need_bytes)}"
         if headroom.unknown_s is None and need_bytes > max(limit_bytes, headroom.free_bytes):
             return Decision(None, f"{need}, and the card has {format_gib(limit_bytes)}", refuse=first.job_id)
-        if any(ran.entry.job.is_alone for ran in self._running.values()) or (
-            self._running and first.is_alone
-        ):
+        running = self._running.values()
+        if running and any([first.is_alone, *[ran.entry.job.is_alone for ran in running]]):
             return Decision(None, "a job that has ended a worker before is drawn alone")
-        granted_bytes = max(headroom.free_bytes, *(ran.granted_bytes for ran in self._running.values()), 0)
-        if need_bytes > granted_bytes and self._running:
+        granted_bytes = max(headroom.free_bytes, *[ran.granted_bytes for ran in running], 0)
+        if need_bytes > granted_bytes and running:
             return Decision(None, f"{first.job_id} {need} and waits for a free card")
         if need_bytes > granted_bytes:
             job, granted_bytes, reason = self._choose_without_room(first, headroom, need_of)
@@ -300,8 +300,8 @@ class Scheduler:
             return
         job = ran.entry.job
         if person := self._people.get(job.person_id):  # otherwise its debt is forgotten already
-            predicted, taken = (max(each, MIN_JOB_S) / job.weight for each in (job.cost.seconds, seconds))
-            person.paid_to += taken - predicted
+            predicted_s, taken_s = max(job.cost.seconds, MIN_JOB_S), max(seconds, MIN_JOB_S)
+            person.paid_to += (taken_s - predicted_s) / job.weight
             if person.jobs:
                 begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
                 owed_to = max(person.paid_to, min(begins, self._round_end))
@@ -331,17 +331,19 @@ class Scheduler:
 
     def queue(self, most: int | None = None) -> tuple[str, ...]:
         """The first ``most`` waiting jobs, in order; memory may change the order."""
-        return tuple(entry.job_id for entry in self._entries[:most])
+        return tuple([entry.job_id for entry in self._entries[:most]])
 
     def ahead_of(self, job_id: str) -> Ahead:
         """Return what comes before a job."""
-        before = list(takewhile(lambda ran: ran.entry.job_id != job_id, self._running.values()))
+        before = list(self._running.values())
+        if job_id in self._running:
+            before = before[: list(self._running).index(job_id)]
         queued: list[QueueEntry] = []
         if entry := self._entry_of.get(job_id):
             queued = self._entries[: bisect_left(self._entries, entry)]
         elif job_id not in self._running or not before:
             return Ahead(0, None)
-        seconds = sum((entry.job.cost.seconds for entry in queued), 0.0)
+        seconds = sum([entry.job.cost.seconds for entry in queued], 0.0)
         for ran in before:
             job = ran.entry.job
             seconds += job.cost.seconds * max(0.0, 1 - ran.drawn / job.pictures)
@@ -358,7 +360,7 @@ class Scheduler:
             if person.skipped_rounds >= MAX_SKIPPED_ROUNDS:
                 self._reschedule(person, 0, start, follows=True)
         nearest = [self._entry_of[person.jobs[0].job_id] for person in waiting]
-        self._round_end = min(entry.ends for entry in nearest)
+        self._round_end = min([entry.ends for entry in nearest])
         for entry, person in zip(nearest, waiting, strict=True):
             person.skipped_rounds += entry.begins >= self._round_end
         self._people = {

@@ -25,7 +25,7 @@ from bot.settings import Settings
 from engine.checkpoint.fetch import fetch_model
 from engine.config import BUILT_IN, EngineConfig
 from engine.errors import EngineError
-from engine.host.worker_process import worker_environment
+from engine.host.environment import worker_environment
 
 LONGEST_S = 3600.0  # a whole run; the longest seen took eight minutes
 LONGEST_LINE_BYTES = 2**20

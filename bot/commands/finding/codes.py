@@ -31,6 +31,11 @@ while len(_POWERS) < 31:
     _doubled = _POWERS[-1] << 1
     _POWERS.append(_doubled ^ _PRIMITIVE if _doubled & 32 else _doubled)
 _LOGARITHMS = {power: exponent for exponent, power in enumerate(_POWERS)}
+_PRODUCTS = [
+    [_POWERS[(_LOGARITHMS[one] + _LOGARITHMS[other]) % 31] if one and other else 0 for other in range(32)]
+    for one in range(32)
+]
+_INVERSE = [0, *(_POWERS[-_LOGARITHMS[one] % 31] for one in range(1, 32))]
 
 
 def new_recipe_code(random: Random) -> str:
@@ -38,9 +43,9 @@ def new_recipe_code(random: Random) -> str:
     digits = [random.randrange(32) for _ in range(_RANDOM_CHARS)]
     # The last two digits make both sums of ``_sums`` zero: two equations with two unknowns.
     plain, weighted = _sums(digits)
-    above = weighted ^ _times(plain, _POWERS[_RANDOM_CHARS])
-    last = _times(above, _inverse(_POWERS[_RANDOM_CHARS] ^ _POWERS[_RANDOM_CHARS + 1]))
-    return "".join(CODE_DIGITS[digit] for digit in [*digits, plain ^ last, last])
+    above = weighted ^ _PRODUCTS[plain][_POWERS[_RANDOM_CHARS]]
+    last = _PRODUCTS[above][_INVERSE[_POWERS[_RANDOM_CHARS] ^ _POWERS[_RANDOM_CHARS + 1]]]
+    return "".join([CODE_DIGITS[digit] for digit in [*digits, plain ^ last, last]])
 
 
 def format_recipe_code(code: str) -> str:
@@ -73,10 +78,14 @@ def find_recipe_code(text: str) -> str:
 
     Text that only looks like a code does not count: its digits do not belong together.
     """
+    return next((code for code in map(link_code_of, written_codes(text)) if is_recipe_code(code)), "")
+
+
+def written_codes(text: str) -> list[str]:
+    """Return what is written in a text as a code is, with its dashes or in a link, right or wrong."""
     normal = unicodedata.normalize("NFKC", text)
     written = ["".join(match.groups()) for match in _GROUPED.finditer(normal)]
-    written += [match[1] for match in _LINKED.finditer(normal)]
-    return next((code for code in map(link_code_of, written) if is_recipe_code(code)), "")
+    return written + [match[1] for match in _LINKED.finditer(normal)]
 
 
 def looks_like_recipe_code(text: str) -> bool:
@@ -89,15 +98,5 @@ def _sums(digits: list[int]) -> tuple[int, int]:
     plain = weighted = 0
     for place, digit in enumerate(digits):
         plain ^= digit
-        weighted ^= _times(digit, _POWERS[place])
+        weighted ^= _PRODUCTS[digit][_POWERS[place]]
     return plain, weighted
-
-
-def _times(one: int, other: int) -> int:
-    if not (one and other):
-        return 0
-    return _POWERS[(_LOGARITHMS[one] + _LOGARITHMS[other]) % 31]
-
-
-def _inverse(one: int) -> int:
-    return _POWERS[-_LOGARITHMS[one] % 31]

@@ -21,7 +21,7 @@ class AdviceKind(StrEnum):
     FACES = "faces"
 
 
-_PATTERNS = {
+PATTERNS = {
     AdviceKind.QUALITY: re.compile(
         r"\b(?:masterpiece|(?:best|high(?:est)?|top|amazing)[ _-]quality"
         r"|(?:ultra|highly|extremely)[ _-]detailed|award[ _-]winning|trending on artstation)\b"
@@ -33,8 +33,4 @@ _PATTERNS = {
     ),
     AdviceKind.WEIGHTS: re.compile(r"[(（][^()（）]{1,200}[:：]\s*\d?\.\d{1,2}\s*[)）]"),
 }
-
-
-def advice_for(typed: str) -> tuple[AdviceKind, ...]:
-    """Return what a person should know about a prompt."""
-    return tuple(kind for kind, pattern in _PATTERNS.items() if pattern.search(typed))
+"""What a prompt contains of which its person should know."""

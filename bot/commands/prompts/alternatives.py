@@ -15,7 +15,8 @@ from bot.commands.prompts.face import SUGGESTED, slot_of_wildcard
 from bot.commands.text import join_parts, missing_triggers
 
 MAX_DEPTH = 8  # braces within braces; deeper ones are prose
-_MARK = re.compile(r"(?P<backslashes>\\*+)(?P<mark>[{}|｛｝｜]|__[^\W_]{1,16}__)")
+MARK = re.compile(r"(?P<backslashes>\\*+)(?P<mark>[{}|｛｝｜]|__[^\W_]{1,16}__)")
+"""Every text with alternatives contains it."""
 _OPEN, _BAR, _CLOSE = "{｛", "|｜", "}｝"
 
 
@@ -48,7 +49,7 @@ def draw_alternatives(text: str, seed: int) -> DrawnText:
     """Return the text with one of each alternatives, chosen by ``seed``."""
     groups = [_Group("", 0)]
     position = number = depth = 0
-    for mark in _MARK.finditer(text):
+    for mark in MARK.finditer(text):
         group, found, backslashes = groups[-1], mark["mark"], len(mark["backslashes"])
         group.pieces.append(text[position : mark.start()] + "\\" * (backslashes // 2))
         position = mark.end()
@@ -94,7 +95,7 @@ def compose_alternatives(typed: str, triggers: Sequence[str], seeds: Sequence[in
         triggers: The LoRAs' triggers; each text gets those that it lacks.
         seeds: Of the pictures.
     """
-    if not (_MARK.search(typed) and has_alternatives(typed)):
+    if not has_alternatives(typed):
         return ()
     drawn = [draw_alternatives(typed, seed).text for seed in seeds]
     return tuple(join_parts([*missing_triggers(triggers, [text]), *filter(None, [text])]) for text in drawn)
@@ -102,7 +103,7 @@ def compose_alternatives(typed: str, triggers: Sequence[str], seeds: Sequence[in
 
 def escape(text: str) -> str:
     """Return a text that draws exactly this one."""
-    return _MARK.sub(lambda found: f"{2 * found['backslashes']}\\{found['mark']}", text)
+    return MARK.sub(lambda found: f"{2 * found['backslashes']}\\{found['mark']}", text)
 
 
 def _close(groups: list[_Group], brace: str, seed: int) -> None:

@@ -32,6 +32,7 @@ MAX_PRESETS = 20  # all fit into a menu of Discord, which shows 25
 MAX_PRESET_CHARS = 1_000
 _COMMAND = "/sugar"
 _NO_OPTIONS = Draw()
+_USUAL = PersonSettings()
 
 
 _Remembered = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedPreset]], dict[str, int]]
@@ -83,12 +84,13 @@ class Preferences:
 
     def settings_of(self, context: CommandContext) -> PersonSettings:
         """Return what the person always wants."""
-        return self._settings.get(self._person(context), PersonSettings())
+        person = self._person_of.get(f"{context.platform}:{context.user_id}", 0)
+        return self._settings.get(person, _USUAL)
 
     def suggest(self, typed: str, context: CommandContext) -> tuple[str, ...]:
         """Return the names of the person's presets that contain the text."""
         wanted = normalize(typed)
-        saved = self._presets.get(self._person(context), {})
+        saved = self._saved_by(context)
         return tuple(preset.name for key, preset in saved.items() if wanted in key)
 
     def complete(self, draw: Draw, context: CommandContext) -> tuple[Draw, FromDefaults | None]:
@@ -110,7 +112,7 @@ class Preferences:
         """Change and show the person's settings."""
         await self.require_loaded()
         person = await self._store.people.find_or_create(context, self._clock())
-        before = self._settings.get(person, PersonSettings())
+        before = self._settings.get(person, _USUAL)
         changed = _changed(before, command)
         if changed != before:
             row = PersonSettingsRow(person, _text_of(changed.options), changed.language, changed.advice)
@@ -156,11 +158,12 @@ class Preferences:
         self._store.after_commit(lambda: self._keep_preset(context, person, key, preset))
         return PresetSaved(preset, is_new=key not in saved)
 
-    def _person(self, context: CommandContext) -> int:
-        return self._person_of.get(f"{context.platform}:{context.user_id}", 0)
+    def _saved_by(self, context: CommandContext) -> dict[str, SavedPreset]:
+        person = self._person_of.get(f"{context.platform}:{context.user_id}", 0)
+        return self._presets.get(person, {})
 
     def _find(self, name: str, context: CommandContext) -> SavedPreset:
-        saved = self._presets.get(self._person(context), {})
+        saved = self._saved_by(context)
         preset = saved.get(normalize(name))
         if preset is None:
             raise UnknownPreset(name=name, nearest=nearest(name, [one.name for one in saved.values()]))
@@ -192,7 +195,7 @@ def _options_of(text: str) -> Draw:
 
 def _changed(before: PersonSettings, command: EditSettings) -> PersonSettings:
     """Return the settings after the command."""
-    options, usual = before.options, PersonSettings()
+    options, usual = before.options, _USUAL
     if "lora" in command.reset:
         options = replace(options, loras=())
     names = {name: None for name in ("size", "count", "private", "spoiler") if name in command.reset}

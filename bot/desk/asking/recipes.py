@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from bot.commands.finding.codes import new_recipe_code
-from bot.commands.prompts.alternatives import compose_alternatives
+from bot.commands.prompts.alternatives import MARK, compose_alternatives
 from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
@@ -45,6 +45,7 @@ class Recipes:
         self._model = model
         self._random = random
         self._measure = measure
+        self._native_size = model.native_width_px, model.native_height_px
 
     def write(
         self, draw: Draw, default: LoraWish | None, may_use: Rule = for_everybody
@@ -58,10 +59,8 @@ class Recipes:
         wishes = draw.loras or ((default,) if default else ())
         if wishes and not wishes[0].name:  # a weight without a name is for the default, if there is one
             wishes = (replace(default, weight=wishes[0].weight),) if default else ()
-        if any(normalize(wish.name) == NO_LORA for wish in wishes):
-            wishes = ()
         stack = NO_STACK
-        if wishes:
+        if wishes and NO_LORA not in [normalize(wish.name) for wish in wishes]:
             chosen = self._choose(wishes, may_use)
             stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
         prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
@@ -135,11 +134,16 @@ class Recipes:
         count: int,
         start: Start | None = None,
     ) -> tuple[Recipe, tuple[Note, ...]]:
-        seed = self.new_seed() if seed is None else seed
-        seeds = [(seed + index) % (MAX_SEED + 1) for index in range(count)]
-        prompts = compose_alternatives(prompt.typed, triggers, seeds)
-        self._require_length(prompts or (prompt.final,))
-        (width_px, height_px), changes = self._fit(size, has_start=start is not None)
+        seed = self._random.getrandbits(32) if seed is None else seed
+        prompts: tuple[str, ...] = ()
+        if MARK.search(prompt.typed):
+            seeds = [(seed + index) % (MAX_SEED + 1) for index in range(count)]
+            prompts = compose_alternatives(prompt.typed, triggers, seeds)
+        if self._measure is not None:
+            _require_length(prompts or (prompt.final,), self._measure)
+        (width_px, height_px), changes = self._native_size, tuple[Note, ...]()
+        if size is not None:
+            (width_px, height_px), changes = self._fit(size, has_start=start is not None)
         recipe = Recipe(
             prompt=prompts[0] if prompts else prompt.final,
             loras=stack.loras,
@@ -156,25 +160,15 @@ class Recipes:
         )
         return recipe, (*stack.notes, *changes, *self.find_notes(recipe))
 
-    def _require_length(self, prompts: Sequence[str]) -> None:
-        """Return if the model reads the whole of each prompt.
-
-        Raises:
-            PromptTooLong: The longest has too many tokens.
-        """
-        if self._measure is None:
-            return
-        longest = max(map(self._measure, dict.fromkeys(prompts)), key=lambda length: length.tokens)
-        if longest.tokens > longest.limit:
-            raise PromptTooLong(tokens=longest.tokens, limit=longest.limit, excess=longest.excess_chars)
-
     def within(self, size: Size | None, limit: PixelSize) -> PixelSize | None:
         """Return the largest size of this shape within the limit; None if the size is within it.
 
         Raises:
             SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
         """
-        (width_px, height_px), _ = self._fit(size, has_start=False)
+        width_px, height_px = self._native_size
+        if size is not None:
+            (width_px, height_px), _ = self._fit(size, has_start=False)
         most_px, step = limit.width_px * limit.height_px, self._model.multiple_px
         if width_px * height_px <= most_px:
             return None
@@ -200,7 +194,7 @@ class Recipes:
             raise self._shelf.unknown(wish.name, may_use)
         return found
 
-    def _fit(self, size: Size | None, *, has_start: bool) -> tuple[tuple[int, int], tuple[Note, ...]]:
+    def _fit(self, size: Size, *, has_start: bool) -> tuple[tuple[int, int], tuple[Note, ...]]:
         """Return the size to draw, and a note if it differs from the requested one.
 
         A picture that begins with another one may be larger.
@@ -209,8 +203,6 @@ class Recipes:
             SizeNotAllowed, ShapeNotAllowed: The model draws no similar size.
         """
         match size:
-            case None:
-                return (self._model.native_width_px, self._model.native_height_px), ()
             case Ratio(width, height):
                 fitted = self._model.fit(width, height)
                 times = _times_wider(fitted, width, height)
@@ -226,6 +218,17 @@ class Recipes:
                     if _times_wider(near, width_px, height_px) <= NEAR_SHAPE:
                         return near, (SizeChanged(size_text(size), *near),)
                 raise SizeNotAllowed(width_px=width_px, height_px=height_px, nearest=nearest)
+
+
+def _require_length(prompts: Sequence[str], measure: Callable[[str], PromptLength]) -> None:
+    """Return if the model reads the whole of each prompt.
+
+    Raises:
+        PromptTooLong: The longest has too many tokens.
+    """
+    longest = max(map(measure, dict.fromkeys(prompts)), key=lambda length: length.tokens)
+    if longest.tokens > longest.limit:
+        raise PromptTooLong(tokens=longest.tokens, limit=longest.limit, excess=longest.excess_chars)
 
 
 def _times_wider(size: tuple[int, int], width: int, height: int) -> float:

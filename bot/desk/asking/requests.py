@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 
-from bot.commands.prompts.advice import AdviceKind, advice_for
+from bot.commands.prompts.advice import PATTERNS, AdviceKind
 from bot.commands.prompts.face import with_surprises
-from bot.commands.render import render
 from bot.commands.text import is_east_asian
 from bot.commands.values import Compare, Draft, Draw, LoraWish
 from bot.desk.asking.preferences import Preferences
@@ -22,6 +21,7 @@ from bot.outcomes import (
     DefaultMissing,
     DefaultSkipped,
     FacesMixed,
+    FromDefaults,
     Note,
     Platform,
     Recipe,
@@ -82,11 +82,13 @@ class DrawRequests:
         may_use = self._profiles.rule(context)
         found = await self._defaults.find(context, may_use)
         default = found if isinstance(found, LoraWish) else None
-        request = _request_of(command, context, default)
-        if request and not command.dry:
-            await self._require_new(request, person)
+        request = await self._require_new(command, context, person, default)
         asked = command if isinstance(command, Draw) else command.draw
-        draw, own = self._with_preferences(asked, context, may_use)
+        draw, own = asked, tuple[Note, ...]()
+        if asked.preset or self._preferences.settings_of(context).options != Draw():
+            draw, from_defaults = self._preferences.complete(asked, context)
+            if from_defaults is not None:
+                draw, own = self._without_missing_lora(asked, draw, from_defaults, may_use)
         if draw.surprise:
             draw = _with_face(draw, context.locale)
         limit = self._profiles.of(context).limit
@@ -102,13 +104,10 @@ class DrawRequests:
         notes = (*own, *await self._with_advice(notes, draw, recipe, context, person))
         return AskedPictures(recipe, notes, bool(draw.private), bool(draw.spoiler), request)
 
-    def _with_preferences(
-        self, command: Draw, context: CommandContext, may_use: Rule
+    def _without_missing_lora(
+        self, command: Draw, completed: Draw, note: FromDefaults, may_use: Rule
     ) -> tuple[Draw, tuple[Note, ...]]:
-        """Add what the person always wants, and note it; an own LoRA that cannot be used here is left out."""
-        completed, note = self._preferences.complete(command, context)
-        if note is None:
-            return completed, ()
+        """Leave out a LoRA that the person always wants and cannot use here; return what to note."""
         missing = self._recipes.find_missing(completed.loras, may_use) if "lora" in note.settings else ""
         if not missing:
             return completed, (note,)
@@ -126,8 +125,10 @@ class DrawRequests:
     ) -> tuple[Note, ...]:
         """Add the advice that the person has not read before, unless they want no advice."""
         kinds = [AdviceKind.NEGATIVE] if command.negative else []
-        kinds += advice_for(recipe.typed)
+        kinds += [kind for kind, pattern in PATTERNS.items() if pattern.search(recipe.typed)]
         kinds += [AdviceKind.FACES for note in notes if isinstance(note, FacesMixed)]
+        if not kinds:
+            return notes
         new = set()
         if self._preferences.settings_of(context).advice:
             now_ms, give = self._clock(), self._store.asking.give_advice
@@ -135,30 +136,32 @@ class DrawRequests:
         kept = (note for note in notes if not isinstance(note, FacesMixed) or AdviceKind.FACES in new)
         return (*kept, *(Advice(kind) for kind in kinds if kind in new and kind is not AdviceKind.FACES))
 
-    async def _require_new(self, request: str, person: int) -> None:
-        """Return unless the person asked for the same here a moment ago.
+    async def _require_new(
+        self, command: Draw | Compare | Draft, context: CommandContext, person: int, default: LoraWish | None
+    ) -> str:
+        """Return what identifies the request, if the person did not ask for the same here a moment ago.
+
+        It is empty if the person means the same again. Whoever names a seed wants exactly that picture. With
+        another default the same words mean another picture. A message to the terminal waits for its pictures,
+        so a second one is no impatience.
 
         Raises:
             AlreadyAsked: The pictures are on their way, or just arrived.
         """
+        draw = command if isinstance(command, Draw) else command.draw
+        if draw.again or draw.seed is not None or context.platform is Platform.CONSOLE:
+            return ""
+        place = f"{context.address.platform}:{context.address.chat_id}"
+        asked = replace(command, edited_from="") if isinstance(command, Draw) else command
+        words = f"{type(command).__name__} {astuple(asked)} {draw.size}"
+        request = sha256(f"{place} {default} {words}".encode()).hexdigest()[:32]
+        if command.dry:
+            return request
         now_ms = self._clock()
         same = await self._store.jobs.find_same(person, request, now_ms - SAME_WITHIN_MS, now_ms)
         if same is not None:
             raise AlreadyAsked(job_id=same.id, seconds=max(1, (now_ms - same.created_ms) // 1_000))
-
-
-def _request_of(command: Draw | Compare | Draft, context: CommandContext, default: LoraWish | None) -> str:
-    """Return what identifies the request; empty if its author means the same again.
-
-    Whoever names a seed wants exactly that picture. With another default the same words mean another picture.
-    A message to the terminal waits for its pictures, so a second one is no impatience.
-    """
-    draw = command if isinstance(command, Draw) else command.draw
-    if draw.again or draw.seed is not None or context.platform is Platform.CONSOLE:
-        return ""
-    place = f"{context.address.platform}:{context.address.chat_id}"
-    words = render(draw) if isinstance(command, Draw) else f"{type(command).__name__} {astuple(command)}"
-    return sha256(f"{place} {default} {words}".encode()).hexdigest()[:32]
+        return request
 
 
 def _with_face(command: Draw, locale: str) -> Draw:

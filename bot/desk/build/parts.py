@@ -120,9 +120,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     habits = LoraHabits(store)
     report_card = inputs.report_card or _report_memory(inputs)
     access = JobAccess(store=store, rules=rules)
-    continuation = JobContinuation(
-        store=store, access=access, sources=sources, space=space, model=inputs.model
-    )
+    continuation = JobContinuation(store=store, access=access, sources=sources, model=inputs.model)
     waits = PromisedWaits()
     drawing = _build_drawing(inputs, renderer, queue, completion, progress, space, consents, sources, waits)
     editing = JobEditing(access=access, shelf=shelf)
@@ -383,7 +381,8 @@ def _build_drawing(
 ) -> Drawing:
     return Drawing(
         store=inputs.store,
-        renderer=renderer,
+        renderer=inputs.renderer,
+        lora_renderer=renderer,
         queue=queue,
         completion=completion,
         progress=progress,

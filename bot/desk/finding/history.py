@@ -77,7 +77,7 @@ class PictureHistory:
             job_ids = [job.id for job in jobs]
             favourites = await self._store.finding.favourites_of(person, job_ids)
             rows = await self._store.jobs.pictures_of(job_ids)
-        files = await find_pictures(rows, self._pictures_dir, jobs)
+        files = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, jobs)
         entries = tuple(
             _entry(job, self._state(job), files[job.id], favourites.get(job.id, ())) for job in jobs
         )

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from bot.commands.values import DrainQueue, PauseDrawing, ResumeDrawing
 from bot.desk.hosting.audit import HostAudit
 from bot.desk.queue import JobQueue
-from bot.errors import Draining
 from bot.outcomes import CommandContext, DrawingPaused, Service, ServiceChanged, ServiceMode
 from bot.store import Store
 
@@ -15,6 +14,7 @@ class Pausing:
 
     Attributes:
         now: What a host decided last.
+        notes: What a person reads who is accepted now.
 
     Args:
         clock: UTC milliseconds.
@@ -26,24 +26,11 @@ class Pausing:
         self._audit = audit
         self._clock = clock
         self.now = Service()
+        self.notes: tuple[DrawingPaused, ...] = ()
 
     async def load(self) -> None:
         """Read what a host decided before this start; call it before anything is drawn."""
         self._apply(await self._store.service.read())
-
-    def require_open(self) -> None:
-        """Return when new requests are taken.
-
-        Raises:
-            Draining: The queue runs empty.
-        """
-        if self.now.mode is ServiceMode.DRAINING:
-            raise Draining(reason=self.now.reason)
-
-    @property
-    def notes(self) -> tuple[DrawingPaused, ...]:
-        """What a person reads who is accepted now."""
-        return (DrawingPaused(self.now.reason),) if self.now.mode is ServiceMode.PAUSED else ()
 
     async def pause(self, command: PauseDrawing, context: CommandContext) -> ServiceChanged:
         """Draw nothing more; what the worker has is finished."""
@@ -66,5 +53,7 @@ class Pausing:
         return ServiceChanged(service, was, self._queue.scheduler.waiting)
 
     def _apply(self, service: Service) -> None:
+        is_paused = service.mode is ServiceMode.PAUSED
         self.now = service
-        self._queue.set_paused(service.mode is ServiceMode.PAUSED)
+        self.notes = (DrawingPaused(service.reason),) if is_paused else ()
+        self._queue.set_paused(is_paused)

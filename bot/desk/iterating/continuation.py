@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from bot.commands.values import Adopt, Compare, Draft, Draw, DrawRecipe, Enlarge, Vary
-from bot.desk.files import PictureSpace
 from bot.desk.iterating.derivation import Changes, ContinuingCommand, changes_of
 from bot.desk.iterating.sources import StartPictures
 from bot.desk.people.access import JobAccess
@@ -38,33 +37,28 @@ class JobContinuation:
         store: Store,
         access: JobAccess,
         sources: StartPictures,
-        space: PictureSpace,
         model: ModelInfo,
     ) -> None:
         self._store = store
         self._access = access
         self._sources = sources
-        self._space = space
         self._model = model
 
-    async def look_at_disk(self, command: DrawingCommand, context: CommandContext) -> DiskState:
-        """Measure what a request needs of the disk.
+    async def has_start(self, command: DrawRecipe | ContinuingCommand, context: CommandContext) -> bool:
+        """Whether the file of the picture with which a request begins is there, or it needs none.
 
         Call it before the transaction: a slow disk must not hold the write lock.
         """
-        available_bytes = await self._space.available_bytes()
-        if isinstance(command, Draw | Compare | Draft):
-            return DiskState(available_bytes)
         if isinstance(command, DrawRecipe):
             job = await self._store.finding.job_of_code(command.code)
-            drawn = job.recipe.start if job is not None else None
-            return DiskState(available_bytes, drawn is None or await self._sources.exists(drawn))
-        try:
-            earlier = await self._earlier(command, context)
-            start = changes_of(command, earlier, self._model).start
-        except PersonError:  # ``find`` refuses it too, and that refusal is kept for a repeated event
-            return DiskState(available_bytes)
-        return DiskState(available_bytes, start is None or await self._sources.exists(start))
+            start = job.recipe.start if job is not None else None
+        else:
+            try:
+                earlier = await self._earlier(command, context)
+                start = changes_of(command, earlier, self._model).start
+            except PersonError:  # ``find`` refuses it too, and that refusal is kept for a repeated event
+                return True
+        return start is None or await self._sources.exists(start)
 
     async def find(
         self, command: ContinuingCommand, context: CommandContext, disk: DiskState

@@ -1,6 +1,7 @@
 """What the controls of pictures offer where they are shown."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from bot.outcomes import Offers
 from bot.policy.rules import others_read
@@ -21,7 +22,12 @@ def offers_of(model: ModelInfo, job: JobRow, chats: Sequence[str] = ()) -> Offer
     chats = chats or (job.asked_in if delivered in job.asked_in else (delivered,))
     recipe = job.recipe
     return Offers(
-        enlarge=bool(model.larger_sizes(recipe.width_px, recipe.height_px)),
+        enlarge=_can_grow(model, recipe.width_px, recipe.height_px),
         publish=job.private and others_read(job.asked_in),
         report=not job.private and others_read(chats),
     )
+
+
+@lru_cache
+def _can_grow(model: ModelInfo, width_px: int, height_px: int) -> bool:
+    return bool(model.larger_sizes(width_px, height_px))

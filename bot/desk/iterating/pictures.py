@@ -1,5 +1,6 @@
 """One picture of a batch alone, with all its controls."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,7 +46,8 @@ class PicturePicking:
             raise PicturesGone(job_id=job.id)
         if command.index not in {row.idx for row in rows}:
             raise NoSuchPicture(job_id=job.id, number=command.index + 1, count=len(rows))
-        found = (await find_pictures(rows, self._pictures_dir, [job], must_check=True))[job.id]
+        all_found = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, [job], must_check=True)
+        found = all_found[job.id]
         if command.index in found.damaged:
             raise PicturesDamaged(job_id=job.id)
         picture = next((file for file in found.files if file.index == command.index), None)

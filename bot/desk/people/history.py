@@ -1,5 +1,6 @@
 """The files of a person's jobs, and the credits left."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,7 +47,8 @@ class HistoryQueries:
         async with self._store.atomic():
             job = await self._access.require_shown(command.job_id, context, "mine")
             rows = await self._store.jobs.pictures_of([job.id])
-        pictures = (await find_pictures(rows, self._pictures_dir, [job], must_check=True))[job.id]
+        found = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, [job], must_check=True)
+        pictures = found[job.id]
         if pictures.previews:
             raise OriginalsExpired(job_id=job.id)
         if not pictures.files:

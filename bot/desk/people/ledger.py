@@ -10,7 +10,7 @@ from dataclasses import replace
 from bot.errors import NoCreditsLeft
 from bot.outcomes import CommandContext
 from bot.policy.live import LiveRules
-from bot.policy.rules import Entitlement, joint, refund, renews_at_s, top_up
+from bot.policy.rules import Entitlement, Rules, joint, refund, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 
@@ -65,15 +65,15 @@ class TierMembership:
 
     async def entitlement_of(self, person: int) -> Entitlement:
         """Return what the person is entitled to now; linking and grants may change it."""
-        entitlement = await self._of_tiers(person)
+        rules = self._rules.now
+        entitlement = Entitlement(daily_credits=rules.daily_credits)
+        if rules.tiers:
+            entitlement = await self._of_tiers(person, rules)
         granted = await self._store.grants.daily(person, self._clock())
         return replace(entitlement, daily_credits=max(entitlement.daily_credits, granted))
 
-    async def _of_tiers(self, person: int) -> Entitlement:
-        rules = self._rules.now
+    async def _of_tiers(self, person: int, rules: Rules) -> Entitlement:
         usual = rules.entitlement_of(())
-        if not rules.tiers:
-            return usual
         identities = await self._store.links.identities_of(person)
         names = [f"{platform}:{user_id}" for platform, user_id in identities]
         entitlement = rules.entitlement_of(names, self._groups_of(names))

@@ -3,7 +3,6 @@
 * ``alerts``       alerts to hosts, until they are delivered
 * ``oversight``    all people at a glance; what hosts did
 * ``permissions``  who is a host, who may use the bot and who may not; the record of what hosts did
-* ``grants``       credits a day that hosts give to people
 * ``identities``   who people are, as their platforms show them
 * ``statistics``   what the bot did in a time, and what it refused
 * ``service``      whether a host has paused the drawing

@@ -97,7 +97,7 @@ async def test_each_answer_ends_the_job_its_way(
     credits: int,
 ) -> None:
     job = await claimed(harness)
-    await harness.desk.parts.completion.record_answer(job, answer, pictures(drawn), is_closing=False)
+    await harness.desk.parts.completion.record_answer(job, answer, pictures(drawn), lambda: False)
     ended = await harness.job(job.id)
     assert (ended.state, ended.fail) == (state, fail)
     assert await credits_of(harness) == credits
@@ -119,7 +119,7 @@ async def test_a_stop_counts_as_a_drain_only_while_the_desk_closes_and_without_a
     completion = harness.desk.parts.completion
     if cancel_asked:
         await harness.store.jobs.request_cancel(job.id)
-    await completion.record_answer(job, Stopped(job.id, 1), [], is_closing=is_closing)
+    await completion.record_answer(job, Stopped(job.id, 1), [], lambda: is_closing)
     stopped = await harness.job(job.id)
     assert (stopped.state, stopped.attempt) == (state, 0 if state == JobState.QUEUED else 1)
 

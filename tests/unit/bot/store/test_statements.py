@@ -14,7 +14,7 @@ PACKAGE = Path(statements.__file__).parent
 def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in PACKAGE.glob("sql/*.sql"))
     names = (
-        *("alerts", "asking", "consent", "continuing", "finding", "grants", "hosting", "jobs", "loras"),
+        *("alerts", "asking", "consent", "continuing", "finding", "hosting", "jobs", "loras"),
         *("oversight", "owner_reports", "people", "statistics", "survey"),
     )
     assert files == [f"{name}.sql" for name in names]

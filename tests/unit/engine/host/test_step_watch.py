@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.host.step_watch import StepWatch
+from engine.host.worker_process import StepWatch
 from engine.request import Drawn, Event, Picture, Progress, RenderRequest
 
 REQUEST = RenderRequest("j", 1, "a face", 512, 768, 7)

@@ -14,7 +14,8 @@ from engine import wire
 from engine.config import EngineConfig
 from engine.errors import JobNotStarted, ModelIncomplete, WireError, WorkerLost, WorkerNotReady
 from engine.host import worker_process as process_module
-from engine.host.worker_process import WorkerProcess, _with_kernels_dir, worker_environment
+from engine.host.environment import with_kernels_dir, worker_environment
+from engine.host.worker_process import WorkerProcess
 from engine.request import (
     Cell,
     Drawn,
@@ -314,5 +315,5 @@ def test_kernels_are_kept_below_the_data_folder_unless_the_host_says_where(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     environment = {} if given is None else {"TRITON_CACHE_DIR": given}
-    found = _with_kernels_dir(environment, EngineConfig(Path("data"), Path("loras"), device="cuda"))
+    found = with_kernels_dir(environment, EngineConfig(Path("data"), Path("loras"), device="cuda"))
     assert found == {"TRITON_CACHE_DIR": given or str(tmp_path / "data" / "triton")}

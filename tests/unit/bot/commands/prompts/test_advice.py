@@ -2,7 +2,11 @@
 
 import pytest
 
-from bot.commands.prompts.advice import AdviceKind, advice_for
+from bot.commands.prompts.advice import PATTERNS, AdviceKind
+
+
+def advice_for(typed: str) -> list[AdviceKind]:
+    return [kind for kind, pattern in PATTERNS.items() if pattern.search(typed)]
 
 
 @pytest.mark.parametrize(
