@@ -36,7 +36,7 @@ from bot.monitoring.monitor import CANARY_EVERY_S, Monitor, Snapshot
 from bot.policy.rules import Rules
 from bot.settings import Settings, load_settings, settings_file
 from bot.settings.live import LiveSettings
-from bot.settings.load import FILE_NAME
+from bot.settings.load import FILE_NAME, PASSWORD_FILE_VARIABLE
 from bot.settings.token_file import token_file
 from bot.store import Store, open_store
 from engine.checkpoint.contents import weights_fingerprint
@@ -171,7 +171,7 @@ async def open_application(
                     restart_record=settings.data_dir / RECORD,
                 ).diagnose,
                 measure=tokens.measure if tokens else None,
-                locale=settings.language,
+                locale=lambda: live.now.language,
                 sends_alerts=lambda: live.now.alerts,
             )
         )
@@ -237,10 +237,11 @@ def create_reload(application: Application, config: Path | None) -> SettingsRelo
     """
     folder = application.settings.data_dir
     file = settings_file(config, os.environ) or Path(FILE_NAME)
+    password = os.environ.get(PASSWORD_FILE_VARIABLE)
     return SettingsReload(
         live=application.live,
         read=lambda: load_settings(config),
-        files=(file, token_file(file)),
+        files=(file, token_file(file), *([Path(password).expanduser()] if password else [])),
         use_rules=application.desk.parts.permissions.use_settings,
         record=folder / RECORD,
     )
@@ -263,7 +264,7 @@ async def serve_chats(
         OperatorError: The supervisor's rules end the application: the host must repair a chat.
         EngineError: The worker cannot start.
     """
-    supervisor = ChatSupervisor(chats, application.settings.language)
+    supervisor = ChatSupervisor(chats, lambda: application.live.now.language)
     async with contextlib.AsyncExitStack() as stack:
         for chat in chats:
             stack.push_async_callback(chat.close)
@@ -319,7 +320,7 @@ def _background_jobs(
     backups = NightlyBackups(
         folder / DATABASE,
         folder / BACKUPS,
-        locale=settings.language,
+        locale=lambda: live.now.language,
         reserve_bytes=lambda: live.now.storage.reserve_bytes,
     )
     canary = IdleCanary(

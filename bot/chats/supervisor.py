@@ -54,12 +54,12 @@ class ChatSupervisor:
 
     Args:
         chats: All chats of the application.
-        locale: The host's language, for the log.
+        locale: Returns the host's language, for the log.
         clock: Seconds; monotonic.
     """
 
     def __init__(
-        self, chats: Sequence[Chat], locale: str, clock: Callable[[], float] = time.monotonic
+        self, chats: Sequence[Chat], locale: Callable[[], str], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.chats = tuple(chats)
         self._locale = locale
@@ -136,7 +136,7 @@ class ChatSupervisor:
     def _log_failure(self, chat: Chat, rule: ChatFailureRule, error: Exception) -> None:
         if isinstance(error, OperatorError):
             write = log.error if rule.needs_host else log.warning
-            write(rule.event, platform=chat.platform, why=messages.format_error(error, self._locale))
+            write(rule.event, platform=chat.platform, why=messages.format_error(error, self._locale()))
         else:
             log.exception(rule.event, platform=chat.platform)
 

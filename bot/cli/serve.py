@@ -287,7 +287,7 @@ def _create_web_chat(application: Application) -> WebChat:
         application.desk,
         card=lambda: _read_card(application),
         monitor=create_monitor(application),
-        password=web.operator_password,
+        password=lambda: application.live.now.web.operator_password,
         sources=OperatorSources(
             readings=application.headroom_monitor.readings,
             worker_errors=lambda: tuple(application.host.errors),

@@ -75,7 +75,7 @@ class NightlyBackups:
     Args:
         database: The file, in use.
         folder: For the backups; thinned out after each.
-        locale: Of the log.
+        locale: Returns that of the log.
         reserve_bytes: What stays free on the disk now.
         again_s: How long it waits after a failure.
     """
@@ -85,7 +85,7 @@ class NightlyBackups:
         database: Path,
         folder: Path,
         *,
-        locale: str,
+        locale: Callable[[], str],
         reserve_bytes: Callable[[], int] = lambda: 0,
         again_s: float = AGAIN_S,
     ) -> None:
@@ -126,7 +126,7 @@ class NightlyBackups:
         """Record a failure for ``doctor``; on a full disk only the log and the age of the backups tell it."""
         detail = "the disk is full" if isinstance(error, DiskFull) else type(error).__name__
         if isinstance(error, OSError | OperatorError):
-            why = messages.format_error(error, self._locale)
+            why = messages.format_error(error, self._locale())
             log.warning("no backup made", why=why, detail=str(error))
             facts = error.facts if isinstance(error, OperatorError) else {"detail": error.strerror}
             detail = str(facts.get("detail") or detail)

@@ -6,8 +6,14 @@ from pydantic import BaseModel
 
 from bot.settings.sections import Settings
 
-LIVE = ("hosts", "allow", "alerts", "quota", "storage")
-"""The settings and tables that count without a restart; the others are part of what a start opens."""
+LIVE = ("language", "hosts", "allow", "alerts", "quota", "storage")
+"""The settings and tables that count without a restart; the others are part of what a start opens.
+
+So does ``PASSWORD`` when it is set or changed. That a password was removed counts after a restart, because it
+opens the page to everybody on this machine: no file that is half written may do that.
+"""
+
+PASSWORD = "web.operator_password"  # noqa: S105 - its name
 
 
 class LiveSettings:
@@ -25,14 +31,17 @@ class LiveSettings:
 
     def replace(self, read: Settings) -> tuple[str, ...]:
         """Let what was read count as far as it can, and return the names of the settings that it changed."""
-        changed = tuple(name for name in _differences(self.now, read) if _is_live(name))
-        self.waiting = tuple(name for name in _differences(self._started, read) if not _is_live(name))
-        self.now = self._started.model_copy(update={name: getattr(read, name) for name in LIVE})
-        return changed
+        password = read.web.operator_password or self.now.web.operator_password
+        web = self._started.web.model_copy(update={"operator_password": password})
+        live = {name: getattr(read, name) for name in LIVE}
+        before, self.now = self.now, self._started.model_copy(update={**live, "web": web})
+        self.waiting = tuple(_differences(self.now, read))
+        return tuple(_differences(before, self.now))
 
 
-def _is_live(name: str) -> bool:
-    return name.partition(".")[0] in LIVE
+def is_live(name: str) -> bool:
+    """Whether a change of the setting with this dotted name counts without a restart."""
+    return name == PASSWORD or name.partition(".")[0] in LIVE
 
 
 def _differences(one: Settings, other: Settings) -> Iterator[str]:

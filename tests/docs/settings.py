@@ -5,7 +5,7 @@ from itertools import groupby
 from bot.messages import text
 from bot.messages.settings import meaning_of
 from bot.settings import ListedSetting, every_setting
-from bot.settings.live import LIVE
+from bot.settings.live import PASSWORD, is_live
 from tests.docs.markdown import code, plain, table
 
 HEAD = {
@@ -14,6 +14,10 @@ HEAD = {
 }
 
 AT_ONCE = {"en": "*Counts at once.*", "zh-CN": "*改后马上生效。*"}
+CHANGED_AT_ONCE = {
+    "en": "*Counts at once, and ends all logins; that it was removed counts after a restart.*",
+    "zh-CN": "*改后马上生效，所有登录都会结束；删掉它要重启才生效。*",
+}
 
 
 def settings_part(locale: str) -> str:
@@ -27,10 +31,10 @@ def settings_part(locale: str) -> str:
 
 
 def _row(setting: ListedSetting, locale: str) -> tuple[str, ...]:
-    is_live = setting.name.partition(".")[0] in LIVE
+    at_once = (CHANGED_AT_ONCE if setting.name == PASSWORD else AT_ONCE)[locale]
     return (
         code(setting.key),
-        plain(meaning_of(setting.name, locale)) + (f"<br>{AT_ONCE[locale]}" if is_live else ""),
+        plain(meaning_of(setting.name, locale)) + (f"<br>{at_once}" if is_live(setting.name) else ""),
         plain(text(setting.must_be, locale)),
         code(setting.default),
         code(setting.example),

@@ -30,7 +30,7 @@ class WebChat:
         desk: Receives the commands.
         card: Reads the card for the panel, about once a second for each tab; must not block.
         monitor: Answers /livez, /readyz and /metrics; without it, the page has no such routes.
-        password: Opens the operator tab; without it, the tab says how to set one.
+        password: Returns what opens the operator tab now; None: the tab says how to set one.
         sources: What that tab reads from memory.
         host: A loopback name or address.
         port: 0 means any free port.
@@ -44,7 +44,7 @@ class WebChat:
         *,
         card: Callable[[], CardPanel],
         monitor: Monitor | None = None,
-        password: PasswordHash | None = None,
+        password: Callable[[], PasswordHash | None] = lambda: None,
         sources: OperatorSources | None = None,
         host: str,
         port: int,

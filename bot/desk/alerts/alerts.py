@@ -33,7 +33,7 @@ class HostAlerts:
 
     Args:
         hosts: Returns ``platform:user_id`` of each host, now.
-        locale: Of hosts whose language is unknown.
+        locale: Returns that of hosts whose language is unknown.
         is_enabled: Returns whether hosts want alerts now; else the log alone has the conditions.
         clock: UTC milliseconds.
         every_s: Between two looks at what is due.
@@ -44,7 +44,7 @@ class HostAlerts:
         *,
         store: Store,
         hosts: Callable[[], Collection[str]],
-        locale: str,
+        locale: Callable[[], str],
         is_enabled: Callable[[], bool],
         clock: Callable[[], int],
         every_s: float = LOOK_AGAIN_S,
@@ -127,7 +127,7 @@ class HostAlerts:
         while True:
             self._changed.clear()
             try:
-                while claimed := await self._store.alerts.claim(platform, self._clock(), self._locale):
+                while claimed := await self._store.alerts.claim(platform, self._clock(), self._locale()):
                     await self._deliver(claimed, platform, chat)
             except CannotSave:
                 log.warning("alerts wait: nothing can be saved", platform=platform)

@@ -54,7 +54,7 @@ class DeskInputs:
         loading_s: How long that takes about, while it does; None if unknown.
         random: Generates seeds, job ids and link codes.
         report_card: Returns the state of the card; None reports what ``probe`` measures.
-        locale: Of hosts whose language is unknown.
+        locale: Returns that of hosts whose language is unknown.
         sends_alerts: Returns whether hosts get alerts.
         measure: Counts the tokens of a prompt; None leaves that to the worker, after the charge.
     """
@@ -81,6 +81,6 @@ class DeskInputs:
     diagnose: Callable[[], Awaitable[Diagnosis]] = _find_nothing
     draw_statistics: DrawStatistics = lambda _, __: b""
     weights: str = ""
-    locale: str = "en"
+    locale: Callable[[], str] = lambda: "en"
     sends_alerts: Callable[[], bool] = lambda: True
     stated: Sequence[StatedRow] = ()

@@ -327,7 +327,9 @@ async def _store_opening_cancelled(folder: Path, random: Random, cycle: int) -> 
 
 async def _maintenance_cancelled(folder: Path, random: Random, cycle: int) -> None:
     async with open_harness(folder, rules=RICH):
-        backing_up = NightlyBackups(folder / "sugarbot.db", folder / f"backups {cycle}", locale="en").run()
+        backing_up = NightlyBackups(
+            folder / "sugarbot.db", folder / f"backups {cycle}", locale=lambda: "en"
+        ).run()
         saving = maintenance.keep_costs(CostBook(), folder / "cost.json")
         for work in (backing_up, saving):
             async with _stopped_soon(asyncio.create_task(work)):

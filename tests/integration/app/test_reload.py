@@ -38,3 +38,26 @@ async def test_settings_are_read_again_and_what_needs_a_restart_is_named(tmp_pat
         file.write_text('web.port = 0\nhosts = ["discord:2"]')
         await line_with(process, "settings read again")
     assert not (tmp_path / "restart-needed.json").exists()
+
+
+async def test_the_language_and_the_operator_s_password_count_at_once_also_from_a_file_of_their_own(
+    tmp_path: Path,
+) -> None:
+    file, password = tmp_path / "sugarbot.toml", tmp_path / "password"
+    file.write_text("web.port = 0")
+    password.write_text("a gate of jade")
+    given = {"SUGARBOT_WEB__OPERATOR_PASSWORD_FILE": str(password), "SUGARBOT_ENGINE__DEVICE": "cpu"}
+    async with sugarbot("run", environ=environment(tmp_path, **given)) as process:
+        await line_with(process, "127.0.0.1")
+        password.write_text("a gate of iron")
+        line = await line_with(process, "settings read again")
+        assert "web.operator_password" in line
+        assert "iron" not in line
+        password.write_text("")
+        assert str(password) in await line_with(process, "settings not read again")
+        password.write_text("a gate of iron")
+        file.write_text('web.port = 0\nlanguage = "zh-CN"')
+        assert "language" in await line_with(process, "settings read again")
+        file.write_text("[")
+        assert "第" in await line_with(process, "settings not read again")
+    assert not (tmp_path / "restart-needed.json").exists()

@@ -184,7 +184,7 @@ async def test_the_secret_of_the_malicious_requests_would_be_found(tmp_path: Pat
 
 def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
-    card, logins = lambda: CardPanel("CPU", 1, 1, 2, ""), OperatorLogins(None)
+    card, logins = lambda: CardPanel("CPU", 1, 1, 2, ""), OperatorLogins(lambda: None)
     client = DeskClient(desk)
     pages = PageRoutes(Sessions(), client, card, "cookie", logins)
     operator = OperatorRoutes(pages, logins, client, OperatorSources(), card)

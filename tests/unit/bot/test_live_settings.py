@@ -18,6 +18,8 @@ def settings(**values: Any) -> Settings:
         ({"hosts": ["discord:1"]}, ("hosts",)),
         ({"allow": ["telegram:*"]}, ("allow",)),
         ({"alerts": False}, ("alerts",)),
+        ({"language": "zh-TW"}, ("language",)),
+        ({"web": {"operator_password": "a gate of jade"}}, ("web.operator_password",)),
         ({"quota": {"daily_credits": 7}}, ("quota.daily_credits",)),
         (
             {"quota": {"tiers": {"friends": {"people": ["discord:1"]}}}},
@@ -42,6 +44,18 @@ def test_a_live_setting_counts_at_once_and_is_named(values: dict[str, Any], chan
 
 def test_every_live_name_is_a_setting() -> None:
     assert set(LIVE) <= set(Settings.model_fields)
+
+
+def test_a_removed_password_counts_after_a_restart_so_that_no_half_written_file_opens_the_page() -> None:
+    live = LiveSettings(settings())
+    guarded = settings(web={"operator_password": "a gate of jade"})
+    live.replace(guarded)
+    assert live.replace(settings(web={"port": 7777})) == ()
+    assert live.now.web.operator_password == guarded.web.operator_password
+    assert live.waiting == ("web.operator_password", "web.port")
+    iron = settings(web={"operator_password": "a gate of iron"})
+    assert live.replace(iron) == ("web.operator_password",)
+    assert (live.now.web.operator_password, live.waiting) == (iron.web.operator_password, ())
 
 
 def test_other_settings_wait_for_a_restart_and_do_not_count() -> None:

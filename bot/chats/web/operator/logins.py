@@ -42,6 +42,7 @@ class TooManyTries(Exception):
 @dataclass(slots=True)
 class _Login:
     chat_id: str
+    password: PasswordHash
     used_s: float
 
 
@@ -49,11 +50,13 @@ class OperatorLogins:
     """The open logins, the oldest first.
 
     Args:
-        password: None means that nobody can log in.
+        password: Returns the present one; None means that nobody can log in. A login ends when it changes.
         clock: A monotonic clock, in seconds.
     """
 
-    def __init__(self, password: PasswordHash | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, password: Callable[[], PasswordHash | None], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._password = password
         self._clock = clock
         self._logins: dict[str, _Login] = {}
@@ -65,7 +68,7 @@ class OperatorLogins:
     @property
     def has_password(self) -> bool:
         """Whether the settings have a password."""
-        return self._password is not None
+        return self._password() is not None
 
     async def log_in(self, chat_id: str, password: str) -> str:
         """Return the secret of a new login, which ends earlier ones of this session.
@@ -77,7 +80,7 @@ class OperatorLogins:
         async with self._turn:  # one at a time, so that no burst passes the limit
             if (wait_s := self._closed_until_s - self._clock()) > 0:
                 raise TooManyTries(wait_s)
-            known = self._password
+            known = self._password()
             if known is None or not await asyncio.to_thread(known.matches, password):
                 self._note_wrong(chat_id)
                 raise WrongPassword
@@ -87,7 +90,7 @@ class OperatorLogins:
         while len(self._logins) >= MAX_LOGINS:
             del self._logins[next(iter(self._logins))]
         secret = new_secret()
-        self._logins[_hash_of(secret)] = _Login(chat_id, self._clock())
+        self._logins[_hash_of(secret)] = _Login(chat_id, known, self._clock())
         log.info("operator logged in", session=chat_id[:8])
         return secret
 
@@ -109,7 +112,7 @@ class OperatorLogins:
         if login is None or not hmac.compare_digest(login.chat_id, chat_id):
             return False
         now_s = self._clock()
-        if now_s - login.used_s >= IDLE_S:
+        if now_s - login.used_s >= IDLE_S or login.password != self._password():
             self.log_out(chat_id)
             return False
         if is_used:

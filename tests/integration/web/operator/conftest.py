@@ -63,6 +63,7 @@ class OperatorPage:
     harness: DeskHarness
     chat: WebChat
     machine: Machine
+    password: list[PasswordHash | None]
 
 
 @asynccontextmanager
@@ -70,7 +71,7 @@ async def open_operator_page(
     folder: Path, *, password: str = PASSWORD, step_s: float = 0.06
 ) -> AsyncIterator[OperatorPage]:
     """Open a page; an empty ``password`` is none."""
-    machine = Machine()
+    machine, known = Machine(), [PasswordHash.of(password) if password else None]
     rules = Rules(daily_credits=1_000, page_has_password=bool(password))
     async with open_harness(
         folder, renderer=FakeRenderer(step_s=step_s), rules=rules, default_lora="sugar"
@@ -79,7 +80,7 @@ async def open_operator_page(
         chat = WebChat(
             harness.desk,
             card=lambda: card,
-            password=PasswordHash.of(password) if password else None,
+            password=lambda: known[0],
             sources=machine.sources,
             host="127.0.0.1",
             port=0,
@@ -88,6 +89,6 @@ async def open_operator_page(
         async with harness.running():
             await chat.open()
             try:
-                yield OperatorPage(harness, chat, machine)
+                yield OperatorPage(harness, chat, machine, known)
             finally:
                 await chat.close()

@@ -9,6 +9,7 @@ import pytest
 from bot.chats.web.operator.logins import MAX_WRONG
 from bot.messages.operator import tab_text
 from bot.messages.page import page_text
+from bot.settings import PasswordHash
 from tests.integration.web.operator.access import a_browser, open_browser
 from tests.integration.web.operator.conftest import PASSWORD
 
@@ -52,6 +53,17 @@ async def test_the_password_opens_the_tab_and_a_log_out_closes_it(tmp_path: Path
         assert 'type="password"' in (await browser.http.get("/operator")).text
         browser.http.cookies.update(logged_in)  # a copied cookie opens nothing after a log-out
         assert 'type="password"' in (await browser.http.get("/operator")).text
+
+
+async def test_another_password_of_the_settings_ends_the_login_and_its_streams(tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        await browser.log_in()
+        browser.page.password[0] = PasswordHash.of("a gate of iron")
+        assert 'type="password"' in (await browser.http.get("/operator")).text
+        for path in LOCKED:
+            assert await browser.events_status(path) == 403
+        assert (await browser.log_in()).status_code == 403
+        assert (await browser.log_in("a gate of iron")).status_code == 204
 
 
 async def test_a_wrong_password_is_refused_in_words_and_then_nobody_may_try(tmp_path: Path) -> None:

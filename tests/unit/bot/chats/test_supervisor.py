@@ -58,7 +58,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def supervised(*chats: ScriptedChat) -> AsyncIterator[list[asyncio.Task[None]]]:
-    supervisor = ChatSupervisor(chats, "en")
+    supervisor = ChatSupervisor(chats, lambda: "en")
     tasks = [asyncio.create_task(supervisor.keep_open(chat)) for chat in chats]
     try:
         yield tasks
@@ -200,7 +200,7 @@ async def test_a_chat_is_open_only_while_it_serves(monkeypatch: pytest.MonkeyPat
         (ScriptedChat(opening=[GONE], serving=[]), False),
         (ScriptedChat(opening=[None], serving=[GONE]), False),
     ):
-        supervisor = ChatSupervisor([chat], "en")
+        supervisor = ChatSupervisor([chat], lambda: "en")
         assert not supervisor.is_open(chat)
         task = asyncio.create_task(supervisor.keep_open(chat), name="chat")
         await supervisor.wait_until_tried()
@@ -275,7 +275,7 @@ async def test_after_a_success_the_pauses_start_again(monkeypatch: pytest.Monkey
 
 async def test_a_chat_is_offline_while_it_is_closed_and_while_its_platform_does_not_reach_it() -> None:
     now_s, chat = 100.0, working_chat()
-    supervisor = ChatSupervisor([chat], "en", lambda: now_s)
+    supervisor = ChatSupervisor([chat], lambda: "en", lambda: now_s)
     task = asyncio.create_task(supervisor.keep_open(chat))
     now_s = 110.0
     assert supervisor.offline_s() == {Platform.DISCORD: 10.0}

@@ -25,7 +25,9 @@ from tests.fakes.desk_harness import open_harness, until
 @asynccontextmanager
 async def backing_up(folder: Path, **options: Any) -> AsyncIterator[Callable[[], list[Path]]]:
     """Nightly backups of a database in use while the block runs; says which there are."""
-    nightly = NightlyBackups(folder / "sugarbot.db", folder / "backups", locale="en", again_s=0.05, **options)
+    nightly = NightlyBackups(
+        folder / "sugarbot.db", folder / "backups", locale=lambda: "en", again_s=0.05, **options
+    )
     task = asyncio.create_task(nightly.run(), name="back up")
     yield lambda: sorted((folder / "backups").glob("*.db"))
     assert not task.done()

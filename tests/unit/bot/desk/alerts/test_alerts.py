@@ -61,7 +61,12 @@ class Watched:
 async def watched(folder: Path, clock: FakeClock | None = None, **options: object) -> AsyncIterator[Watched]:
     clock = clock or FakeClock()
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
-    defaults = {"hosts": lambda: HOSTS, "locale": "zh-CN", "is_enabled": lambda: True, "every_s": 0.01}
+    defaults = {
+        "hosts": lambda: HOSTS,
+        "locale": lambda: "zh-CN",
+        "is_enabled": lambda: True,
+        "every_s": 0.01,
+    }
     arguments = defaults | options
     it = Watched(store, HostAlerts(store=store, clock=clock, **arguments), clock)  # type: ignore[arg-type]
     chats = {Platform.DISCORD: it.discord, Platform.TELEGRAM: it.telegram}
@@ -169,7 +174,7 @@ async def test_hosts_who_want_no_alerts_and_chats_that_are_not_served_get_none(t
 async def test_a_condition_from_before_the_chats_is_told_as_soon_as_they_are_there(tmp_path: Path) -> None:
     store, clock, chat = await open_store(tmp_path / "sugarbot.db", MIGRATIONS), FakeClock(), FakeChat()
     alerts = HostAlerts(
-        store=store, hosts=lambda: ["console:1"], locale="en", is_enabled=lambda: True, clock=clock,
+        store=store, hosts=lambda: ["console:1"], locale=lambda: "en", is_enabled=lambda: True, clock=clock,
         every_s=0.01,
     )  # fmt: skip
     for _ in range(2):

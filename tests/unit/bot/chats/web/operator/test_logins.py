@@ -33,8 +33,8 @@ class Clock:
 
 
 def make() -> tuple[OperatorLogins, Clock]:
-    clock = Clock()
-    return OperatorLogins(PasswordHash.of(PASSWORD), clock=clock), clock
+    clock, password = Clock(), PasswordHash.of(PASSWORD)
+    return OperatorLogins(lambda: password, clock=clock), clock
 
 
 async def fail(logins: OperatorLogins, times: int = 1) -> None:
@@ -53,6 +53,19 @@ async def test_the_password_logs_in_one_session_and_no_other() -> None:
     assert not logins.is_logged_in("one", "x" * 43)
 
 
+async def test_a_changed_password_ends_every_login_and_the_same_one_read_again_ends_none() -> None:
+    present = [PasswordHash.of(PASSWORD)]
+    logins = OperatorLogins(lambda: present[-1])
+    secret = await logins.log_in("one", PASSWORD)
+    present.append(PasswordHash.of(PASSWORD))
+    assert logins.is_logged_in("one", secret)
+    present.append(PasswordHash.of("a gate of iron"))
+    assert not logins.is_logged_in("one", secret)
+    present.append(PasswordHash.of(PASSWORD))
+    assert not logins.is_logged_in("one", secret), "it has ended"
+    assert await logins.log_in("one", PASSWORD)
+
+
 @pytest.mark.parametrize("wrong", ["", "a gate of jad", "a gate of jade ", "A gate of jade", "x" * 200])
 async def test_another_password_logs_nobody_in(wrong: str) -> None:
     logins, _ = make()
@@ -61,7 +74,7 @@ async def test_another_password_logs_nobody_in(wrong: str) -> None:
 
 
 async def test_without_a_password_nobody_logs_in() -> None:
-    logins = OperatorLogins(None)
+    logins = OperatorLogins(lambda: None)
     assert not logins.has_password
     for wrong in ("", "None", PASSWORD):
         with pytest.raises(WrongPassword):
