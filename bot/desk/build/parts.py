@@ -81,7 +81,8 @@ def build_desk(inputs: DeskInputs) -> Desk:
     files = inputs.open_folder(shelf, trials)
     recipes = Recipes(shelf=shelf, model=inputs.model, random=random, measure=inputs.measure)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
-    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw)
+    space = PictureSpace(pictures_dir, inputs.reserve_bytes)
+    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw, space.available_bytes)
     tiers = TierMembership(store=store, rules=rules, clock=clock)
     ledger = Ledger(store=store, tiers=tiers, clock=clock)
     audit = HostAudit(store, clock)
@@ -98,7 +99,6 @@ def build_desk(inputs: DeskInputs) -> Desk:
         result_ready=result_ready,
         clock=clock,
     )
-    space = PictureSpace(pictures_dir, inputs.reserve_bytes)
     sources, deletion = (
         StartPictures(store, pictures_dir),
         PictureDeletion(store, pictures_dir, inputs.cache_dir / PROMPTS),

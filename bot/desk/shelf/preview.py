@@ -34,12 +34,17 @@ class PreviewStrips:
         folder: Created when the first strip is kept.
         weights: Of the model, as ``weights_fingerprint`` returns them.
         draw: Draws one picture.
+        available_bytes: Returns how many bytes the disk has above its reserve; a strip without space is not
+            kept, and drawn again for the next person.
     """
 
-    def __init__(self, folder: Path, weights: str, draw: DrawSmall) -> None:
+    def __init__(
+        self, folder: Path, weights: str, draw: DrawSmall, available_bytes: Callable[[], Awaitable[int]]
+    ) -> None:
         self._folder = folder
         self._weights = weights
         self._draw = draw
+        self._available_bytes = available_bytes
         self._turn = asyncio.Lock()
         self._withdrawn: frozenset[str] = frozenset()
 
@@ -60,7 +65,11 @@ class PreviewStrips:
                 loras = (LoraChoice(file.name, file.sha256, weight),) if weight else ()
                 pictures.append((await self._draw(loras)).png)
             strip = await asyncio.to_thread(compose, pictures)
+            has_space = await self._available_bytes() >= len(strip)
             self._require_usable(file)
+            if not has_space:
+                log.warning("preview not kept", detail="the disk is below its reserve")
+                return strip
             try:
                 await asyncio.to_thread(_keep, path, strip)
             except OSError as error:

@@ -39,6 +39,10 @@ class Drawer:
         return Picture(0, 1, *self.size, png_of(COLOURS[weight], self.size))
 
 
+async def plenty() -> int:
+    return 2**40
+
+
 def opened(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png))
 
@@ -49,7 +53,7 @@ def files_in(folder: Path) -> list[Path]:
 
 async def test_a_withdrawn_lora_leaves_no_strip(tmp_path: Path) -> None:
     draw = Drawer()
-    strips = PreviewStrips(tmp_path, "model", draw)
+    strips = PreviewStrips(tmp_path, "model", draw, plenty)
     other = LoraFile(name="other", path=Path("o"), sha256="b" * 64, bytes=1, rank=4)
     await strips.of(SUGAR)
     await strips.of(other)
@@ -69,7 +73,7 @@ async def test_a_strip_that_is_drawn_during_the_withdrawal_is_not_shown(tmp_path
         strips.withdraw(frozenset({"a" * 64}))
         return await draw(loras)
 
-    strips = PreviewStrips(tmp_path, "model", withdraw_first)
+    strips = PreviewStrips(tmp_path, "model", withdraw_first, plenty)
     with pytest.raises(LoraMissing):
         await strips.of(SUGAR)
     assert len(draw.asked) == len(preview.WEIGHTS)
@@ -97,13 +101,13 @@ def test_large_pictures_are_made_smaller_in_their_shape() -> None:
 
 async def test_a_strip_is_drawn_once_for_each_content_and_model(tmp_path: Path) -> None:
     drawer = Drawer()
-    strips = PreviewStrips(tmp_path / "previews", "tiny", drawer)
+    strips = PreviewStrips(tmp_path / "previews", "tiny", drawer, plenty)
     first, second = await asyncio.gather(strips.of(SUGAR), strips.of(SUGAR))
     assert first == second
     assert [loras and loras[0].weight for loras in drawer.asked] == [(), 0.5, 1.0]
-    assert await PreviewStrips(tmp_path / "previews", "tiny", drawer).of(SUGAR) == first
+    assert await PreviewStrips(tmp_path / "previews", "tiny", drawer, plenty).of(SUGAR) == first
     assert len(drawer.asked) == 3
-    await PreviewStrips(tmp_path / "previews", "other model", drawer).of(SUGAR)
+    await PreviewStrips(tmp_path / "previews", "other model", drawer, plenty).of(SUGAR)
     assert len(drawer.asked) == 6
     assert [oct(path.stat().st_mode & 0o777) for path in files_in(tmp_path / "previews")] == ["0o600"] * 2
 
@@ -114,7 +118,7 @@ async def test_the_oldest_strips_go(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         path = tmp_path / f"{number}.png"
         path.write_bytes(b"old")
         os.utime(path, (number, number))
-    await PreviewStrips(tmp_path, "tiny", Drawer()).of(SUGAR)
+    await PreviewStrips(tmp_path, "tiny", Drawer(), plenty).of(SUGAR)
     assert len(files_in(tmp_path)) == 2
     assert not (tmp_path / "0.png").exists()
 
@@ -124,10 +128,27 @@ async def test_a_picture_that_fails_keeps_nothing(tmp_path: Path) -> None:
         raise RenderError
 
     with pytest.raises(RenderError):
-        await PreviewStrips(tmp_path, "tiny", fail).of(SUGAR)
+        await PreviewStrips(tmp_path, "tiny", fail, plenty).of(SUGAR)
     assert not files_in(tmp_path)
 
 
 async def test_a_disk_that_keeps_nothing_costs_only_the_next_drawing(tmp_path: Path) -> None:
     (tmp_path / "previews").write_text("a file where the folder should be")
-    assert opened(await PreviewStrips(tmp_path / "previews", "tiny", Drawer()).of(SUGAR)).width
+    assert opened(await PreviewStrips(tmp_path / "previews", "tiny", Drawer(), plenty).of(SUGAR)).width
+
+
+async def test_a_strip_that_would_use_the_reserve_of_the_disk_is_shown_but_not_kept(tmp_path: Path) -> None:
+    available = [-1]
+
+    async def available_bytes() -> int:
+        return available[0]
+
+    folder = tmp_path / "previews"
+    strips = PreviewStrips(folder, "tiny", Drawer(), available_bytes)
+    strip = await strips.of(SUGAR)
+    available[0] = len(strip) - 1
+    assert await strips.of(SUGAR) == strip
+    assert files_in(folder) == []
+    available[0] = len(strip)
+    assert await strips.of(SUGAR) == strip
+    assert len(files_in(folder)) == 1
