@@ -5,14 +5,17 @@ moves some of them by a whole step of the format, and the result differs by as m
 So the weights are compared one by one, and steps of the model only with what the format allows.
 """
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from engine.config import WeightFormat, WeightLocation
 from engine.eight_bit.formats import EIGHT_BIT, INT8
-from engine.eight_bit.quantise import quantise
+from engine.eight_bit.quantise import EightBitMatrix, quantise
 from engine.lora.merger import group_of
 from engine.lora.patches import MergedPatch
 from engine.lora.updates import LowRank, Update
@@ -39,6 +42,48 @@ FORMATS = pytest.mark.parametrize("weight_format", EFFECTS)
 @pytest.fixture(scope="module")
 def whole() -> Placed:
     return new_model()
+
+
+@pytest.fixture(scope="module")
+def dense(whole: Placed) -> Callable[[str], dict[str, Tensor]]:
+    """The dense weights with a LoRA of a kind, by layer; the ways of one kind follow each other."""
+    base = whole.forward.weights
+
+    @lru_cache(maxsize=1)
+    def weights(kind: str) -> dict[str, Tensor]:
+        mix = [(whole.updates(kind), STRENGTH)]
+        return {
+            name: dense_weight(layer.weight, base.parts[name], mix).float()
+            for name, layer in base.layers.items()
+        }
+
+    return weights
+
+
+@pytest.fixture(scope="module")
+def nearest(dense: Callable[[str], dict[str, Tensor]], whole: Placed) -> Any:
+    """The dense weights of the large layers in eight bits."""
+
+    @lru_cache(maxsize=len(EFFECTS))
+    def weights(kind: str, weight_format: WeightFormat) -> dict[str, EightBitMatrix]:
+        large = whole.forward.weights.large_layers
+        return {name: quantise(dense(kind)[name], EIGHT_BIT[weight_format]) for name in large}
+
+    return weights
+
+
+@pytest.fixture(scope="module")
+def velocities(whole: Placed) -> Callable[[str], tuple[Tensor, Tensor]]:
+    """What the dense model predicts without a LoRA, and with one of a kind."""
+    latents = noise(1)
+    base = DenseModel(whole.forward, []).velocity(latents)
+
+    @lru_cache(maxsize=1)
+    def of_kind(kind: str) -> tuple[Tensor, Tensor]:
+        mix = [(whole.updates(kind), STRENGTH)]
+        return base, DenseModel(whole.forward, mix).velocity(latents)
+
+    return of_kind
 
 
 @pytest.fixture(scope="module")
@@ -71,19 +116,22 @@ def merged(model: Placed, mix: Mix) -> dict[str, MergedPatch]:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", CASES)
 def test_a_weight_in_eight_bits_is_the_nearest_to_the_dense_one(
-    kind: str, way: str, weight_format: WeightFormat, placed: Any, whole: Placed
+    kind: str,
+    way: str,
+    weight_format: WeightFormat,
+    placed: Any,
+    whole: Placed,
+    dense: Callable[[str], dict[str, Tensor]],
+    nearest: Callable[[str, WeightFormat], dict[str, EightBitMatrix]],
 ) -> None:
-    mix = [(whole.updates(kind), STRENGTH)]
     model, eight_bit = placed[way, weight_format], EIGHT_BIT[weight_format]
-    found = merged(model, mix)
+    found = merged(model, [(whole.updates(kind), STRENGTH)])
     assert sum(each.scales is not None for each in found.values()) == len(whole.forward.weights.large_layers)
     for name, each in found.items():
-        base = whole.forward.weights
-        dense = dense_weight(base.layers[name].weight, base.parts[name], mix).float()
         if each.scales is None:
-            torch.testing.assert_close(each.weight, dense, rtol=1e-5, atol=1e-6)
+            torch.testing.assert_close(each.weight, dense(kind)[name], rtol=1e-5, atol=1e-6)
             continue
-        wanted = quantise(dense, eight_bit)
+        wanted = nearest(kind, weight_format)[name]
         torch.testing.assert_close(each.scales, wanted.scales, rtol=1e-5, atol=0)
         own, other = each.weight.float(), wanted.values.float()
         assert float((own != other).float().mean()) <= TIES
@@ -95,11 +143,15 @@ def test_a_weight_in_eight_bits_is_the_nearest_to_the_dense_one(
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", [*CASES, "vectors"])
 def test_a_step_in_eight_bits_has_the_effect_that_the_format_allows(
-    kind: str, way: str, weight_format: WeightFormat, placed: Any, whole: Placed
+    kind: str,
+    way: str,
+    weight_format: WeightFormat,
+    placed: Any,
+    whole: Placed,
+    velocities: Callable[[str], tuple[Tensor, Tensor]],
 ) -> None:
     updates, latents, model = whole.updates(kind), noise(1), placed[way, weight_format]
-    base = DenseModel(whole.forward, []).velocity(latents)
-    wanted = DenseModel(whole.forward, [(updates, STRENGTH)]).velocity(latents)
+    base, wanted = velocities(kind)
     stack = model.stack((updates, STRENGTH))
     (alone,) = model.velocities([stack], [latents])
     beside, without = model.velocities([stack, ()], [latents, latents])
