@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -203,6 +203,12 @@ class Attack:
         return convert(updates, dtype, lambda part: model.weights[f"{part}.weight"], is_pinned=False)
 
 
+@cache
+def _files() -> list[bytes]:
+    """The valid files, made once in each process of a pool."""
+    return valid_files(small_model())
+
+
 def within_bounds(tally: Tally) -> bool:
     """Whether no file made the shelf read more than a header."""
     return tally.most_bytes <= MAX_HEADER_BYTES + 9 + 2 * READ_AHEAD
@@ -213,12 +219,12 @@ def attack(folder: Path, seeds: range) -> Tally:
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     attack = Attack(folder)
-    attack.mutate(valid_files(small_model()), seeds)
+    attack.mutate(_files(), seeds)
     return attack.read_sidecars(seeds[::FILES_A_SIDECAR])
 
 
-def attacks(folder: Path, files: int, each: int = 10_000) -> Iterator[partial[Tally]]:
-    """Return the work on so many files, in parts."""
+def attacks(folder: Path, files: int, each: int) -> Iterator[partial[Tally]]:
+    """Return the work on so many files, in parts of ``each``."""
     for start in range(0, files, each):
         seeds = range(start, min(files, start + each))
         yield partial(attack, folder / str(start), seeds)
