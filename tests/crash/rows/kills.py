@@ -16,7 +16,7 @@ EVENTS_FOR_ALL = 130  # messages after which a process has reached nearly every 
 USUAL_S, RARE_S = 4.0, 1.0  # time to reach a point: on a slow disk, and if it may never be reached
 TRIES_AT_A_POINT = 5  # for points that a process reaches only by chance
 SELDOM = 2  # passes of a point in discovery that may have been chance, such as a job requeued while cancelled
-MOST_UNMET = 4  # of such points, in the short form: two awaits, before and after
+MOST_UNMET = 2  # of such points, in the short form
 INTERRUPTIONS = 3  # kills at random moments, so that a start finds an interrupted job
 KILLS_A_FAULT = 150  # within which each fault must be detected
 MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
@@ -43,9 +43,9 @@ def at_random(scale: Scale) -> Measured:
 def at_every_await(scale: Scale) -> Measured:
     """Find the awaits that a process reaches, then kill a process before and after each of them.
 
-    The short form kills once at each await, sometimes before and sometimes after it; a few points that
-    discovery passed by chance may stay unmet. The long form kills at the first, second, … pass of a usual
-    process, and starts again at the first one after the last; it meets all points.
+    The short form kills once at every second await, sometimes before and sometimes after it; a few points
+    that discovery passed by chance may stay unmet. The long form kills at the first, second, … pass of a
+    usual process, and starts again at the first one after the last; it meets all points.
     """
     times = scale.of(1, 20)
     finding = Harness(scale.folder / "found", has_poison=False)
@@ -56,7 +56,7 @@ def at_every_await(scale: Scale) -> Measured:
     reached = {name: max(at_first[name], later[name]) for name in at_first}
     points = [name for name, hits in reached.items() if hits]
     if not scale.is_long:
-        points = [name for number, name in enumerate(points) if (number + number // 2) % 2 == 0]
+        points = [name for number, name in enumerate(points) if number % 4 == number // 4 % 2 * 3]
     rounds = [(name, 1 + time % max(1, usual[name])) for time in range(times) for name in points]
     slices = [rounds[at : at + POINTS_A_FOLDER] for at in range(0, len(rounds), POINTS_A_FOLDER)]
 
