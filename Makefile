@@ -1,10 +1,10 @@
-# Everything a newcomer needs: make demo, make test. Everything a change needs: make check.
+# Everything a newcomer needs: make demo, make test. Everything a change needs: make check, which runs the slow tests, too.
 # The guarantees under crashes and faults, measured: make crash, or make crash ROWS='1 13 19'.
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait most of the time, so two run per core; a file stays with one worker and shares its fixtures.
 WORKERS ?= 4
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder  # tests/order.py has the order
 unexport PYTHONDONTWRITEBYTECODE  # the tests start hundreds of processes; each would compile everything again
 
 # Without a card, .venv lacks NVIDIA's CUDA libraries, 2.7 GB. `make CARD=yes` or `make CARD=no` decides instead.
@@ -53,7 +53,7 @@ run: $(TO_RUN)
 	$(BIN)/sugarbot run
 
 test: setup
-	$(PYTEST)
+	$(PYTEST) -m "not slow"
 
 check: setup
 	$(BIN)/ruff format --check .

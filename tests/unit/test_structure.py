@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.order import LONGEST_FIRST
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bot", "engine")
 MAX_MODULES = 12
@@ -95,6 +97,10 @@ def test_packages_and_files_are_small() -> None:
     assert not too_long
     assert {str(folder): len(names) for folder, names in by_folder.items() if len(names) > MAX_MODULES} == {}
     assert len(by_folder[Path("bot")]) <= MAX_ROOT_MODULES
+
+
+def test_the_files_that_start_first_exist() -> None:
+    assert [file for file in LONGEST_FIRST if not (ROOT / file).is_file()] == []
 
 
 def test_only_names_that_a_library_has_end_in_an_underscore() -> None:

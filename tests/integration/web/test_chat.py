@@ -9,7 +9,7 @@ import pytest
 from bot.chats.web import WebChat
 from tests.integration.web.conftest import CARD, Application, open_page_as_visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_closing_does_not_wait_for_open_pages(application: Application) -> None:

@@ -6,7 +6,7 @@ from playwright.async_api import Locator
 from bot.messages import button_label
 from tests.integration.web.conftest import Application, Visitor
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 
 def button(visitor: Visitor, key: str) -> Locator:

@@ -13,7 +13,7 @@ from tests.integration.web.conftest import (
     open_profile,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 MARKUP_TEXT = (
     '<img src=x onerror="window.hit=1"><script>window.hit=2</script> '

@@ -11,7 +11,7 @@ from tests.integration.web.conftest import (
     open_profile,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_the_panel_shows_the_card_in_numbers(visitor: Visitor) -> None:

@@ -14,7 +14,7 @@ from tests.integration.web.conftest import (
     open_profile,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(application: Application) -> None:

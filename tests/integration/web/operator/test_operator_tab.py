@@ -22,7 +22,10 @@ from tests.integration.web.operator.conftest import (
     open_operator_page,
 )
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
 
 PHONE, DESKTOP = (390, 844), (1280, 800)
 LOAD = ".chart.load path.line"
