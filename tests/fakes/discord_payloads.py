@@ -1,5 +1,6 @@
 """Events and objects of Discord, as small as discord.py accepts them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 APPLICATION_ID = "900000000000000001"
@@ -135,14 +136,21 @@ def thread() -> dict[str, Any]:
 
 
 def message_event(
-    message_id: str, channel_id: str, content: str, *, user_id: str, in_guild: bool, **changed: Any
+    message_id: str,
+    channel_id: str,
+    content: str,
+    *,
+    user_id: str,
+    in_guild: bool,
+    roles: Sequence[str] = (),
+    **changed: Any,
 ) -> dict[str, Any]:
     """A MESSAGE_CREATE event of a person; it has a text if the bot may read it."""
     written = {**message(message_id, channel_id, content), "author": user(user_id)}
     if f"<@{BOT_ID}>" in content:
         written["mentions"] = [BOT]
     if in_guild:
-        member = {"roles": [], "joined_at": TIMESTAMP, "deaf": False, "mute": False, "flags": 0}
+        member = {"roles": list(roles), "joined_at": TIMESTAMP, "deaf": False, "mute": False, "flags": 0}
         written |= {"guild_id": GUILD_ID, "member": member}
     written |= changed
     is_mine = any(one["id"] == BOT_ID for one in written["mentions"])
@@ -166,6 +174,7 @@ def interaction(
     may_post: bool = True,
     is_own_install: bool = False,
     guild_locale: str = "en-US",
+    roles: Sequence[str] = (),
 ) -> dict[str, Any]:
     """An INTERACTION_CREATE event: in a server, in a direct message with the bot, or among other people.
 
@@ -179,7 +188,7 @@ def interaction(
     if in_guild:
         who["member"] = {
             "user": user(user_id),
-            "roles": [],
+            "roles": list(roles),
             "joined_at": TIMESTAMP,
             "deaf": False,
             "mute": False,

@@ -214,6 +214,7 @@ class FakeDiscord(DiscordRest):
         is_own_install: bool = False,
         age_s: float = 0.0,
         guild_locale: str = "en-US",
+        roles: Sequence[str] = (),
     ) -> Interaction:
         asked = Interaction(self._snowflake(age_s), f"interaction-token-{next(self._counter)}", channel_id)
         asked.is_own_install = is_own_install
@@ -232,6 +233,7 @@ class FakeDiscord(DiscordRest):
             may_post=may_post,
             is_own_install=is_own_install,
             guild_locale=guild_locale,
+            roles=roles,
         )
         if message is not None:
             event["message"] = message

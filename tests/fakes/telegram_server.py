@@ -193,6 +193,8 @@ class TelegramServer:
                 return world.delete_commands(params)
             case "getMyCommands":
                 return world.get_commands(params)
+            case "getChatMember":
+                return world.get_member(params)
             case "sendMessage":
                 return world.send("text", params, files)
             case "sendPhoto":

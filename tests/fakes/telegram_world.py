@@ -109,6 +109,7 @@ class World:
         self.drafts: dict[int, list[str]] = {}  # every text of each private chat's draft
         self.inline_answers: dict[str, dict[str, Any]] = {}  # by inline query
         self.documents: dict[str, bytes] = {}  # files that people sent, by file id
+        self.members: dict[int, dict[int, dict[str, Any]]] = {}  # as groups see them
         self.unreadable: set[str] = set()  # of these, files whose content is lost
         self._next_message_id = 100
         self._next_press = 1
@@ -268,6 +269,14 @@ class World:
 
     def get_commands(self, params: dict[str, str]) -> list[Any]:
         return self.menus.get(self._menu(params), [])
+
+    def get_member(self, params: dict[str, str]) -> dict[str, Any]:
+        """What a group says of a person; the bot sees others only where it is an administrator."""
+        group = self.members.get(int(params["chat_id"]))
+        if group is None:
+            raise Refusal(400, "Bad Request: chat not found")
+        user_id = int(params["user_id"])
+        return {"user": Person(user_id).user(), **group.get(user_id, {"status": "left"})}
 
     def act(self, params: dict[str, str]) -> bool:
         self.actions.append((self._reachable(params), params["action"]))

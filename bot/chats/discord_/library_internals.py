@@ -217,6 +217,14 @@ def response_webhook(client: discord.Client, application_id: int, token: str) ->
     return webhook
 
 
+def role_ids(member: discord.Member) -> tuple[int, ...]:
+    """The roles that Discord sent with a member; ``roles`` leaves out those that the cache does not know.
+
+    The cache knows no role of a server where the bot has only its commands.
+    """
+    return tuple(member._roles)
+
+
 def session_error(error: BaseException | None) -> BaseException | None:
     """The error that ended ``Client.connect``.
 

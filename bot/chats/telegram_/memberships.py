@@ -62,7 +62,7 @@ class Memberships:
         groups = tuple(self._groups())
         try:
             found = [group for group in groups if await self._is_member(group, int(user_id))]
-        except (TelegramError, TimeoutError, ValueError) as error:
+        except (TelegramError, TimeoutError, TypeError, ValueError) as error:  # or an answer of another shape
             log.info("memberships unknown", reason=type(error).__name__)
             return
         finally:

@@ -1,7 +1,7 @@
 """Turns interactions and messages into commands: who asks, where, for what, and in which language."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EventKind, pressed_id
 from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form, variation_form
 from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
-from bot.chats.discord_.library_internals import Interaction
+from bot.chats.discord_.library_internals import Interaction, role_ids
 from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
 from bot.chats.event_table import RawEvent, is_lora_file, is_picture_file
 from bot.commands import grammar, loras
@@ -219,7 +219,12 @@ def _roles_of(interaction: Interaction) -> tuple[str, ...] | None:
     person, guild_id = interaction.user, interaction.guild_id
     if not isinstance(person, discord.Member) or guild_id is None:
         return None
-    return tuple(f"discord:{guild_id}:{role.id}" for role in person.roles)
+    return _groups_of(guild_id, role_ids(person))
+
+
+def _groups_of(guild_id: int, roles: Iterable[int]) -> tuple[str, ...]:
+    """The roles of a member, also that of all members, whose id is the server's."""
+    return tuple(f"discord:{guild_id}:{role_id}" for role_id in (guild_id, *roles))
 
 
 def is_private_answer(desk: Desk, command: Command, interaction: Interaction) -> bool:
@@ -280,7 +285,7 @@ class DiscordMessage:
     space_locale: str = ""
     parent_id: str = ""
     file: SentFile | None = None
-    roles: tuple[str, ...] = ()
+    roles: tuple[int, ...] = ()
 
     def command(self) -> Command:
         """The command that the message asks for.
@@ -322,7 +327,7 @@ class DiscordMessage:
             space_id=str(self.guild_id or ""),
             space_locale=self.space_locale,
             is_group=bool(self.guild_id),
-            groups=tuple(f"discord:{self.guild_id}:{role}" for role in self.roles) if self.guild_id else None,
+            groups=_groups_of(self.guild_id, self.roles) if self.guild_id else None,
         )
 
 
@@ -359,7 +364,7 @@ def parse_message(
         locale=locales.locale_of(str(user_id), text, server_locale),
         space_locale=space_locale_of(server_locale, features),
         parent_id=str(event.get(PARENT_ID) or ""),
-        roles=tuple(str(int(role)) for role in (event.get("member") or {}).get("roles") or ()),
+        roles=tuple(int(role) for role in (event.get("member") or {}).get("roles") or ()),
         file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
     )
 

@@ -216,6 +216,13 @@ def test_a_first_connection_that_fails_has_its_cause_as_context() -> None:
     assert library_internals.session_error(None) is None
 
 
+def test_a_member_has_the_ids_of_roles_that_the_cache_does_not_know(client: FilteringClient) -> None:
+    guild = discord.Object(1)
+    data: Any = {"user": {"id": "2", "username": "a", "discriminator": "0", "avatar": None}, "roles": ["7"]}
+    member = discord.Member(data={**data, "flags": 0}, guild=guild, state=client._connection)  # type: ignore[arg-type]
+    assert library_internals.role_ids(member) == (7,), missing("Member._roles", "the tiers by roles")
+
+
 INTERNAL_MODULES = {"discord.gateway", "discord.http", "discord.state", "discord.client", "discord.webhook"}
 INTERNAL_ATTRIBUTES = {
     "http",
