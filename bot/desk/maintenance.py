@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from bot.commands.table.hosting import MAX_STATISTICS_DAYS
 from bot.desk.files import PICTURE_NAMES
 from bot.store import Store
 from bot.store.files import backup
@@ -25,7 +26,7 @@ log = structlog.get_logger("bot.desk.maintenance")
 
 SAVE_COSTS_EVERY_S = 300.0  # what a crash loses is learned again within a few pictures
 TIDY_EVERY_S = 86_400.0
-DAY_MS = 86_400_000
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 REPEATS_MS = 14 * DAY_MS  # platforms repeat an unconfirmed event for a day
 READ_SETTINGS_MS = 30 * DAY_MS  # a code from `/info` that nobody drew; the file gives it again
 OLD_DRAFT_S = 60.0  # a younger draft in the backups may belong to a running `db backup`
@@ -123,7 +124,7 @@ async def tidy_daily(
 
 
 async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
-    """Delete what only serves for a time: events that may repeat, settings from files, pictures and copies.
+    """Delete what only serves for a time: repeated events, settings of files, counts, pictures, copies.
 
     Args:
         store: Jobs, credits and people are kept for ever.
@@ -135,6 +136,7 @@ async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: in
     """
     await store.inbox.delete_expired(now_ms - REPEATS_MS)
     await store.finding.expire_settings(now_ms - READ_SETTINGS_MS)
+    await store.statistics.forget_refusals((now_ms - MAX_STATISTICS_DAYS * DAY_MS) // HOUR_MS)
     if keep_pictures_days:
         waiting = frozenset(await store.outbox.needed_pictures())
         oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000

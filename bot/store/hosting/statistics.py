@@ -44,6 +44,10 @@ class StatisticsStore:
             for (hour, rule), count in counts.items():
                 await self._query("add_refusals", hour=hour, rule=rule, count=count)
 
+    async def forget_refusals(self, first_hour: int) -> None:
+        """Delete what was counted before this hour since 1970."""
+        await self._query("forget_refusals", first_hour=first_hour)
+
     async def totals(self, since_ms: int) -> TotalsRow:
         """Return what ended since a moment."""
         [row] = await self._query("totals", since_ms=since_ms)

@@ -3,6 +3,10 @@
 INSERT INTO refusal (hour, rule, count) VALUES (:hour, :rule, :count)
 ON CONFLICT (hour, rule) DO UPDATE SET count = count + excluded.count;
 
+-- name: forget_refusals
+-- Forget the refusals of earlier hours: no statistics reach so far back.
+DELETE FROM refusal WHERE hour < :first_hour;
+
 -- name: totals
 -- What ended since a moment; a job that did not become done counts with the pictures that it has.
 SELECT count(*) FILTER (WHERE state = 'done') AS done,

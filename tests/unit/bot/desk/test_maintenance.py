@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.commands.values import Draw, Mine
+from bot.commands.values import Draw, Mine, ShowStatistics
 from bot.desk import maintenance
 from bot.messages import format_outcome
-from bot.outcomes import History, Platform, Receipt
+from bot.outcomes import History, Platform, Receipt, StatisticsShown
 from bot.policy.rules import Rules
 from bot.store.files import backup
 from tests.fakes.clock import FakeClock
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness, until
 
 DAY_S = 86_400
 
@@ -79,6 +79,19 @@ async def test_an_origin_stays_while_its_event_waits_to_be_handled_again(tmp_pat
         assert isinstance(again, Receipt)
         assert (again.job_id, again.repeated) == (first.job_id, True)
         assert (await harness.store.survey()).is_sound
+
+
+async def test_refusals_are_kept_as_long_as_statistics_reach_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_harness(tmp_path, clock=clock) as harness:
+        statistics, hour = harness.store.statistics, clock() // maintenance.HOUR_MS
+        first = hour - 90 * 24
+        await statistics.add_refusals({(first - 1, "Banned"): 1, (first, "Banned"): 2, (hour, "Banned"): 4})
+        await maintenance.tidy(harness.store, tmp_path, 30, clock())
+        assert await statistics.refusals(0) == (("Banned", 6),)
+        shown = await harness.desk.handle(ShowStatistics(90), a_context("1", HOST))
+        assert isinstance(shown, StatisticsShown)
+        assert shown.refusals == (("Banned", 6),)
 
 
 async def test_settings_that_were_read_from_a_file_are_forgotten_a_month_after_the_last_time(
