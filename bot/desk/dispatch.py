@@ -108,6 +108,7 @@ from bot.outcomes import (
     CommandContext,
     Diagnosis,
     HelpWithVocabulary,
+    Linked,
     LoraFileOffered,
     Outcome,
     Platform,
@@ -214,20 +215,21 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
     def may_use(context: CommandContext) -> Rule:
         return parts.profiles.rule(context)
 
-    async def reload_people() -> None:
-        """Read again what is remembered by person: identities were linked or unlinked."""
+    async def follow_identity(context: CommandContext) -> None:
+        """Read again what is remembered by person: this identity was linked or unlinked."""
         await parts.consents.load()
         await parts.habits.load()
-        await parts.preferences.load()
+        await parts.preferences.follow_identity(context)
 
     async def link(command: Link, context: CommandContext) -> Outcome:
         linking = await parts.linking.link(command, context)
-        await reload_people()
+        if isinstance(linking, Linked):
+            await follow_identity(context)
         return linking
 
     async def unlink(command: Unlink, context: CommandContext) -> Outcome:
         unlinked = await parts.linking.unlink(command, context)
-        await reload_people()
+        await follow_identity(context)
         return unlinked
 
     async def cancel(command: Cancel, context: CommandContext) -> Outcome:

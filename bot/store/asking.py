@@ -33,18 +33,18 @@ class AskingStore:
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "asking.sql")
 
-    async def settings(self) -> tuple[PersonSettingsRow, ...]:
-        """Return the settings of all people who have changed theirs."""
-        rows = [dict(row) for row in await self._query("person_settings")]
+    async def settings(self, person: int | None = None) -> tuple[PersonSettingsRow, ...]:
+        """Return the settings of all people who have changed theirs, or of one person."""
+        rows = [dict(row) for row in await self._query("person_settings", person=person)]
         return tuple(PersonSettingsRow(**row | {"advice": bool(row["advice"])}) for row in rows)
 
     async def save_settings(self, row: PersonSettingsRow) -> None:
         """Store the settings of a person; they replace earlier ones."""
         await self._query("save_person_settings", **asdict(row) | {"advice": int(row.advice)})
 
-    async def presets(self) -> tuple[PresetRow, ...]:
-        """Return the presets of all people, by name."""
-        return tuple(PresetRow(**dict(row)) for row in await self._query("presets"))
+    async def presets(self, person: int | None = None) -> tuple[PresetRow, ...]:
+        """Return the presets of all people, or of one person, by name."""
+        return tuple(PresetRow(**dict(row)) for row in await self._query("presets", person=person))
 
     async def save_preset(self, row: PresetRow) -> None:
         """Store a preset; it replaces an earlier one with this key."""

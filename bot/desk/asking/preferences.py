@@ -58,10 +58,44 @@ class Preferences:
         self._presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
 
     async def load(self) -> None:
-        """Read everything; call it at the start, and when people are linked or unlinked."""
+        """Read everything; call it at the start."""
         async with self._store.atomic():
             found = await self._read()
             self._store.after_commit(lambda: self._apply(found))
+
+    async def follow_identity(self, context: CommandContext) -> None:
+        """Read the two people again between whom this identity has moved, in the transaction of that."""
+        if not self.is_loaded:
+            await self.load()
+            return
+        before = self._person_of.get(f"{context.platform}:{context.user_id}")
+        now = await self._store.people.find(context.platform, context.user_id)
+        people = [person for person in dict.fromkeys((before, now)) if person is not None]
+        found = [(person, await self._read_person(person)) for person in people]
+
+        def apply() -> None:
+            for person, (settings, presets, identities) in found:
+                self._person_of |= dict.fromkeys(identities, person)
+                self._settings.pop(person, None)
+                self._presets.pop(person, None)
+                if settings is not None:
+                    self._settings[person] = settings
+                if presets:
+                    self._presets[person] = presets
+
+        self._store.after_commit(apply)
+
+    async def _read_person(
+        self, person: int
+    ) -> tuple[PersonSettings | None, dict[str, SavedPreset], tuple[str, ...]]:
+        """Return the settings and presets of a person, and their identities; nothing of one who is gone."""
+        rows, presets = await self._store.asking.settings(person), await self._store.asking.presets(person)
+        identities = await self._store.links.identities_of(person)
+        return (
+            _settings_of(rows[0]) if rows else None,
+            {preset.key: _preset_of(preset) for preset in presets},
+            tuple(f"{platform}:{user_id}" for platform, user_id in identities),
+        )
 
     async def require_loaded(self) -> None:
         """Return when everything was read: the first request of a run may come before ``load``."""
@@ -73,9 +107,9 @@ class Preferences:
         presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
         async with self._store.atomic():
             for row in await self._store.asking.settings():
-                settings[row.person] = PersonSettings(_options_of(row.options), row.language, row.advice)
+                settings[row.person] = _settings_of(row)
             for preset in await self._store.asking.presets():
-                presets[preset.person][preset.key] = SavedPreset(preset.name, _options_of(preset.options))
+                presets[preset.person][preset.key] = _preset_of(preset)
             return settings, presets, await self._store.people.identities()
 
     def _apply(self, found: _Remembered) -> None:
@@ -183,6 +217,14 @@ class Preferences:
 
 def _text_of(options: Draw) -> str:
     return render(options).removeprefix(_COMMAND).strip()
+
+
+def _settings_of(row: PersonSettingsRow) -> PersonSettings:
+    return PersonSettings(_options_of(row.options), row.language, row.advice)
+
+
+def _preset_of(row: PresetRow) -> SavedPreset:
+    return SavedPreset(row.name, _options_of(row.options))
 
 
 def _options_of(text: str) -> Draw:

@@ -1,6 +1,6 @@
 -- name: person_settings
--- What every person always wants.
-SELECT person, options, language, advice FROM person_setting;
+-- What every person always wants; or one person.
+SELECT person, options, language, advice FROM person_setting WHERE :person IS NULL OR person = :person;
 
 -- name: save_person_settings
 -- A person changed their settings.
@@ -9,8 +9,8 @@ ON CONFLICT (person) DO UPDATE SET options = excluded.options, language = exclud
                                    advice = excluded.advice;
 
 -- name: presets
--- All presets, by name.
-SELECT person, key, name, options FROM preset ORDER BY name;
+-- All presets, by name; or those of one person.
+SELECT person, key, name, options FROM preset WHERE :person IS NULL OR person = :person ORDER BY name;
 
 -- name: save_preset
 -- A person saved options; an equal name is replaced.

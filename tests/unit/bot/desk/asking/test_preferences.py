@@ -31,6 +31,7 @@ from bot.outcomes import (
     SettingsShown,
 )
 from bot.policy.rules import Rules
+from bot.store.asking import AskingStore
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
 OPEN = Rules(allow=frozenset({"discord:*", "telegram:*"}), max_waiting=20, daily_credits=400)
@@ -88,6 +89,69 @@ async def test_settings_hold_until_they_are_changed_or_reset_also_after_a_restar
         await ann.say("/settings reset --count 3")
         assert await ann.settings() == PersonSettings(Draw(count=3))
         assert await Person(harness, "ben").settings() == PersonSettings()
+
+
+async def test_linking_and_unlinking_read_the_two_people_alone_and_know_what_a_start_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int | None] = []
+    settings, presets = AskingStore.settings, AskingStore.presets
+
+    async def noted_settings(self: AskingStore, person: int | None = None) -> Any:
+        read.append(person)
+        return await settings(self, person)
+
+    async def noted_presets(self: AskingStore, person: int | None = None) -> Any:
+        read.append(person)
+        return await presets(self, person)
+
+    monkeypatch.setattr(AskingStore, "settings", noted_settings)
+    monkeypatch.setattr(AskingStore, "presets", noted_presets)
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        preferences = harness.desk.parts.preferences
+        await preferences.load()
+        here, there = Person(harness), Person(harness, "ann", Platform.DISCORD)
+        await here.say("/settings --count 3")
+        await here.say("/preset cosy --size 2:3")
+        await there.say("/settings --spoiler")
+        await there.say("/preset stark --size 3:2")
+        await Person(harness, "ben").say("/settings --count 2")
+        code = await there.say("/link")
+        assert isinstance(code, LinkCode)
+        read.clear()
+        await here.say(f"/link {code.code}")
+        assert read == [], "nothing was linked yet"
+        await here.say(f"/link {code.code}")
+        assert sorted(map(str, read)) == ["1", "1", "2", "2"]
+        assert await here.settings() == await there.settings() == PersonSettings(Draw(spoiler=True))
+        assert set(preferences.suggest("", here.context())) == {"cosy", "stark"}
+        assert preferences.suggest("", there.context()) == preferences.suggest("", here.context())
+        known = remembered(harness)
+        await preferences.load()
+        assert remembered(harness) == known
+        read.clear()
+        await here.say("/unlink")
+        assert None not in read
+        assert await here.settings() == PersonSettings()
+        assert await there.settings() == PersonSettings(Draw(spoiler=True))
+        known = remembered(harness)
+        await preferences.load()
+        assert remembered(harness) == known
+
+
+def remembered(harness: DeskHarness) -> tuple[object, ...]:
+    """What is in memory of everybody; nothing of people without settings or presets."""
+    preferences = harness.desk.parts.preferences
+    presets = {person: saved for person, saved in preferences._presets.items() if saved}
+    return (
+        dict(preferences._settings),
+        presets,
+        {
+            name: person
+            for name, person in preferences._person_of.items()
+            if person in preferences._settings or person in presets
+        },
+    )
 
 
 async def test_options_of_a_request_win_over_a_preset_and_that_over_settings(tmp_path: Path) -> None:
