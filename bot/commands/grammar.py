@@ -66,7 +66,8 @@ def parse(text: str) -> Command:
     message = clean(text, limit=MAX_TEXT_CHARS)
     if message[:1] in ("/", "／"):
         return _parse_slash_command(message)
-    if entry := _BARE.get(normalize(message)):
+    # What ``normalize`` makes shorter has accents, as no such word has.
+    if len(message) <= _LONGEST_BARE and (entry := _BARE.get(normalize(message))):
         return _MAKERS[entry.command_type]("")
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
@@ -133,6 +134,7 @@ _BARE = {
     for word in map(normalize, _in_both_scripts(*entry.words))
     if word != "draw"
 }
+_LONGEST_BARE = max(map(len, _BARE))
 _WITH_TEXT = frozenset(
     entry.command_type for entry in COMMANDS if any(each.positional for each in entry.options)
 )

@@ -47,8 +47,6 @@ def compose_prompt(prompt: str, face: Face, triggers: Sequence[str]) -> Composed
     The separator is ``，`` if any part is Chinese or Japanese, else comma and space. A trigger that the text
     contains already, in any case, is not added.
     """
-    if prompt and not triggers and face == Face():
-        return ComposedPrompt(prompt, prompt, ())
     written = [part for part in (prompt, *astuple(face)) if part]
     missing = missing_triggers(triggers, written)
     return ComposedPrompt(join_parts([*missing, *written]), join_parts(written), missing)

@@ -14,7 +14,7 @@ import structlog
 
 from bot.commands.table import ENTRY_OF
 from bot.commands.values import Compare, Draft, Draw, DrawRecipe
-from bot.desk.asking.profiles import ChatProfiles
+from bot.desk.asking.profiles import NO_PROFILE, ChatProfiles
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.finding.drawing import RecipeDrawings
@@ -214,7 +214,8 @@ class JobAcceptance:
             recipe, notes = writer.rewrite(earlier, changes, may_use)
             asked = AskedPictures(recipe, notes, earlier.private, earlier.spoiler)
             lineage = changes.lineage
-        self._profiles.require(asked.recipe, context)
+        if self._profiles.of(context) != NO_PROFILE:
+            self._profiles.require(asked.recipe, context)
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if asked.private and context.is_group else context.address
         if address is None and isinstance(command, Draw | Compare | Draft):

@@ -66,7 +66,7 @@ from bot.commands.values import (
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.alerts.alerts import HostAlerts
 from bot.desk.asking.preferences import Preferences
-from bot.desk.asking.profiles import ChatProfiles
+from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import PictureSpace
@@ -89,7 +89,6 @@ from bot.desk.iterating.editing import JobEditing
 from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.iterating.sharing import JobSharing
 from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf, Rule

@@ -235,7 +235,7 @@ class OutboxDelivery:
     Args:
         result_ready: By platform, set when the outbox has a new result or one may have become due.
         clock: UTC milliseconds.
-        find_notes: Words of a prompt that the model does not know.
+        find_notes: Words of a prompt that the model does not know; None for a model that knows all.
         offers_of: What the controls of a job's pictures offer where they are delivered.
     """
 
@@ -247,7 +247,7 @@ class OutboxDelivery:
         progress: ProgressPublisher,
         pictures_dir: Path,
         clock: Callable[[], int],
-        find_notes: Callable[[Recipe], tuple[Note, ...]],
+        find_notes: Callable[[Recipe], tuple[Note, ...]] | None,
         offers_of: Callable[[JobRow], Offers],
     ) -> None:
         self._store = store
@@ -367,7 +367,7 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._find_notes(job.recipe),
+            notes=self._find_notes(job.recipe) if self._find_notes else (),
             lineage=job.lineage,
             offers=self._offers_of(job),
             cells=tuple(row.idx for row in stored.pictures if row.idx < job.recipe.count)

@@ -2,7 +2,7 @@
 
 * ``requests``     what a request asks for, with what its person always wants
 * ``preferences``  the settings and presets of people
-* ``profiles``     what may be drawn in a chat
+* ``profiles``     what hosts decide for a chat: its default LoRA, and what may be drawn there
 * ``recipes``      a request or an earlier job → a recipe
 
 Tests: ``pytest tests/unit/bot/desk/asking``.

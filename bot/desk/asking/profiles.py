@@ -1,4 +1,4 @@
-"""What may be drawn in a chat: its LoRAs, its largest size, its language; hosts decide. One rule for all.
+"""What hosts decide for a chat: its default LoRA, and what may be drawn there: LoRAs, largest size, language.
 
 ``ChatProfiles.require`` is asked once for every new job, whatever asked for it. ``rule`` applies the same to
 lists, suggestions and defaults.
@@ -11,20 +11,113 @@ from functools import partial
 
 import structlog
 
+from bot.commands.reading import NO_LORA, is_default
 from bot.commands.text import normalize
-from bot.commands.values import ChatProfile, EditProfile, LoraWish, PixelSize
+from bot.commands.values import ChatProfile, EditProfile, LoraSwitch, LoraWish, PixelSize, Scope
 from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.errors import LoraNotHere, SizeOverLimit
-from bot.outcomes import CommandContext, ProfileShown, Recipe
+from bot.outcomes import CommandContext, DefaultMissing, LoraSwitched, ProfileShown, Recipe
 from bot.store import Store
 from bot.store.asking import ChatProfileChange, ChatProfileRow
+from bot.store.rows import DefaultLora
 from engine.shelf import LoraFile
 
 log = structlog.get_logger("bot.desk")
 
-_NO_PROFILE = ChatProfile()
+NO_PROFILE = ChatProfile()
+
+
+class LoraDefaults:
+    """The LoRA of a request that names none: the default of the chat, its parent, the bot, or the settings.
+
+    Attributes:
+        of_bot: The default of chats without their own; empty for none. Valid once ``load`` has returned.
+    """
+
+    def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._from_settings = "" if normalize(from_settings) == NO_LORA else from_settings
+        self.of_bot = self._from_settings
+
+    async def load(self) -> None:
+        """Load the default that hosts switched before this start."""
+        if stored := await self._store.defaults.of_bot():
+            self.of_bot = stored.lora
+
+    async def find(self, context: CommandContext, may_use: Rule) -> LoraWish | DefaultMissing | None:
+        """Return the default of this chat; None for none, also if it is not for this person to use."""
+        address = context.address
+        stored = await self._store.defaults.of(address.platform, address.chat_id, context.parent_chat_id)
+        wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
+        if not wish.name:
+            return None
+        # One that is being checked counts, so that its picture is refused rather than drawn without it.
+        is_there = self._shelf.find(wish.name, may_use) or self._shelf.find_checking(wish.name, may_use)
+        if is_there:
+            return wish
+        has_left = not (self._shelf.find(wish.name) or self._shelf.find_checking(wish.name))
+        return DefaultMissing() if has_left else None
+
+    async def of_chat(self, context: CommandContext, may_use: Rule) -> str:
+        """Return the name of the chat's default as this person sees it; empty for none."""
+        default = await self.find(context, may_use)
+        return default.name if isinstance(default, LoraWish) else ""
+
+    async def switch(self, command: LoraSwitch, context: CommandContext, may_use: Rule) -> LoraSwitched:
+        """Change a default, in the transaction of the caller. Waiting jobs keep their LoRAs.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA, or not for this host; the default stays.
+        """
+        defaults, address = self._store.defaults, context.address
+        is_bot, is_reset = command.scope is Scope.BOT, is_default(command.lora.name)
+        if is_bot:  # from the store, because the first command of a run may come before ``load``
+            stored = await defaults.of_bot()
+            before = stored.lora if stored else self._from_settings
+        else:
+            before = await self.of_chat(context, may_use)
+        default = None if is_reset else self.require(command.lora, may_use)
+        match is_bot, default:
+            case True, None:
+                await defaults.reset_bot()
+            case False, None:
+                await defaults.reset_chat(address.platform, address.chat_id)
+            case True, DefaultLora():
+                await defaults.set_for_bot(default)
+            case False, DefaultLora():
+                await defaults.set_for_chat(address.platform, address.chat_id, default)
+        if is_bot:
+            name = self._from_settings if default is None else default.lora
+            self._store.after_commit(lambda: self._set_of_bot(name))
+        if default is None:
+            of_settings = LoraWish(self._from_settings)
+            found = of_settings if is_bot else await self.find(context, may_use)
+            now = found if isinstance(found, LoraWish) else LoraWish("")
+            weight = self._weight_of(now)
+            return LoraSwitched(now.name, weight, command.scope, before=before, is_reset=True)
+        return LoraSwitched(default.lora, default.weight, command.scope, before=before)
+
+    def _set_of_bot(self, name: str) -> None:
+        self.of_bot = name
+
+    def _weight_of(self, wish: LoraWish) -> float:
+        file = self._shelf.find(wish.name) if wish.name else None
+        return wish.weight if wish.weight is not None else file.weight if file else 0.0
+
+    def require(self, wish: LoraWish, may_use: Rule) -> DefaultLora:
+        """Return the default that this wish sets.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA for this person.
+        """
+        if normalize(wish.name) == NO_LORA:
+            return DefaultLora("", 0.0)
+        if (found := self._shelf.find_wish(wish, may_use)) is None:
+            raise self._shelf.unknown(wish.name, may_use)
+        file, weight = found
+        return DefaultLora(file.name, file.weight if weight is None else weight)
 
 
 class ChatProfiles:
@@ -75,8 +168,8 @@ class ChatProfiles:
     def of(self, context: CommandContext) -> ChatProfile:
         """Return what may be drawn in this chat; if it has no profile of its own, what may in its parent."""
         platform, parent = context.address.platform, context.parent_chat_id
-        own = self._profiles.get((platform, context.address.chat_id), _NO_PROFILE)
-        return self._profiles.get((platform, parent), own) if parent and own == _NO_PROFILE else own
+        own = self._profiles.get((platform, context.address.chat_id), NO_PROFILE)
+        return self._profiles.get((platform, parent), own) if parent and own == NO_PROFILE else own
 
     def rule(self, context: CommandContext) -> Rule:
         """Return which LoRAs this person may use in this chat: its own, and the helpers of those."""
@@ -90,8 +183,6 @@ class ChatProfiles:
             NotAllowed: LoraNotHere, SizeOverLimit.
         """
         profile = self.of(context)
-        if profile == _NO_PROFILE:
-            return
         allowed = self._with_helpers(profile)
         cells = recipe.sheet.cells if recipe.sheet else ()
         for lora in (*recipe.loras, *(lora for cell in cells for lora in cell.loras)):
@@ -112,7 +203,7 @@ class ChatProfiles:
         consent = partial(self._consents.may_use, context)
         before, own = self.of(context), self.of(replace(context, parent_chat_id=""))
         platform, parent = context.address.platform, context.parent_chat_id
-        usual = self._profiles.get((platform, parent), _NO_PROFILE) if parent else _NO_PROFILE
+        usual = self._profiles.get((platform, parent), NO_PROFILE) if parent else NO_PROFILE
         changed = replace(before, **{name: getattr(usual, name) for name in command.reset})
         if command.loras is not None:
             changed = replace(changed, loras=tuple(self._name_of(name, consent) for name in command.loras))
@@ -120,7 +211,7 @@ class ChatProfiles:
             changed = replace(changed, limit=command.limit)
         if command.language is not None:
             changed = replace(changed, language=command.language)
-        kept = changed if changed != usual else _NO_PROFILE  # what equals the parent's follows it
+        kept = changed if changed != usual else NO_PROFILE  # what equals the parent's follows it
         if kept != own and command != EditProfile():
             await self._save(before, kept, context)
         found = await self._defaults.find(context, self._rule_of(changed, consent))

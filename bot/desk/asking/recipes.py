@@ -10,7 +10,7 @@ from bot.commands.prompts.alternatives import MARK, compose_alternatives
 from bot.commands.reading import NO_LORA
 from bot.commands.render import size_text
 from bot.commands.text import ComposedPrompt, compose_prompt, normalize
-from bot.commands.values import Draw, LoraWish, PixelSize, Ratio, Size
+from bot.commands.values import Draw, Face, LoraWish, PixelSize, Ratio, Size
 from bot.desk.iterating.derivation import Changes
 from bot.desk.loras.shelf import HASH_MARK, LoraShelf, Rule, for_everybody
 from bot.desk.loras.stacks import NO_STACK, Chosen, Stack, build_stack, repeat_stack
@@ -63,7 +63,10 @@ class Recipes:
         if wishes and NO_LORA not in [normalize(wish.name) for wish in wishes]:
             chosen = self._choose(wishes, may_use)
             stack = build_stack(chosen, self._shelf.find, model_steps=self._model.steps)
-        prompt = compose_prompt(draw.prompt.strip(), draw.face, stack.triggers)
+        typed = draw.prompt.strip()
+        prompt = ComposedPrompt(typed, typed, ())
+        if stack.triggers or draw.face != Face():
+            prompt = compose_prompt(typed, draw.face, stack.triggers)
         if not prompt.final:
             raise EmptyPrompt
         return self._complete(prompt, stack, stack.triggers, draw.size, seed=draw.seed, count=draw.count or 1)
@@ -158,7 +161,8 @@ class Recipes:
             start=start,
             code=new_recipe_code(self._random),
         )
-        return recipe, (*stack.notes, *changes, *self.find_notes(recipe))
+        notes = (*stack.notes, *changes)
+        return recipe, (*notes, *self.find_notes(recipe)) if self._model.is_built_in else notes
 
     def within(self, size: Size | None, limit: PixelSize) -> PixelSize | None:
         """Return the largest size of this shape within the limit; None if the size is within it.

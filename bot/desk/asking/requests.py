@@ -1,6 +1,6 @@
 """What a person asks for: its recipe, who sees the pictures, and whether it was asked for a moment ago."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, replace
 from hashlib import sha256
 
@@ -9,9 +9,8 @@ from bot.commands.prompts.face import with_surprises
 from bot.commands.text import is_east_asian
 from bot.commands.values import Compare, Draft, Draw, LoraWish
 from bot.desk.asking.preferences import Preferences
-from bot.desk.asking.profiles import ChatProfiles
+from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
 from bot.desk.asking.recipes import Recipes
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import Rule
 from bot.desk.sheets.writing import Sheets
 from bot.errors import AlreadyAsked
@@ -101,7 +100,14 @@ class DrawRequests:
             recipe, notes = self._sheets.write(command.with_draw(draw), default, may_use)
         if isinstance(found, DefaultMissing) and not (draw.loras and draw.loras[0].name):
             notes = (found, *notes)
-        notes = (*own, *await self._with_advice(notes, draw, recipe, context, person))
+        notes = (*own, *notes)
+        kinds = [kind for kind, pattern in PATTERNS.items() if pattern.search(recipe.typed)]
+        if draw.negative:
+            kinds = [AdviceKind.NEGATIVE, *kinds]
+        if FacesMixed in map(type, notes):
+            kinds = [*kinds, AdviceKind.FACES]
+        if kinds:
+            notes = await self._with_advice(notes, kinds, context, person)
         return AskedPictures(recipe, notes, bool(draw.private), bool(draw.spoiler), request)
 
     def _without_missing_lora(
@@ -116,19 +122,9 @@ class DrawRequests:
         return replace(completed, loras=command.loras), (*rest, DefaultSkipped(missing))
 
     async def _with_advice(
-        self,
-        notes: tuple[Note, ...],
-        command: Draw,
-        recipe: Recipe,
-        context: CommandContext,
-        person: int,
+        self, notes: tuple[Note, ...], kinds: Sequence[AdviceKind], context: CommandContext, person: int
     ) -> tuple[Note, ...]:
         """Add the advice that the person has not read before, unless they want no advice."""
-        kinds = [AdviceKind.NEGATIVE] if command.negative else []
-        kinds += [kind for kind, pattern in PATTERNS.items() if pattern.search(recipe.typed)]
-        kinds += [AdviceKind.FACES for note in notes if isinstance(note, FacesMixed)]
-        if not kinds:
-            return notes
         new = set()
         if self._preferences.settings_of(context).advice:
             now_ms, give = self._clock(), self._store.asking.give_advice

@@ -6,7 +6,7 @@ from functools import partial
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.alerts.alerts import HostAlerts
 from bot.desk.asking.preferences import Preferences
-from bot.desk.asking.profiles import ChatProfiles
+from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
 from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.requests import DrawRequests
 from bot.desk.build.inputs import DeskInputs
@@ -39,7 +39,6 @@ from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.iterating.sharing import JobSharing
 from bot.desk.iterating.sources import StartPictures
 from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
@@ -167,7 +166,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
         progress=progress,
         pictures_dir=pictures_dir,
         clock=clock,
-        find_notes=recipes.find_notes,
+        find_notes=recipes.find_notes if inputs.model.is_built_in else None,
         offers_of=partial(offers_of, inputs.model),
     )
     history = HistoryQueries(

@@ -100,11 +100,12 @@ class Ledger:
         people, now_ms = self._store.people, self._clock()
         account = await people.account(person)
         daily = (await self._tiers.entitlement_of(person)).daily_credits
-        today_ends_s, given = renews_at_s(now_ms / 1_000), 0
-        if today_ends_s <= account.renews_at_s:
+        if now_ms < 1_000 * account.renews_at_s:
             today_ends_s, given = account.renews_at_s, daily if account.given is None else account.given
             if daily <= given:
                 return account
+        else:
+            today_ends_s, given = renews_at_s(now_ms / 1_000), 0
         await people.renew(person, today_ends_s, daily)
         if missing := top_up(account.credits, daily, given):
             await people.move_credits(person, LedgerKind.ALLOWANCE, missing, now_ms)

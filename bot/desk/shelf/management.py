@@ -26,8 +26,8 @@ from bot.commands.values import (
     LoraRemove,
     LoraSwitch,
 )
+from bot.desk.asking.profiles import LoraDefaults
 from bot.desk.files import PictureSpace
-from bot.desk.loras.defaults import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.shelf.listing import problem_of
 from bot.desk.shelf.trials import TRIAL_S
