@@ -11,7 +11,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``cancellation`` cancels a waiting or a running job
 * ``loras``        the LoRAs of a request: found by name, defaults, stacks
 * ``queue``        the waiting jobs in memory; positions and steps in placeholders
-* ``drawing``      claims jobs and has them drawn; the states of a claim
+* ``drawing``      takes jobs and has them drawn; the states of a taken job
 * ``results``      how a job ends or waits again; delivers the results in the outbox
 * ``files``        pictures on the disk, the space for them, and retries while it is full
 * ``retention``    how long pictures stay as they were drawn

@@ -354,7 +354,7 @@ class Desk:
         await parts.refusals.flush()
 
     async def drain(self, timeout_s: float) -> None:
-        """Stop: claim no job, requeue the running one after its step, deliver what is ready; ``run`` returns.
+        """Stop: take no job, requeue the running one after its step, deliver what is ready; ``run`` returns.
 
         Whatever takes longer than the timeout is cancelled; the next start resumes it.
         """

@@ -1,10 +1,10 @@
-"""Claim waiting jobs, have the renderer draw them, and see each through until its end is saved.
+"""Take waiting jobs, have the renderer draw them, and see each through until its end is saved.
 
-A claimed job is ``running`` under this run's lease. The renderer holds two at most: it draws the first and
-continues with the second without asking. ``TRANSITIONS`` lists the states of a claim, ``ERROR_RULES`` what
+A taken job is ``running`` under this run's lease. The renderer holds two at most: it draws the first and
+continues with the second without asking. ``TRANSITIONS`` lists the states of such a job, ``ERROR_RULES`` what
 each error of the renderer means for the job.
 
-A crash leaves claimed jobs as they are; ``Drawing.recover`` finds them at the next start. Our own stop
+A crash leaves taken jobs as they are; ``Drawing.recover`` finds them at the next start. Our own stop
 requeues them without using an attempt. While the disk is full, every task waits with what it has to write.
 """
 
@@ -49,7 +49,7 @@ from engine.request import (
 
 log = structlog.get_logger("bot.desk")
 
-MOST_CLAIMED = MAX_IN_FLIGHT + 2  # the others save their ends; the loop waits for a disk slower than the card
+MOST_TAKEN = MAX_IN_FLIGHT + 2  # the others save their ends; the loop waits for a disk slower than the card
 NO_SPACE_WAIT_S = 1.0  # until the card and the disk are measured again
 LOADING_WAIT_S = 0.2  # until it is checked again whether the model has loaded
 NOT_READY_WAIT_S = 5.0  # until a worker that did not start is asked again; the host has its own back-off
@@ -82,8 +82,8 @@ class Renderer(Protocol):
         """Forget the LoRAs with these contents and draw with none of them; replaces the earlier call's."""
 
 
-class ClaimState(Enum):
-    """The states of a claimed job. It is over when its task ends."""
+class TakenState(Enum):
+    """The states of a taken job. It is over when its task ends."""
 
     READY = auto()  # the renderer has it and has not started it
     DRAWING = auto()  # the renderer has reported its start
@@ -91,13 +91,13 @@ class ClaimState(Enum):
     SAVING = auto()  # the renderer has answered; the job's end is being saved
 
 
-HOLDS_A_SLOT = (ClaimState.READY, ClaimState.DRAWING, ClaimState.RETURNING)
+HOLDS_A_SLOT = (TakenState.READY, TakenState.DRAWING, TakenState.RETURNING)
 """States in which a job takes one of the renderer's ``MAX_IN_FLIGHT`` slots. A returning job keeps its slot,
-so that it is back in the queue before another is claimed. While an end is saved, the next job is claimed."""
+so that it is back in the queue before another is taken. While an end is saved, the next job is taken."""
 
 
-class ClaimEvent(Enum):
-    """What happens to a claimed job."""
+class TakenEvent(Enum):
+    """What happens to a taken job."""
 
     STARTED = auto()  # the renderer draws it
     ANSWERED = auto()  # it ends by the renderer's answer; after our own stop it waits again
@@ -106,17 +106,17 @@ class ClaimEvent(Enum):
     FAILED = auto()  # it ends and is refunded
 
 
-TRANSITIONS: dict[tuple[ClaimState, ClaimEvent], tuple[ClaimState, bool]] = {
-    (ClaimState.READY, ClaimEvent.STARTED): (ClaimState.DRAWING, False),
-    (ClaimState.READY, ClaimEvent.ANSWERED): (ClaimState.SAVING, True),  # stopped before its start
-    (ClaimState.READY, ClaimEvent.RETURNED): (ClaimState.RETURNING, False),
-    (ClaimState.READY, ClaimEvent.LOST): (ClaimState.RETURNING, True),
-    (ClaimState.READY, ClaimEvent.FAILED): (ClaimState.RETURNING, True),
-    (ClaimState.DRAWING, ClaimEvent.ANSWERED): (ClaimState.SAVING, True),
-    (ClaimState.DRAWING, ClaimEvent.RETURNED): (ClaimState.RETURNING, False),
-    (ClaimState.DRAWING, ClaimEvent.LOST): (ClaimState.RETURNING, True),
-    (ClaimState.DRAWING, ClaimEvent.FAILED): (ClaimState.RETURNING, True),
-    (ClaimState.SAVING, ClaimEvent.FAILED): (ClaimState.SAVING, False),  # its end could not be saved
+TRANSITIONS: dict[tuple[TakenState, TakenEvent], tuple[TakenState, bool]] = {
+    (TakenState.READY, TakenEvent.STARTED): (TakenState.DRAWING, False),
+    (TakenState.READY, TakenEvent.ANSWERED): (TakenState.SAVING, True),  # stopped before its start
+    (TakenState.READY, TakenEvent.RETURNED): (TakenState.RETURNING, False),
+    (TakenState.READY, TakenEvent.LOST): (TakenState.RETURNING, True),
+    (TakenState.READY, TakenEvent.FAILED): (TakenState.RETURNING, True),
+    (TakenState.DRAWING, TakenEvent.ANSWERED): (TakenState.SAVING, True),
+    (TakenState.DRAWING, TakenEvent.RETURNED): (TakenState.RETURNING, False),
+    (TakenState.DRAWING, TakenEvent.LOST): (TakenState.RETURNING, True),
+    (TakenState.DRAWING, TakenEvent.FAILED): (TakenState.RETURNING, True),
+    (TakenState.SAVING, TakenEvent.FAILED): (TakenState.SAVING, False),  # its end could not be saved
 }
 """State and event → the next state, and whether the person is charged now for the time that it was drawn. A
 charged job loses its position; one that returns uncharged keeps it."""
@@ -132,23 +132,23 @@ class ErrorRule:
     """
 
     error: type[Exception]
-    event: ClaimEvent
+    event: TakenEvent
     level: str
     message: str
     pauses: bool = False
 
 
 ERROR_RULES: tuple[ErrorRule, ...] = (  # the first that matches applies
-    ErrorRule(JobNotStarted, ClaimEvent.RETURNED, "info", "worker lost before the job started"),
-    ErrorRule(WorkerLost, ClaimEvent.LOST, "warning", "worker lost"),
-    ErrorRule(WorkerNotReady, ClaimEvent.RETURNED, "error", "worker not ready", pauses=True),
-    ErrorRule(Exception, ClaimEvent.FAILED, "exception", "job failed"),
+    ErrorRule(JobNotStarted, TakenEvent.RETURNED, "info", "worker lost before the job started"),
+    ErrorRule(WorkerLost, TakenEvent.LOST, "warning", "worker lost"),
+    ErrorRule(WorkerNotReady, TakenEvent.RETURNED, "error", "worker not ready", pauses=True),
+    ErrorRule(Exception, TakenEvent.FAILED, "exception", "job failed"),
 )
 
 
 @dataclass(eq=False, slots=True)
-class Claim:
-    """A claimed job until its end is saved.
+class TakenJob:
+    """A taken job until its end is saved.
 
     Attributes:
         drawn: Its pictures so far.
@@ -158,7 +158,7 @@ class Claim:
     """
 
     job: JobRow
-    state: ClaimState = ClaimState.READY
+    state: TakenState = TakenState.READY
     drawn: list[Picture] = field(default_factory=list)
     progress: Progress | None = None
     started_ms: int | None = None
@@ -210,7 +210,7 @@ class Drawing:
         self._clock = clock
         self._seconds = seconds
         self._lease = uuid.uuid4().hex
-        self._claims: list[Claim] = []  # in the order in which they were claimed
+        self._taken: list[TakenJob] = []  # in the order in which they were taken
         self._to_stop: set[str] = set()
         self._closing = asyncio.Event()
         self._saved = partial(retry_while_full, is_closing=self._closing.is_set)
@@ -232,16 +232,16 @@ class Drawing:
     @property
     def running(self) -> tuple[str, int, int]:
         """The job on the card (empty: none), and the step of how many of its current picture."""
-        first = next((claim for claim in self._claims if claim.state in HOLDS_A_SLOT), None)
+        first = next((taken for taken in self._taken if taken.state in HOLDS_A_SLOT), None)
         if first is None:
             return "", 0, 0
         step, steps = (first.progress.step, first.progress.steps) if first.progress else (0, 0)
         return first.job.id, step, steps
 
     @property
-    def claimed(self) -> tuple[JobRow, ...]:
+    def taken(self) -> tuple[JobRow, ...]:
         """The jobs that the renderer has; they return to the queue if it loses them."""
-        return tuple(claim.job for claim in self._claims)
+        return tuple(taken.job for taken in self._taken)
 
     def stop(self, job_id: str) -> None:
         """Stop this job after its current step, or before it starts."""
@@ -249,12 +249,12 @@ class Drawing:
         self._renderer.cancel(job_id)
 
     def close(self) -> None:
-        """Claim no more. Jobs in the renderer stop after their current step and wait for the next start."""
+        """Take no more. Jobs in the renderer stop after their current step and wait for the next start."""
         self._closing.set()
         self._queue.changed.set()
-        for claim in self._claims:
-            if claim.state in HOLDS_A_SLOT:
-                self._renderer.cancel(claim.job.id)
+        for taken in self._taken:
+            if taken.state in HOLDS_A_SLOT:
+                self._renderer.cancel(taken.job.id)
 
     async def run(self) -> None:
         """Draw until closed."""
@@ -263,7 +263,7 @@ class Drawing:
                 try:
                     while not self._closing.is_set():
                         self._queue.changed.clear()
-                        wait_s = await self._claim_next(group)
+                        wait_s = await self._take_next(group)
                         with contextlib.suppress(TimeoutError):
                             async with asyncio.timeout(wait_s):
                                 await self._queue.changed.wait()
@@ -274,15 +274,15 @@ class Drawing:
             with contextlib.suppress(CannotSave):
                 await self._store.jobs.requeue_leased(self._lease)
 
-    async def _claim_next(self, group: asyncio.TaskGroup) -> float | None:
-        """Claim the next job or refuse it, if there is one that can be drawn now.
+    async def _take_next(self, group: asyncio.TaskGroup) -> float | None:
+        """Take the next job or refuse it, if there is one that can be drawn now.
 
         Returns:
             How many seconds to wait for a change of the queue before the next call; None: until a change.
         """
         queue = self._queue
-        slots = [claim.state for claim in self._claims if claim.state in HOLDS_A_SLOT]
-        if len(slots) >= MAX_IN_FLIGHT or len(self._claims) >= MOST_CLAIMED:
+        slots = [taken.state for taken in self._taken if taken.state in HOLDS_A_SLOT]
+        if len(slots) >= MAX_IN_FLIGHT or len(self._taken) >= MOST_TAKEN:
             return None
         if queue.is_loading() and not self._costs.knows_weights:  # no need of memory can be predicted
             return LOADING_WAIT_S
@@ -295,19 +295,19 @@ class Drawing:
             queue.remove(refused)
         elif (job_id := decision.job_id) is None:
             return NO_SPACE_WAIT_S if queue.jobs else None
-        elif job := await self._saved(partial(self._store.jobs.claim, job_id, self._lease, self._clock())):
-            log.info("job claimed", job_id=job.id, attempt=job.attempt, reason=decision.reason)
-            claim = Claim(job)
-            self._claims.append(claim)
-            group.create_task(self._process(claim), name=f"draw {job.id}")
+        elif job := await self._saved(partial(self._store.jobs.take, job_id, self._lease, self._clock())):
+            log.info("job taken", job_id=job.id, attempt=job.attempt, reason=decision.reason)
+            taken = TakenJob(job)
+            self._taken.append(taken)
+            group.create_task(self._process(taken), name=f"draw {job.id}")
         else:
             queue.remove(job_id)  # cancelled a moment ago
         return 0.0
 
-    async def _process(self, claim: Claim) -> None:
-        """Have a claimed job drawn, and save what comes of it."""
-        structlog.contextvars.bind_contextvars(job_id=claim.job.id)  # for every line of this task's log
-        job, recipe, is_closing = claim.job, claim.job.recipe, self._closing.is_set
+    async def _process(self, taken: TakenJob) -> None:
+        """Have a taken job drawn, and save what comes of it."""
+        structlog.contextvars.bind_contextvars(job_id=taken.job.id)  # for every line of this task's log
+        job, recipe, is_closing = taken.job, taken.job.recipe, self._closing.is_set
         try:
             start = await self._saved(lambda: self._read_start(recipe)) if recipe.start else None
             request = RenderRequest(
@@ -324,7 +324,7 @@ class Drawing:
                 cells=recipe.sheet.request_cells if recipe.sheet else (),
                 start=start,
             )
-            if [other for other in self._claims if other.state in HOLDS_A_SLOT] == [claim]:  # it is the next
+            if [other for other in self._taken if other.state in HOLDS_A_SLOT] == [taken]:  # it is the next
                 self._progress.publish_step(Progress(job.id, job.attempt, 0, 0, steps=request.steps_taken))
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
             if recipe.loras and not await self._saved(lambda: self._may_draw(job)):
@@ -333,63 +333,63 @@ class Drawing:
                 answer = Failed(job.id, job.attempt, FailReason.START_MISSING)
             elif not (is_closing() or job.id in self._to_stop):  # else stopped before it was sent
                 render = (self._lora_renderer if recipe.loras else self._renderer).render
-                answer = await render(request, partial(self._listen, claim))
+                answer = await render(request, partial(self._listen, taken))
             self._costs.learn(request, answer)
             if isinstance(answer, Finished):
                 for stage in STAGES:
                     STAGE.labels(stage).observe(getattr(answer.timings, f"{stage}_s"))
                 LORA_SWITCHES.inc(self._last_loras not in (None, recipe.loras))
                 self._last_loras = recipe.loras
-            self._advance(claim, ClaimEvent.ANSWERED)
-            started = replace(job, started_ms=claim.started_ms)
-            record = partial(self._completion.record_answer, started, answer, claim.drawn, is_closing)
+            self._advance(taken, TakenEvent.ANSWERED)
+            started = replace(job, started_ms=taken.started_ms)
+            record = partial(self._completion.record_answer, started, answer, taken.drawn, is_closing)
             await self._saved(record)
         except CannotSave:
             log.warning(UNSAVED)
         except Exception as error:  # noqa: BLE001 - supervision: one job's failure must not stop the others
-            await self._remedy(claim, error)
+            await self._remedy(taken, error)
         finally:
-            self._claims.remove(claim)
+            self._taken.remove(taken)
             self._to_stop.discard(job.id)
             self._queue.changed.set()  # a slot is free
 
-    def _listen(self, claim: Claim, event: Event) -> None:
+    def _listen(self, taken: TakenJob, event: Event) -> None:
         if isinstance(event, Drawn):
-            drawn = {each.index: each for each in (*claim.drawn, event.picture)}  # a retry draws some again
-            claim.drawn = [drawn[index] for index in sorted(drawn)]
-            if claim.progress is not None:
-                self._progress.publish_step(claim.progress, tuple(claim.drawn))
+            drawn = {each.index: each for each in (*taken.drawn, event.picture)}  # a retry draws some again
+            taken.drawn = [drawn[index] for index in sorted(drawn)]
+            if taken.progress is not None:
+                self._progress.publish_step(taken.progress, tuple(taken.drawn))
         elif isinstance(event, Progress):
-            if claim.state is ClaimState.READY:
+            if taken.state is TakenState.READY:
                 log.info("job started", job_id=event.job_id, attempt=event.attempt)
-                claim.started_ms, claim.started_s = self._clock(), self._seconds()
-                if claim.job.attempt == 1:
-                    QUEUE_WAIT.observe(max(0, claim.started_ms - claim.job.created_ms) / 1_000)
-                    self._waits.note_start(claim.job.id)
-                self._advance(claim, ClaimEvent.STARTED)
-            claim.progress = event
-            self._progress.publish_step(event, tuple(claim.drawn))
+                taken.started_ms, taken.started_s = self._clock(), self._seconds()
+                if taken.job.attempt == 1:
+                    QUEUE_WAIT.observe(max(0, taken.started_ms - taken.job.created_ms) / 1_000)
+                    self._waits.note_start(taken.job.id)
+                self._advance(taken, TakenEvent.STARTED)
+            taken.progress = event
+            self._progress.publish_step(event, tuple(taken.drawn))
 
-    def _advance(self, claim: Claim, event: ClaimEvent) -> None:
+    def _advance(self, taken: TakenJob, event: TakenEvent) -> None:
         """Enter the next state; charge the time that the job was drawn if the table says so."""
-        claim.state, is_charged = TRANSITIONS[claim.state, event]
+        taken.state, is_charged = TRANSITIONS[taken.state, event]
         if is_charged:
-            drawn_s = 0.0 if claim.started_s is None else self._seconds() - claim.started_s
-            self._queue.charge_time(claim.job.id, drawn_s)
+            drawn_s = 0.0 if taken.started_s is None else self._seconds() - taken.started_s
+            self._queue.charge_time(taken.job.id, drawn_s)
 
-    async def _remedy(self, claim: Claim, error: Exception) -> None:
+    async def _remedy(self, taken: TakenJob, error: Exception) -> None:
         """Do what ``ERROR_RULES`` says."""
-        job, completion = claim.job, self._completion
+        job, completion = taken.job, self._completion
         rule = next(rule for rule in ERROR_RULES if isinstance(error, rule.error))
         getattr(log, rule.level)(rule.message, job_id=job.id, attempt=job.attempt, detail=str(error))
-        self._advance(claim, rule.event)
+        self._advance(taken, rule.event)
         try:
             match rule.event:
-                case ClaimEvent.RETURNED:
+                case TakenEvent.RETURNED:
                     await self._saved(lambda: completion.requeue(job, uses_attempt=False))
-                case ClaimEvent.LOST:
-                    await self._saved(lambda: completion.use_attempt(job, claim.drawn))
-                case ClaimEvent.FAILED:
+                case TakenEvent.LOST:
+                    await self._saved(lambda: completion.use_attempt(job, taken.drawn))
+                case TakenEvent.FAILED:
                     await self._saved(lambda: completion.fail(job))
         except CannotSave:
             log.warning(UNSAVED)

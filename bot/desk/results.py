@@ -39,7 +39,7 @@ from bot.outcomes import (
     Undeliverable,
 )
 from bot.store import Store
-from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
+from bot.store.rows import JobRow, OutboxState, PictureRow, TakenResult
 from engine.backoff import Backoff
 from engine.durable import is_disk_full
 from engine.request import Failed, FailReason, Finished, Picture, Stopped
@@ -57,7 +57,7 @@ MAX_DELIVERIES = 300  # about a day; then the result waits for /mine
 
 
 class JobCompletion:
-    """Records how claimed jobs end, or puts them back into the queue.
+    """Records how taken jobs end, or puts them back into the queue.
 
     Args:
         pictures_dir: The folder of the pictures; created when the first one is saved.
@@ -92,7 +92,7 @@ class JobCompletion:
         fail: FailReason | None = None,
         pictures: Sequence[PictureRow] = (),
     ) -> int | None:
-        """End ``job`` as it was claimed (or, never claimed, as it waited).
+        """End ``job`` as it was taken (or, never taken, as it waited).
 
         The files of ``pictures`` are on the disk; the missing pictures of ``job.recipe.count`` are refunded.
 
@@ -190,7 +190,7 @@ class JobCompletion:
             await self._delete_withdrawn(job, pictures)
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
-        """Put a claimed job back into the queue; nothing changes when this attempt no longer counts."""
+        """Put a taken job back into the queue; nothing changes when this attempt no longer counts."""
         async with self._store.atomic():
             if queued := await self._store.jobs.requeue(job, uses_attempt=uses_attempt):
                 await self.enqueue(queued)
@@ -279,21 +279,21 @@ class OutboxDelivery:
                 group.create_task(self._dispatch(platform, chat), name=f"deliver {platform}")
 
     async def _dispatch(self, platform: Platform, chat: ChatOutput) -> None:
-        """Claim what is due and deliver it, several results at once, until closed and nothing is due."""
+        """Take what is due and deliver it, several results at once, until closed and nothing is due."""
         outbox, changed, in_flight = self._store.outbox, self._changed[platform], set[asyncio.Task[None]]()
         async with asyncio.TaskGroup() as group:
             try:
                 while True:
                     changed.clear()
-                    now_ms, claimed, due_ms = self._clock(), None, None
+                    now_ms, taken, due_ms = self._clock(), None, None
                     if len(in_flight) < MOST_IN_FLIGHT:
                         limits = {
                             "waited_for_ms": now_ms + int(1_000 * ORDER_WAIT_S),
                             "most_in_chat": MOST_IN_CHAT,
                         }
-                        claimed, due_ms = await self._saved(partial(outbox.claim, platform, now_ms, **limits))
-                    if claimed:
-                        task = group.create_task(self._deliver(claimed, chat), name=f"deliver {claimed.job}")
+                        taken, due_ms = await self._saved(partial(outbox.take, platform, now_ms, **limits))
+                    if taken:
+                        task = group.create_task(self._deliver(taken, chat), name=f"deliver {taken.job}")
                         in_flight.add(task)
                         task.add_done_callback(in_flight.discard)
                         task.add_done_callback(lambda _: changed.set())  # later results may go now
@@ -307,14 +307,14 @@ class OutboxDelivery:
             except CannotSave:
                 log.warning("closing while the disk is full", platform=platform)
 
-    async def _deliver(self, claimed: ClaimedRow, chat: ChatOutput) -> None:
+    async def _deliver(self, taken: TakenResult, chat: ChatOutput) -> None:
         """Deliver one result, and store how that ended."""
-        structlog.contextvars.bind_contextvars(job_id=claimed.job)  # also for what the chat logs
-        await self._progress.stop_updates(claimed.job)
-        facts = {"job_id": claimed.job, "attempts": claimed.attempts}
+        structlog.contextvars.bind_contextvars(job_id=taken.job)  # also for what the chat logs
+        await self._progress.stop_updates(taken.job)
+        facts = {"job_id": taken.job, "attempts": taken.attempts}
         state, wait_s = OutboxState.MAYBE, 0.0
         try:
-            result = await self._saved(partial(self._load_result, claimed.job))
+            result = await self._saved(partial(self._load_result, taken.job))
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
                 await chat.deliver(result)
         except Undeliverable as reason:
@@ -325,15 +325,15 @@ class OutboxDelivery:
             wait_s = reason.after_s
         except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the result is retried
             log.warning("result not delivered", **facts, error=type(error).__name__)
-            state = OutboxState.KEPT if claimed.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
-            wait_s = BACK_OFF.pause_s(claimed.attempts)
+            state = OutboxState.KEPT if taken.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
+            wait_s = BACK_OFF.pause_s(taken.attempts)
         else:
             log.info("result delivered", **facts)
             state = OutboxState.SENT
         DELIVERIES.labels("again" if state is OutboxState.MAYBE else state.value).inc()
         due_ms = self._clock() + int(1_000 * wait_s) if state is OutboxState.MAYBE else 0
         try:
-            await self._saved(partial(self._store.outbox.mark, claimed.job, state, due_ms))
+            await self._saved(partial(self._store.outbox.mark, taken.job, state, due_ms))
         except CannotSave:
             log.warning("closing while the disk is full: the next start delivers it again", **facts)
 

@@ -178,7 +178,7 @@ class JobState(StrEnum):
     """The state of a job. The values equal the CHECK list of job.state in migrations/0001.
 
     QUEUED    accepted and paid; waits for the card
-    RUNNING   claimed; the worker draws it, or it waits in the worker behind another job
+    RUNNING   taken; the worker draws it, or it waits in the worker behind another job
     DONE      every picture exists; the delivery may still be under way
     FAILED    given up; missing pictures are refunded
     CANCELLED stopped by a person; missing pictures are refunded

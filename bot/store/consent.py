@@ -125,9 +125,9 @@ class OwnerReportQueue:
             "add_owner_report", platform=platform, user_id=user_id, period=period, content=content
         )
 
-    async def claim(self, platform: str, now_ms: int) -> OwnerReportRow | None:
-        """Claim the platform's oldest report that is due; it counts as sending until marked."""
-        rows = await self._query("claim_owner_report", platform=platform, now_ms=now_ms)
+    async def take(self, platform: str, now_ms: int) -> OwnerReportRow | None:
+        """Take the platform's oldest report that is due; it counts as sending until marked."""
+        rows = await self._query("take_owner_report", platform=platform, now_ms=now_ms)
         return OwnerReportRow(**dict(rows[0])) if rows else None
 
     async def mark(self, report_id: int, state: OutboxState, not_before_ms: int) -> None:

@@ -1,6 +1,6 @@
 """The way of a request: its event in the inbox, its job with pictures, and its result until it is delivered.
 
-``claim``, ``requeue`` and ``end`` change a row only if its state, attempt and lease are as expected: a late
+``take``, ``requeue`` and ``end`` change a row only if its state, attempt and lease are as expected: a late
 answer of an earlier attempt changes nothing.
 """
 
@@ -16,7 +16,6 @@ from pydantic import TypeAdapter
 from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Sheet, Start
 from bot.store.database import Database
 from bot.store.rows import (
-    ClaimedRow,
     InboxRow,
     JobRow,
     NewJob,
@@ -24,6 +23,7 @@ from bot.store.rows import (
     PictureForm,
     PictureRow,
     ResultRow,
+    TakenResult,
 )
 from engine.request import LoraChoice
 
@@ -155,9 +155,9 @@ class Jobs:
         """Return all jobs in this state, in the order of acceptance."""
         return tuple(job_of_row(row) for row in await self._query("in_state", state=state))
 
-    async def claim(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:
+    async def take(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:
         """Start the next attempt of a queued job; None if the job is not queued any more."""
-        rows = await self._query("claim", id=job_id, lease=lease, now_ms=now_ms)
+        rows = await self._query("take", id=job_id, lease=lease, now_ms=now_ms)
         return job_of_row(rows[0]) if rows else None
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> JobRow | None:
@@ -274,20 +274,20 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "jobs.sql")
 
-    async def claim(
+    async def take(
         self, platform: str, now_ms: int, *, waited_for_ms: int, most_in_chat: int
-    ) -> tuple[ClaimedRow | None, int | None]:
-        """Claim the platform's oldest result that is due and free; it counts as sending until marked.
+    ) -> tuple[TakenResult | None, int | None]:
+        """Take the platform's oldest result that is due and free; it counts as sending until marked.
 
         A result is not free while an earlier one of the same person in the same chat is being sent or is due
         before ``waited_for_ms``, nor while ``most_in_chat`` results are being sent in its chat.
 
         Returns:
-            The result or, if none was claimed, when the next one becomes due (None if all others are due).
+            The result or, if none was taken, when the next one becomes due (None if all others are due).
         """
         limits = {"waited_for_ms": waited_for_ms, "most_in_chat": most_in_chat}
-        if rows := await self._query("claim_result", platform=platform, now_ms=now_ms, **limits):
-            return ClaimedRow(**dict(rows[0])), None
+        if rows := await self._query("take_result", platform=platform, now_ms=now_ms, **limits):
+            return TakenResult(**dict(rows[0])), None
         [(due_ms,)] = await self._query("next_due", platform=platform, now_ms=now_ms)
         return None, due_ms
 

@@ -125,9 +125,9 @@ class Links:
         rows = await self._query("find_code", code=code, now_ms=now_ms)
         return LinkCodeRow(**dict(rows[0]) | {"used": bool(rows[0]["used"])}) if rows else None
 
-    async def claim_code(self, code: str, identity: str, event_id: str) -> None:
+    async def reserve_code(self, code: str, identity: str, event_id: str) -> None:
         """Reserve the code for this identity unless another has it."""
-        await self._query("claim_code", code=code, typed_by=identity, typed_event=event_id)
+        await self._query("reserve_code", code=code, typed_by=identity, typed_event=event_id)
 
     async def merge(self, merged: int, kept: int, code: str) -> None:
         """Move identities, jobs, ledger and credits of person ``merged`` to ``kept``; the code is used."""

@@ -191,7 +191,7 @@ class ReportRow:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedRow:
+class TakenResult:
     """A result that this process delivers now; ``attempts`` counts this delivery too."""
 
     job: str

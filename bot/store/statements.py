@@ -1,6 +1,6 @@
 """Loads the SQL files of ``sql/`` as named statements.
 
-A file is a series of blocks: ``-- name: claim_job``, a comment line with the purpose, and one statement.
+A file is a series of blocks: ``-- name: take_job``, a comment line with the purpose, and one statement.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Reads how much memory a job may take now, and why.
 
 On a card: the free memory that NVML reports, plus what the worker holds and will use again, minus the reserve
-for others. Without a card: the same for main memory. Every claim of a job reads it, because other programs
+for others. Without a card: the same for main memory. Whatever takes a job reads it, because other programs
 share the card. If NVML does not answer, the card's memory is unknown: the last reading stays, with its age.
 """
 

@@ -13,7 +13,7 @@ from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import JobResult
 from bot.store.database import Database
 from bot.store.jobs import Inbox, Jobs, Outbox
-from bot.store.rows import ClaimedRow, JobRow, OutboxState, PictureRow
+from bot.store.rows import JobRow, OutboxState, PictureRow, TakenResult
 from bot.store.statements import load_statements
 from engine.errors import JobNotStarted
 from engine.request import Picture
@@ -88,18 +88,18 @@ def confirmed_before_stored() -> None:
 
 
 def sent_before_delivered() -> None:
-    """A result counts as sent as soon as it is claimed."""
-    real = Outbox.claim
+    """A result counts as sent as soon as it is taken."""
+    real = Outbox.take
 
-    async def claim(
+    async def take(
         self: Outbox, platform: str, now_ms: int, **limits: Any
-    ) -> tuple[ClaimedRow | None, int | None]:
+    ) -> tuple[TakenResult | None, int | None]:
         result, due_ms = await real(self, platform, now_ms, **limits)
         if result:
             await self.mark(result.job, OutboxState.SENT)
         return result, due_ms
 
-    Outbox.claim = claim  # type: ignore[method-assign]
+    Outbox.take = take  # type: ignore[method-assign]
 
 
 def answers_not_kept() -> None:

@@ -19,7 +19,7 @@ from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import until
 from tests.fakes.renderer import Act, FakeRenderer
 
-NEIGHBOUR_S = 0.05  # time in which a waiting job is claimed and ready, also on a busy machine
+NEIGHBOUR_S = 0.05  # time in which a waiting job is taken and ready, also on a busy machine
 
 
 class Kind(StrEnum):

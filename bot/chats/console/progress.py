@@ -49,7 +49,7 @@ class ProgressDisplay:
         if self._console.is_terminal:
             self._update_bar(status)
             return
-        # A claimed job whose model still loads is next, like the first waiting job.
+        # A taken job whose model still loads is next, like the first waiting job.
         position = 0 if status.position is None and status.is_loading else status.position
         if self._printed.get(status.job_id) != (position, status.index):
             self._printed[status.job_id] = (position, status.index)

@@ -15,7 +15,7 @@ from bot.desk.files import retry_while_full
 from bot.errors import CannotSave
 from bot.outcomes import Alert, ChatOutput, Platform, RetryLater, Undeliverable
 from bot.store import Store
-from bot.store.hosting.alerts import ClaimedAlert
+from bot.store.hosting.alerts import TakenAlert
 from bot.store.rows import OutboxState
 from engine.backoff import Backoff
 
@@ -127,8 +127,8 @@ class HostAlerts:
         while True:
             self._changed.clear()
             try:
-                while claimed := await self._store.alerts.claim(platform, self._clock(), self._locale()):
-                    await self._deliver(claimed, platform, chat)
+                while taken := await self._store.alerts.take(platform, self._clock(), self._locale()):
+                    await self._deliver(taken, platform, chat)
             except CannotSave:
                 log.warning("alerts wait: nothing can be saved", platform=platform)
             except Exception:  # supervision: a failed alert must not end the bot
@@ -139,7 +139,7 @@ class HostAlerts:
             except TimeoutError:
                 continue
 
-    async def _deliver(self, row: ClaimedAlert, platform: Platform, chat: ChatOutput) -> None:
+    async def _deliver(self, row: TakenAlert, platform: Platform, chat: ChatOutput) -> None:
         alert = Alert(
             id=row.id,
             platform=platform,

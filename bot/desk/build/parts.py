@@ -72,7 +72,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     versions = LoraVersions(
         inputs.cache_dir / LORA_VERSIONS,
         shelf,
-        lambda: (*queue.jobs.values(), *drawing.claimed),
+        lambda: (*queue.jobs.values(), *drawing.taken),
         inputs.reserve_bytes,
     )
     renderer = LocatedRenderer(inputs.renderer, versions)

@@ -156,7 +156,7 @@ class PictureHistory:
         return tuple(OwnPicture(each.job, each.idx, each.file_id, each.typed, each.code) for each in sent)
 
     def _state(self, job: JobRow) -> JobState:
-        """The state to display: a claimed job that waits in the renderer behind another counts as queued."""
+        """The state to display: a taken job that waits in the renderer behind another counts as queued."""
         state = JobState(job.state)
         return (
             JobState.QUEUED

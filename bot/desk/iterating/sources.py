@@ -1,4 +1,4 @@
-"""The pictures that drawings begin with: whether they exist, and their files when the drawing is claimed."""
+"""The pictures that drawings begin with: whether they exist, and their files when the drawing is taken."""
 
 import asyncio
 from pathlib import Path

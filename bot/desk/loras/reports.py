@@ -83,8 +83,8 @@ class OwnerReports:
     async def deliver(self, chats: Mapping[Platform, ChatOutput]) -> None:
         """Deliver the reports that are due."""
         for platform, chat in chats.items():
-            while (claimed := await self._store.owner_reports.claim(platform, self._clock())) is not None:
-                await self._deliver(claimed, platform, chat)
+            while (taken := await self._store.owner_reports.take(platform, self._clock())) is not None:
+                await self._deliver(taken, platform, chat)
 
     async def _deliver(self, row: OwnerReportRow, platform: Platform, chat: ChatOutput) -> None:
         report = OwnerReport(

@@ -158,7 +158,7 @@ class Ledger:
     async def refund(self, job: JobRow, missing: int) -> int:
         """Refund the ``missing`` pictures of an ended job, and return the credits. Call it once for a job.
 
-        The refund goes to the job's present person: since it was claimed, its person may have been linked.
+        The refund goes to the job's present person: since it was taken, its person may have been linked.
         """
         credits = refund(job.price, job.recipe.count, missing)
         if credits and (stored := await self._store.jobs.find(job.id)):

@@ -89,7 +89,7 @@ class AccountLinking:
             if not found.used:
                 await self._require_linkable(person, found.person)
                 if found.typed_event in (None, context.event_id):  # the same message again confirms nothing
-                    await links.claim_code(code, typed_by, context.event_id)
+                    await links.reserve_code(code, typed_by, context.event_id)
                     return LinkConfirmation(code, Platform(found.platform), found.name)
                 await self._ledger.link(person, found.person, code)
                 self._store.after_commit(lambda: self._queue.merge(person, found.person))

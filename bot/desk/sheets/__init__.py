@@ -4,5 +4,5 @@
 * ``picture``  one labelled picture of the job's pictures
 
 A sheet is one job with one charge: ``RenderRequest.cells`` says what each picture is drawn of, and the worker
-draws one after the other. So claim, attempts, cancel and refund are those of every job.
+draws one after the other. So taking, attempts, cancel and refund are those of every job.
 """

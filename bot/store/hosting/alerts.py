@@ -26,7 +26,7 @@ class LastingAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class ClaimedAlert:
+class TakenAlert:
     """A message that this process delivers now; ``attempts`` counts this delivery too.
 
     Attributes:
@@ -93,8 +93,8 @@ class AlertQueue:
         await self._query("withdraw_alert_messages", alert=alert)
         await self._query("add_last_messages", alert=alert)
 
-    async def claim(self, platform: str, now_ms: int, locale: str) -> ClaimedAlert | None:
-        """Claim the platform's oldest message that is due; it counts as sending until marked.
+    async def take(self, platform: str, now_ms: int, locale: str) -> TakenAlert | None:
+        """Take the platform's oldest message that is due; it counts as sending until marked.
 
         Args:
             platform: Of the hosts.
@@ -102,7 +102,7 @@ class AlertQueue:
             locale: Of a host whose language is unknown.
         """
         async with self._database.atomic():
-            rows = await self._query("claim_alert_message", platform=platform, now_ms=now_ms)
+            rows = await self._query("take_alert_message", platform=platform, now_ms=now_ms)
             if not rows:
                 return None
             message = rows[0]
@@ -113,7 +113,7 @@ class AlertQueue:
                 user_id=message["user_id"],
                 locale=locale,
             )
-        return ClaimedAlert(
+        return TakenAlert(
             id=message["id"],
             user_id=message["user_id"],
             locale=said["locale"],

@@ -31,7 +31,7 @@ INSERT INTO alert_message (alert, is_over, platform, user_id)
 SELECT alert, 1, platform, user_id FROM alert_message WHERE alert = :alert AND is_over = 0
 ON CONFLICT DO NOTHING;
 
--- name: claim_alert_message
+-- name: take_alert_message
 -- The platform's oldest message that is due; no row if none is.
 UPDATE alert_message SET state = 'sending', attempts = attempts + 1
 WHERE id = (SELECT id FROM alert_message WHERE platform = :platform AND state IN ('ready', 'maybe')

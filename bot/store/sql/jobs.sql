@@ -59,7 +59,7 @@ ORDER BY accepted_order;
 -- All jobs in this state, in the order of acceptance.
 SELECT * FROM job WHERE state = :state ORDER BY accepted_order;
 
--- name: claim
+-- name: take
 -- Start an attempt of a queued job; no row if it was cancelled meanwhile.
 UPDATE job SET state = 'running', attempt = attempt + 1, lease = :lease, started_ms = coalesce(started_ms, :now_ms)
 WHERE id = :id AND state = 'queued'
@@ -141,8 +141,8 @@ SELECT * FROM picture WHERE job IN (SELECT value FROM json_each(:jobs)) ORDER BY
 -- Queue the result of an ended job for delivery.
 INSERT INTO outbox (job) VALUES (:job);
 
--- name: claim_result
--- Claim the platform's oldest result that is due and free.
+-- name: take_result
+-- Take the platform's oldest result that is due and free.
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
 WHERE id = (
     SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job

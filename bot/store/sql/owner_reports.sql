@@ -4,7 +4,7 @@ INSERT INTO owner_report (platform, user_id, period, content)
 VALUES (:platform, :user_id, :period, :content)
 ON CONFLICT DO NOTHING;
 
--- name: claim_owner_report
+-- name: take_owner_report
 -- The platform's oldest report that is due, in its owner's language; no row if none is.
 UPDATE owner_report SET state = 'sending', attempts = attempts + 1
 WHERE id = (SELECT id FROM owner_report WHERE platform = :platform AND state IN ('ready', 'maybe')

@@ -67,7 +67,7 @@ FROM link_code JOIN identity ON identity.person = link_code.person
 WHERE code = :code AND expires_ms > :now_ms
 ORDER BY identity.platform <> link_code.platform LIMIT 1;
 
--- name: claim_code
+-- name: reserve_code
 -- Reserve a code for the identity that types it first.
 UPDATE link_code SET typed_by = :typed_by, typed_event = :typed_event WHERE code = :code AND typed_by IS NULL;
 

@@ -77,11 +77,11 @@ async def _late_answers(folder: Path, wanted: int) -> Measured:
         for number in range(wanted):
             receipt = await harness.desk.handle(Draw(prompt="a", count=2), a_context(str(number)))
             assert isinstance(receipt, Receipt)
-            late = await jobs.claim(receipt.job_id, "an earlier run", 1)
+            late = await jobs.take(receipt.job_id, "an earlier run", 1)
             assert late is not None
             now = await jobs.requeue(late, uses_attempt=bool(number % 2))  # after a crash or after a drain
             if number % 4 > 1 and now:
-                now = await jobs.claim(now.id, "this run", 2)
+                now = await jobs.take(now.id, "this run", 2)
             if number % 8 > 3 and now:
                 await completion.end(now, JobState.FAILED, fail=FailReason.BLANK_PICTURE)
             refused[await _changes_nothing(harness, late, number)] += 1

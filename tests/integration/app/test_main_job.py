@@ -95,7 +95,7 @@ def check_log(output: str, jobs: int) -> None:
 
 
 STORY = (
-    "job accepted", "job claimed", "job given to the worker", "job started", "job drawn", "job ended",
+    "job accepted", "job taken", "job given to the worker", "job started", "job drawn", "job ended",
     "result delivered",
 )  # fmt: skip
 JOB_LINE = re.compile(r"\] (job|result|status) ")

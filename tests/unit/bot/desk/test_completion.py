@@ -27,10 +27,10 @@ async def test_a_late_end_of_an_earlier_try_changes_nothing(harness: DeskHarness
     await accept(harness)
     completion = harness.desk.parts.completion
     queued = (await harness.store.jobs.in_state("queued"))[0]
-    first = await harness.store.jobs.claim(queued.id, "an earlier run", 1)
+    first = await harness.store.jobs.take(queued.id, "an earlier run", 1)
     assert first is not None
     await harness.store.jobs.requeue(first, uses_attempt=True)
-    second = await harness.store.jobs.claim(queued.id, "this run", 2)
+    second = await harness.store.jobs.take(queued.id, "this run", 2)
     assert second is not None
     pictures = [PictureRow(queued.id, 0, 1, "late.png")]
     assert await completion.end(first, JobState.DONE, pictures=pictures) is None
@@ -80,18 +80,18 @@ async def test_a_running_job_stops_and_keeps_what_was_drawn(harness: DeskHarness
     assert all(picture.path.read_bytes().startswith(b"\x89PNG") for picture in result.pictures)
 
 
-async def test_a_cancel_between_claim_and_render_is_not_lost(
+async def test_a_cancel_between_taking_and_rendering_is_not_lost(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The renderer does not know the job yet when the cancel comes, so it is never asked for it."""
-    claim = harness.store.jobs.claim
+    take = harness.store.jobs.take
 
-    async def claim_and_cancel(job_id: str, lease: str, now_ms: int) -> JobRow | None:
-        job = await claim(job_id, lease, now_ms)
+    async def take_and_cancel(job_id: str, lease: str, now_ms: int) -> JobRow | None:
+        job = await take(job_id, lease, now_ms)
         await harness.desk.handle(Cancel(), a_context("2"))
         return job
 
-    monkeypatch.setattr(harness.store.jobs, "claim", claim_and_cancel)
+    monkeypatch.setattr(harness.store.jobs, "take", take_and_cancel)
     await accept(harness)
     async with harness.running():
         [result] = await harness.chat.wait_for_results(1)

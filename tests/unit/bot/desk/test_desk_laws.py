@@ -83,7 +83,7 @@ class Laws(DeskMachine):
 
     def prepare(self) -> None:
         self.model = Model()
-        self.stale: list[JobRow] = []  # claims of earlier attempts, whose answers may come late
+        self.stale: list[JobRow] = []  # jobs taken in earlier attempts, whose answers may come late
         self.event = 0
         self.origins: dict[str, tuple[str, str]] = {}
 
@@ -146,9 +146,9 @@ class Laws(DeskMachine):
 
     @precondition(lambda self: self.any_is("queued") and not self.any_is("running"))
     @rule(data=st.data())
-    def claim(self, data: st.DataObject) -> None:
+    def take(self, data: st.DataObject) -> None:
         job_id = self.job_in(data, "queued")
-        self.do(self.harness.store.jobs.claim(job_id, self.drawing._lease, self.clock()))
+        self.do(self.harness.store.jobs.take(job_id, self.drawing._lease, self.clock()))
         job = self.model.jobs[job_id]
         job.state, job.attempt = "running", job.attempt + 1
 
@@ -212,12 +212,12 @@ class Laws(DeskMachine):
         ]
         if sum(job.result == "sending" for job in outbox) >= MOST_IN_CHAT:  # they are all of one chat
             free = []
-        claimed, _ = self.do(
-            self.harness.store.outbox.claim(
+        taken, _ = self.do(
+            self.harness.store.outbox.take(
                 "console", now_ms, waited_for_ms=waited_for_ms, most_in_chat=MOST_IN_CHAT
             )
         )
-        assert (claimed and self.model.jobs[claimed.job]) is (free[0] if free else None)
+        assert (taken and self.model.jobs[taken.job]) is (free[0] if free else None)
         if free:
             free[0].result = "sending"
 

@@ -196,7 +196,7 @@ async def test_a_drain_puts_the_running_job_back_with_its_try(tmp_path: Path) ->
         assert harness.renderer.requests[0].attempt == 1
 
 
-async def test_a_drain_does_not_begin_a_job_that_is_being_claimed(
+async def test_a_drain_does_not_begin_a_job_that_is_being_taken(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     is_reading, go_on, headroom = threading.Event(), threading.Event(), harness.probe.read()
@@ -245,7 +245,7 @@ async def crash_while_running(folder: Path, job_ids: list[str]) -> None:
     async with open_harness(folder) as harness:
         if not job_ids:
             job_ids.append(await accept(harness))
-        job = await harness.store.jobs.claim(job_ids[0], "a dead run", 1)
+        job = await harness.store.jobs.take(job_ids[0], "a dead run", 1)
         assert job is not None
 
 

@@ -29,14 +29,14 @@ async def accept(harness: DeskHarness, event: str = "1", count: int = 2) -> str:
     return (await harness.accept(event, f"person {event}", count=count)).job_id
 
 
-async def claimed(harness: DeskHarness, tries: int = 1, count: int = 2) -> JobRow:
+async def taken(harness: DeskHarness, tries: int = 1, count: int = 2) -> JobRow:
     """A job at this try."""
     job_id = await accept(harness, count=count)
     for _ in range(tries - 1):
-        job = await harness.store.jobs.claim(job_id, "a run", 1)
+        job = await harness.store.jobs.take(job_id, "a run", 1)
         assert job is not None
         await harness.store.jobs.requeue(job, uses_attempt=True)
-    job = await harness.store.jobs.claim(job_id, "a run", 1)
+    job = await harness.store.jobs.take(job_id, "a run", 1)
     assert job is not None
     assert job.attempt == tries
     return job
@@ -53,7 +53,7 @@ async def credits_of(harness: DeskHarness) -> int:
 
 
 async def test_the_third_loss_keeps_and_charges_what_was_drawn(harness: DeskHarness) -> None:
-    job = await claimed(harness, tries=3)
+    job = await taken(harness, tries=3)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
     ended = await harness.job(job.id)
     assert (ended.state, ended.fail) == (JobState.FAILED, FailReason.WORKER_ERROR)
@@ -62,7 +62,7 @@ async def test_the_third_loss_keeps_and_charges_what_was_drawn(harness: DeskHarn
 
 
 async def test_the_second_loss_keeps_nothing_and_charges_later(harness: DeskHarness) -> None:
-    job = await claimed(harness, tries=2)
+    job = await taken(harness, tries=2)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
     again = await harness.job(job.id)
     assert (again.state, again.attempt) == (JobState.QUEUED, 2)
@@ -71,7 +71,7 @@ async def test_the_second_loss_keeps_nothing_and_charges_later(harness: DeskHarn
 
 
 async def test_a_loss_after_a_cancel_is_a_cancel_even_at_the_third_try(harness: DeskHarness) -> None:
-    job = await claimed(harness, tries=3)
+    job = await taken(harness, tries=3)
     await harness.store.jobs.request_cancel(job.id)
     await harness.desk.parts.completion.use_attempt(job, pictures(1))
     assert (await harness.job(job.id)).state == JobState.CANCELLED
@@ -96,7 +96,7 @@ async def test_each_answer_ends_the_job_its_way(
     fail: FailReason | None,
     credits: int,
 ) -> None:
-    job = await claimed(harness)
+    job = await taken(harness)
     await harness.desk.parts.completion.record_answer(job, answer, pictures(drawn), lambda: False)
     ended = await harness.job(job.id)
     assert (ended.state, ended.fail) == (state, fail)
@@ -115,7 +115,7 @@ async def test_each_answer_ends_the_job_its_way(
 async def test_a_stop_counts_as_a_drain_only_while_the_desk_closes_and_without_a_cancel(
     harness: DeskHarness, is_closing: bool, cancel_asked: bool, state: JobState
 ) -> None:
-    job = await claimed(harness)
+    job = await taken(harness)
     completion = harness.desk.parts.completion
     if cancel_asked:
         await harness.store.jobs.request_cancel(job.id)
@@ -126,7 +126,7 @@ async def test_a_stop_counts_as_a_drain_only_while_the_desk_closes_and_without_a
 
 async def test_a_refusal_ends_a_waiting_job_and_no_other(harness: DeskHarness) -> None:
     completion = harness.desk.parts.completion
-    job = await claimed(harness)
+    job = await taken(harness)
     await completion.refuse(job.id)
     await completion.refuse("unknown")
     assert (await harness.job(job.id)).state == JobState.RUNNING
@@ -138,7 +138,7 @@ async def test_a_refusal_ends_a_waiting_job_and_no_other(harness: DeskHarness) -
 
 
 async def test_a_late_requeue_does_not_join_the_queue(harness: DeskHarness) -> None:
-    job = await claimed(harness)
+    job = await taken(harness)
     completion = harness.desk.parts.completion
     harness.desk.parts.queue.remove(job.id)
     await completion.fail(job)
@@ -186,11 +186,11 @@ async def test_the_loop_keeps_nothing_of_a_job_that_has_ended(harness: DeskHarne
         await until(lambda: harness.renderer.running == job_id)
         await harness.desk.handle(Cancel(), a_context("c", "person 1"))
         await harness.chat.wait_for_results(1)
-        await until(lambda: not drawing._claims)
+        await until(lambda: not drawing._taken)
         assert (drawing._to_stop, drawing.running) == (set(), ("", 0, 0))
 
 
-async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
+async def test_a_job_that_is_gone_when_it_is_taken_leaves_the_queue(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(*_: object) -> None:
@@ -204,7 +204,7 @@ async def test_a_job_that_is_gone_when_it_is_claimed_leaves_the_queue(
         left.append(job_id)
         remove(job_id)
 
-    monkeypatch.setattr(harness.store.jobs, "claim", gone)
+    monkeypatch.setattr(harness.store.jobs, "take", gone)
     monkeypatch.setattr(line, "remove", note)
     async with harness.running():
         await until(lambda: bool(left))

@@ -63,9 +63,7 @@ async def test_new_measurements_apply_to_jobs_that_already_wait(
     assert need(harness) == learned
 
 
-async def test_no_job_is_claimed_while_its_need_cannot_be_predicted(
-    tmp_path: Path, frozen: FrozenLoop
-) -> None:
+async def test_no_job_is_taken_while_its_need_cannot_be_predicted(tmp_path: Path, frozen: FrozenLoop) -> None:
     is_loading = True
     async with open_harness(tmp_path, is_loading=lambda: is_loading) as harness:
         harness.probe.free_bytes, harness.probe.total_bytes = 10 * GIB, 24 * GIB
@@ -131,8 +129,8 @@ async def test_a_clock_that_is_set_back_does_not_change_what_a_person_pays(tmp_p
     assert 0 <= min(charged) <= max(charged) < 60
 
 
-async def test_a_program_that_fills_the_card_is_noticed_by_the_next_claim(tmp_path: Path) -> None:
-    """Scripted readings: room for the first job, then a game. No claim uses an older reading."""
+async def test_a_program_that_fills_the_card_is_noticed_when_the_next_job_is_taken(tmp_path: Path) -> None:
+    """Scripted readings: room for the first job, then a game. No job is taken by an older reading."""
     free = [10 * GIB]
     read: list[int] = []
     async with open_harness(tmp_path) as harness:

@@ -1,4 +1,4 @@
-"""Two jobs claimed at once: the second is ready, is shown as waiting, and does not pay for the first."""
+"""Two jobs taken at once: the second is ready, is shown as waiting, and does not pay for the first."""
 
 import asyncio
 import threading

@@ -118,7 +118,7 @@ async def test_only_an_ended_job_can_be_a_result(harness: DeskHarness) -> None:
 
 async def test_a_result_has_the_time_that_its_job_was_drawn(harness: DeskHarness) -> None:
     job_id = await accept(harness)
-    job = await harness.store.jobs.claim(job_id, "a run", harness.clock())
+    job = await harness.store.jobs.take(job_id, "a run", harness.clock())
     assert job is not None
     started = replace(job, started_ms=harness.clock() - 7_500)
     await harness.desk.parts.completion.fail(started)

@@ -60,9 +60,9 @@ async def ended_jobs(
         await store.jobs.end(job, "cancelled", ended_ms)
 
 
-async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
+async def take(store: Store, now_ms: int, platform: str = "web", most_in_chat: int = 9) -> str | None:
     """The job whose result is delivered next."""
-    result, _ = await store.outbox.claim(
+    result, _ = await store.outbox.take(
         platform, now_ms, waited_for_ms=now_ms + 50, most_in_chat=most_in_chat
     )
     return result.job if result else None
@@ -70,6 +70,6 @@ async def claim(store: Store, now_ms: int, platform: str = "web", most_in_chat: 
 
 async def next_due_ms(store: Store, platform: str, now_ms: int) -> int | None:
     """When the platform's next result becomes due."""
-    claimed, due_ms = await store.outbox.claim(platform, now_ms, waited_for_ms=now_ms, most_in_chat=0)
-    assert claimed is None
+    taken, due_ms = await store.outbox.take(platform, now_ms, waited_for_ms=now_ms, most_in_chat=0)
+    assert taken is None
     return due_ms

@@ -43,7 +43,7 @@ async def test_a_picture_is_needed_while_a_job_that_begins_with_it_waits(store: 
     derived = await store.jobs.add(new, event_id="derived", most_unfinished=9)
     assert derived is not None
     assert await store.outbox.needed_pictures() == ("source-1.png",)
-    assert await store.jobs.claim("derived", "lease", 2)
+    assert await store.jobs.take("derived", "lease", 2)
     assert await store.outbox.needed_pictures() == ("source-1.png",)
     await store._run("UPDATE job SET state = 'failed', fail = 'worker_error', lease = NULL, ended_ms = 3 "
                      "WHERE id = 'derived'")  # fmt: skip

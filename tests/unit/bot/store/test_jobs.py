@@ -6,9 +6,9 @@ import pytest
 
 from bot.outcomes import PictureMessage, Platform
 from bot.store import Store
-from bot.store.rows import ClaimedRow, InboxRow, NewJob, OutboxState, PictureRow
+from bot.store.rows import InboxRow, NewJob, OutboxState, PictureRow, TakenResult
 from engine.request import LoraChoice
-from tests.unit.bot.store.stored import a_job, claim, ended_jobs, next_due_ms
+from tests.unit.bot.store.stored import a_job, ended_jobs, next_due_ms, take
 
 
 async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wait_or_run(
@@ -17,7 +17,7 @@ async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wai
     jobs = [await a_job(store, name) for name in ("z", "m", "a")]
     await a_job(store, "another's", user_id="bob")
     person = jobs[0].person
-    await store.jobs.claim("z", "run", 1)
+    await store.jobs.take("z", "run", 1)
     await store.jobs.end(jobs[1], "cancelled", 2)
     assert [job.id for job in await store.jobs.unfinished_of(person)] == ["a", "z"]
     assert [job.id for job in await store.jobs.newest_of(person, 9)] == ["a", "m", "z"]
@@ -29,7 +29,7 @@ async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wai
 async def test_a_person_with_enough_unfinished_jobs_adds_no_other(store: Store) -> None:
     waits, runs = [await a_job(store, name) for name in ("waits", "runs")]
     await a_job(store, "another's", user_id="bob")
-    await store.jobs.claim("runs", "run", 1)
+    await store.jobs.take("runs", "run", 1)
     new = NewJob(**{field.name: getattr(waits, field.name) for field in fields(NewJob)})
     assert await store.jobs.add(replace(new, id="refused"), "third", most_unfinished=2) is None
     assert await store.jobs.find("refused") is None
@@ -59,14 +59,14 @@ async def test_a_missing_job_is_none(store: Store) -> None:
     assert await store.jobs.find("nothing") is None
     assert await store.jobs.find_by_origin("web", "nothing") is None
     assert await store.jobs.find_by_origin("discord", "job") is None
-    assert await store.jobs.claim("nothing", "run", 1) is None
+    assert await store.jobs.take("nothing", "run", 1) is None
     assert await store.jobs.pictures_of(["job"]) == ()
     assert await store.outbox.load("nothing") is None
 
 
 async def test_a_job_that_ends_says_how_and_since_when_it_was_drawn(store: Store) -> None:
     await a_job(store)
-    running = await store.jobs.claim("job", "run", 10)
+    running = await store.jobs.take("job", "run", 10)
     assert running is not None
     assert (running.state, running.attempt, running.lease, running.started_ms) == ("running", 1, "run", 10)
     assert await store.jobs.end(running, "failed", 30, fail="out_of_memory") is True
@@ -85,7 +85,7 @@ async def test_a_job_that_ends_says_how_and_since_when_it_was_drawn(store: Store
 async def test_a_running_job_can_be_asked_to_stop_and_a_waiting_one_is_not(store: Store) -> None:
     await a_job(store, "waits")
     await a_job(store, "runs")
-    await store.jobs.claim("runs", "run", 1)
+    await store.jobs.take("runs", "run", 1)
     for name in ("waits", "runs"):
         await store.jobs.request_cancel(name)
     waits, runs = await store.jobs.find("waits"), await store.jobs.find("runs")
@@ -99,7 +99,7 @@ async def test_a_requeued_attempt_counts_only_if_it_was_used(
     store: Store, uses_attempt: bool, attempt: int
 ) -> None:
     await a_job(store)
-    running = await store.jobs.claim("job", "run", 1)
+    running = await store.jobs.take("job", "run", 1)
     assert running is not None
     waiting = await store.jobs.requeue(running, uses_attempt=uses_attempt)
     assert waiting is not None
@@ -151,8 +151,8 @@ async def test_the_database_stores_a_lora_name_as_people_read_it(store: Store) -
 async def test_a_result_counts_its_deliveries_and_may_be_retried_at_once(store: Store) -> None:
     await ended_jobs(store, "job")
     for attempts in (1, 2):
-        result, _ = await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=1)
-        assert result == ClaimedRow("job", attempts)
+        result, _ = await store.outbox.take("web", 0, waited_for_ms=0, most_in_chat=1)
+        assert result == TakenResult("job", attempts)
         await store.outbox.mark("job", OutboxState.MAYBE)
     assert await next_due_ms(store, "web", 0) is None
 
@@ -161,10 +161,10 @@ async def test_a_chat_that_accepts_messages_again_gets_all_its_waiting_results_a
     await ended_jobs(store, "here")
     await ended_jobs(store, "there", chat_id="hall")
     for name in ("here", "there"):
-        assert await claim(store, 0) == name
+        assert await take(store, 0) == name
         await store.outbox.mark(name, OutboxState.MAYBE, 9_000)
     await store.outbox.make_due("web", "room")
-    assert [await claim(store, 0), await claim(store, 0)] == ["here", None]
+    assert [await take(store, 0), await take(store, 0)] == ["here", None]
     assert await next_due_ms(store, "web", 0) == 9_000
     assert await next_due_ms(store, "discord", 0) is None
 
@@ -174,14 +174,14 @@ async def test_a_chat_retries_only_its_own_kept_results_that_are_not_private(sto
     await ended_jobs(store, "open", private=False)
     await ended_jobs(store, "elsewhere", private=False, chat_id="hall")
     for name in ("secret", "open", "elsewhere"):
-        assert await claim(store, 0) == name
+        assert await take(store, 0) == name
         await store.outbox.mark(name, OutboxState.KEPT, 9_000)
     job = await store.jobs.find("open")
     assert job is not None
     assert await store.outbox.retry_kept_of_chat(job.person, "web", "room") == ("open",)
     assert await store.outbox.retry_kept_of_chat(job.person, "web", "room") == ()
-    result, _ = await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=9)
-    assert result == ClaimedRow("open", 1), "a kept result is retried as if it were new"
+    result, _ = await store.outbox.take("web", 0, waited_for_ms=0, most_in_chat=9)
+    assert result == TakenResult("open", 1), "a kept result is retried as if it were new"
 
 
 async def test_a_result_is_its_job_with_the_pictures_in_order(store: Store) -> None:
@@ -202,7 +202,7 @@ async def test_pictures_are_undelivered_until_their_result_is_sent(store: Store)
     for name in ("sent", "ready"):
         job = await a_job(store, name, chat_id=name)
         await store.jobs.end(job, "cancelled", 1, pictures=[PictureRow(name, 0, 7, f"{name}.png")])
-    assert await claim(store, 0) == "sent"
+    assert await take(store, 0) == "sent"
     assert sorted(await store.outbox.needed_pictures()) == ["ready.png", "sent.png"]
     await store.outbox.mark("sent", OutboxState.SENT)
     assert await store.outbox.needed_pictures() == ("ready.png",)
@@ -224,7 +224,7 @@ async def test_repeated_events_are_recognised_until_their_records_expire(store: 
     await ended_jobs(store, "job", "open", ended_ms=20)
     await a_job(store, "waits")
     for name in ("job", "open"):
-        await claim(store, 0)
+        await take(store, 0)
         await store.outbox.mark(name, OutboxState.SENT)
     await store.inbox.settle("web", "job")
 

@@ -64,8 +64,8 @@ async def test_a_code_names_who_requested_it_and_who_typed_it_first(store: Store
     ann, _ = await two_people(store)
     await store.links.add_code("K3F9", ann, "web", 0, 100)
     assert await store.links.find_code("K3F9", 99) == LinkCodeRow(ann, None, None, False, "web", "Ann")
-    await store.links.claim_code("K3F9", "discord:4711", "first")
-    await store.links.claim_code("K3F9", "discord:0815", "second")
+    await store.links.reserve_code("K3F9", "discord:4711", "first")
+    await store.links.reserve_code("K3F9", "discord:0815", "second")
     found = await store.links.find_code("K3F9", 99)
     assert found is not None
     assert (found.typed_by, found.typed_event, found.used) == ("discord:4711", "first", False)

@@ -19,7 +19,7 @@ from bot.store.files.lock import locked
 from bot.store.rows import DefaultLora, LedgerKind, OutboxState, PictureRow
 from engine.request import LoraChoice
 from tests.fakes.desk_harness import MIGRATIONS
-from tests.unit.bot.store.stored import a_job, a_person, claim, ended_jobs, names_in, next_due_ms
+from tests.unit.bot.store.stored import a_job, a_person, ended_jobs, names_in, next_due_ms, take
 
 
 async def test_a_second_process_is_refused_until_the_first_has_closed(tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ async def test_credits_and_ledger_move_together_or_not_at_all(store: Store) -> N
 
 async def test_only_the_current_attempt_can_end_or_requeue_a_job(store: Store) -> None:
     await a_job(store)
-    first = await store.jobs.claim("job", "first run", 10)
+    first = await store.jobs.take("job", "first run", 10)
     assert first is not None
-    assert await store.jobs.claim("job", "first run", 11) is None
+    assert await store.jobs.take("job", "first run", 11) is None
     assert await store.jobs.requeue(first, uses_attempt=True)
-    second = await store.jobs.claim("job", "second run", 12)
+    second = await store.jobs.take("job", "second run", 12)
     assert second is not None
     assert (second.attempt, second.started_ms) == (2, 10)
     picture = PictureRow("job", 0, 7, "job-0.png")
@@ -157,7 +157,7 @@ async def test_only_the_current_attempt_can_end_or_requeue_a_job(store: Store) -
 
 async def test_a_drain_does_not_count_the_attempt(store: Store) -> None:
     await a_job(store)
-    await store.jobs.claim("job", "ours", 1)
+    await store.jobs.take("job", "ours", 1)
     await store.jobs.requeue_leased("another's")
     assert (await store.jobs.in_state("running"))[0].attempt == 1
     await store.jobs.requeue_leased("ours")
@@ -166,49 +166,49 @@ async def test_a_drain_does_not_count_the_attempt(store: Store) -> None:
 
 async def test_results_of_one_person_in_one_chat_are_delivered_one_after_the_other(store: Store) -> None:
     await ended_jobs(store, "b", "a", "c")
-    assert [await claim(store, 0), await claim(store, 0)] == ["b", None]
+    assert [await take(store, 0), await take(store, 0)] == ["b", None]
     await store.outbox.mark("b", OutboxState.MAYBE, 100)
-    assert await claim(store, 49) == "a"  # b waits so long that the others go first
+    assert await take(store, 49) == "a"  # b waits so long that the others go first
     await store.outbox.mark("a", OutboxState.KEPT)
-    assert await claim(store, 49, "discord") is None
-    assert await claim(store, 50) is None  # now b is near
+    assert await take(store, 49, "discord") is None
+    assert await take(store, 50) is None  # now b is near
     assert await next_due_ms(store, "web", 50) == 100
-    assert await claim(store, 100) == "b"
+    assert await take(store, 100) == "b"
     assert await next_due_ms(store, "web", 100) is None
     await store.outbox.recover()
-    assert [await claim(store, 100), await claim(store, 100)] == ["b", None]
+    assert [await take(store, 100), await take(store, 100)] == ["b", None]
     await store.outbox.mark("b", OutboxState.SENT)
-    assert [await claim(store, 100), await claim(store, 100)] == ["c", None]
+    assert [await take(store, 100), await take(store, 100)] == ["c", None]
 
 
 async def test_results_of_other_people_and_chats_do_not_wait(store: Store) -> None:
     await ended_jobs(store, "1", "2", chat_id="here")
     await ended_jobs(store, "3", chat_id="there")
     await ended_jobs(store, "4", "5", chat_id="here", person="another")
-    assert [await claim(store, 0) for _ in range(4)] == ["1", "3", "4", None]
+    assert [await take(store, 0) for _ in range(4)] == ["1", "3", "4", None]
 
 
 async def test_a_chat_has_a_limited_number_of_deliveries_in_flight(store: Store) -> None:
     for number in range(4):
         await ended_jobs(store, str(number), chat_id="slow", person=f"person {number}")
     await ended_jobs(store, "quick", chat_id="quick", person="ann")
-    assert [await claim(store, 0, most_in_chat=3) for _ in range(5)] == ["0", "1", "2", "quick", None]
+    assert [await take(store, 0, most_in_chat=3) for _ in range(5)] == ["0", "1", "2", "quick", None]
 
 
 async def test_no_result_waits_longer_than_its_limit(store: Store) -> None:
     await ended_jobs(store, "far", "near")
     for name, due_ms in (("far", 9_000), ("near", 40)):
-        await store.outbox.claim("web", 0, waited_for_ms=0, most_in_chat=9)
+        await store.outbox.take("web", 0, waited_for_ms=0, most_in_chat=9)
         await store.outbox.mark(name, OutboxState.MAYBE, due_ms)
     await store.outbox.limit_waits(500)
     rows = await store._run("SELECT job, not_before_ms FROM outbox ORDER BY id")
     assert [tuple(row) for row in rows] == [("far", 500), ("near", 40)]
 
 
-async def test_kept_results_are_claimed_once_and_only_by_their_person(store: Store) -> None:
+async def test_kept_results_are_taken_once_and_only_by_their_person(store: Store) -> None:
     job = await a_job(store)
     await store.jobs.end(job, "cancelled", 1)
-    assert await claim(store, 0) == "job"
+    assert await take(store, 0) == "job"
     await store.outbox.mark("job", OutboxState.KEPT)
     assert await store.outbox.retry_kept(job.person + 1) == ()
     assert await store.outbox.retry_kept(job.person) == ("job",)

@@ -117,11 +117,11 @@ async def test_what_was_being_sent_at_a_crash_is_sent_again(tmp_path: Path) -> N
     async with watched(tmp_path, clock, every_s=3_600.0) as it:
         it.alerts._changed = asyncio.Event()  # its loops do not see it: the process ends before
         await it.report(DISK)
-        claimed = await it.store.alerts.claim("discord", clock(), "en")
-        assert claimed is not None
+        taken = await it.store.alerts.take("discord", clock(), "en")
+        assert taken is not None
     async with watched(tmp_path, clock) as it:
         await until(lambda: len(it.received) == 3)
-        assert [alert.id for alert in it.discord.alerts] == [claimed.id]
+        assert [alert.id for alert in it.discord.alerts] == [taken.id]
 
 
 async def test_a_platform_in_trouble_delays_only_its_own_messages(tmp_path: Path) -> None:

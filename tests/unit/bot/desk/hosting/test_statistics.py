@@ -56,7 +56,7 @@ async def test_half_and_most_of_the_waits(tmp_path: Path) -> None:
         start_ms = harness.clock()
         for number, receipt in enumerate(jobs):
             harness.clock.now_ms = start_ms + number * 1_000
-            job = await harness.store.jobs.claim(receipt.job_id, "lease", harness.clock())
+            job = await harness.store.jobs.take(receipt.job_id, "lease", harness.clock())
             assert job is not None
             await harness.store.jobs.end(job, "done", harness.clock())
         assert (await statistics_of(harness)).waits_s == (9, 18)

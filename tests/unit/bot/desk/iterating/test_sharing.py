@@ -176,7 +176,7 @@ async def test_a_job_is_deleted_only_after_its_end_and_not_delivered_any_more(tm
             await harness.desk.handle(Delete(result.job_id), in_group("3"))
         await harness.store._run("UPDATE outbox SET state = 'maybe'")
         await harness.desk.handle(Delete(result.job_id), in_group("2"))
-        assert await harness.store.outbox.claim("telegram", 10**15, waited_for_ms=0, most_in_chat=9) == (
+        assert await harness.store.outbox.take("telegram", 10**15, waited_for_ms=0, most_in_chat=9) == (
             None,
             None,
         )

@@ -105,8 +105,8 @@ async def test_a_report_survives_restarts_until_it_arrives(tmp_path: Path) -> No
         report = expected(harness)
         await reports_of(harness).make()
         # The process ends while the chat has it.
-        claimed = await harness.store.owner_reports.claim("console", clock())
-        assert claimed is not None
+        taken = await harness.store.owner_reports.take("console", clock())
+        assert taken is not None
     async with opened(tmp_path, clock) as harness, harness.running():
         await until(lambda: bool(harness.chat.owner_reports))
         assert harness.chat.owner_reports == [report]
@@ -145,7 +145,7 @@ async def test_an_owner_on_no_platform_gets_no_report_and_breaks_nothing(tmp_pat
     async with open_harness(tmp_path, shelf=Shelf(files)) as harness:
         await a_month_of_use_again(harness, 1)
         await reports_of(harness).make()
-        assert await harness.store.owner_reports.claim("console", harness.clock()) is None
+        assert await harness.store.owner_reports.take("console", harness.clock()) is None
 
 
 async def test_a_failed_report_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

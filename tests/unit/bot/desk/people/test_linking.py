@@ -323,7 +323,7 @@ async def test_what_a_host_granted_is_kept_in_full(harness: DeskHarness) -> None
 
 
 async def test_a_refund_finds_the_person_that_its_job_has_now(tmp_path: Path) -> None:
-    """The job was claimed before the link: the row in the drawing's hand names the person who is gone."""
+    """The job was taken before the link: the row in the drawing's hand names the person who is gone."""
     renderer = FakeRenderer(acts=[Act.HANG])
     async with open_harness(tmp_path, rules=RULES, renderer=renderer) as harness, harness.running():
         ann, anna = two(harness)
