@@ -28,6 +28,7 @@ from bot.commands.values import (
     Report,
     Reroll,
     Scope,
+    ShowQueue,
     Vary,
 )
 from bot.errors import (
@@ -55,6 +56,7 @@ from bot.outcomes import (
     Originals,
     PickedPicture,
     Platform,
+    QueueListing,
     Receipt,
     Reported,
 )
@@ -215,6 +217,10 @@ OTHERS: dict[tuple[str, str], type] = {
     ("default", HOST): LoraSwitched,
     ("revoke", "ann"): OwnersOnly,
     ("revoke", HOST): LoraRevoked,
+    ("queue", "ann"): HostsOnly,
+    ("queue", HOST): QueueListing,
+    ("queue-cancel", "ann"): HostsOnly,
+    ("queue-cancel", HOST): AlreadyEnded,
 }
 
 
@@ -234,6 +240,8 @@ async def test_every_button_of_another_kind_answers_after_a_cold_start(tmp_path:
         "adopt": Adopt(job_id, 0),
         "default": LoraSwitch(LoraWish(sugar), Scope.CHAT),
         "revoke": LoraRevoke(sugar),
+        "queue": ShowQueue(2),
+        "queue-cancel": Cancel(job_id, 2),
     }
     assert set(made) | set(of_jobs("")) == set(buttons._ACTIONS), "a kind of button that no test presses"
     async with open_harness(tmp_path, rules=RULES) as harness:
