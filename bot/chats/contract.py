@@ -15,6 +15,7 @@ from bot.outcomes import (
     CommandContext,
     LoraAdding,
     LoraSummary,
+    MessagesLeft,
     Outcome,
     OwnPicture,
     PictureFile,
@@ -85,11 +86,11 @@ class Desk(Protocol):
     async def find_message(self, platform: Platform, chat_id: str, message_id: str) -> PictureMessage | None:
         """What a message shows; None if it shows no picture of a job."""
 
-    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
-        """The messages of a platform that show a job."""
+    async def delete_messages(self, job_id: str) -> MessagesLeft:
+        """Let every chat delete its messages of a deleted job, and return what people still see of it.
 
-    async def forget_messages(self, platform: Platform, job_id: str) -> None:
-        """Delete what is stored of a job's messages, after the chat deleted them."""
+        Call it after ``handle`` returned ``Deleted``. It takes some seconds at most.
+        """
 
     async def find_own(
         self, search: str, context: CommandContext, form: str, page: int = 1

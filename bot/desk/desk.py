@@ -35,6 +35,7 @@ from bot.outcomes import (
     CommandContext,
     LoraAdding,
     LoraSummary,
+    MessagesLeft,
     Outcome,
     OwnPicture,
     PictureFile,
@@ -230,13 +231,9 @@ class Desk:
         """What a message shows; None if it shows no picture of a job."""
         return await self._store.messages.find(platform, chat_id, message_id)
 
-    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
-        """The messages of a platform that show a job."""
-        return await self._store.messages.of_job(platform, job_id)
-
-    async def forget_messages(self, platform: Platform, job_id: str) -> None:
-        """Delete what is stored of a job's messages, after the chat deleted them."""
-        await retry_while_full(partial(self._store.messages.forget_job, platform, job_id))
+    async def delete_messages(self, job_id: str) -> MessagesLeft:
+        """Let every chat delete its messages of a deleted job; return what people still see."""
+        return await self.parts.messages.delete(job_id)
 
     async def find_own(
         self, search: str, context: CommandContext, form: str, page: int = 1
@@ -340,6 +337,7 @@ class Desk:
             alerting = group.create_task(parts.alerts.run(chats), name="desk alerts hosts")
             reporting = group.create_task(parts.reports.run(chats), name="desk reports to owners")
             counting = group.create_task(parts.refusals.run(), name="desk counts refusals")
+            clearing = group.create_task(parts.messages.run(chats), name="desk deletes messages")
             deleting = group.create_task(parts.deletion.run(), name="desk deletes pictures")
             self._loops = (drawing, delivering, publishing, deleting)
             await asyncio.wait({drawing})
@@ -351,6 +349,7 @@ class Desk:
             alerting.cancel()
             indexing.cancel()
             counting.cancel()
+            clearing.cancel()
         await parts.refusals.flush()
 
     async def drain(self, timeout_s: float) -> None:

@@ -86,6 +86,7 @@ from bot.desk.hosting.status import StatusView
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
+from bot.desk.iterating.messages import MessageDeletion
 from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.iterating.sharing import JobSharing
 from bot.desk.loras.consent import ConsentLedger
@@ -197,6 +198,7 @@ class DeskParts:
     editing: JobEditing
     sharing: JobSharing
     deletion: PictureDeletion
+    messages: MessageDeletion
     finding: PictureHistory
     index: SearchIndex
     book: RecipeBook

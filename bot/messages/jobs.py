@@ -1,12 +1,14 @@
 """The messages about one job: notes on its request, status, caption, and where its answer has gone."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 from bot.languages import is_chinese
 from bot.messages.asking.answers import format_asking_note
 from bot.messages.catalogue import (
     N_,
+    PLATFORM_NAMES,
     format_countdown,
     format_duration,
     format_fact,
@@ -28,6 +30,7 @@ from bot.outcomes import (
     FromDefaults,
     JobResult,
     JobState,
+    MessagesLeft,
     Note,
     NothingSmaller,
     Receipt,
@@ -184,10 +187,22 @@ def picture_deleted(locale: str) -> str:
     return text(N_("Deleted."), locale)
 
 
-def messages_left(count: int, locale: str) -> str:
-    """Return how many messages of a deleted job a chat still shows."""
-    sentence = N_("{count} messages of this job can't be changed any more; please delete them yourself.")
-    return text(sentence, locale, count=count)
+def messages_left(left: MessagesLeft, locale: str) -> str:
+    """Return what the chats still show of a deleted job, a line for each platform; empty for nothing."""
+    counts = Counter(message.platform for message in left.messages)
+    changeless = N_(
+        "{count} messages of this job on {platform} can't be changed any more; please delete them yourself."
+    )
+    pending = N_("{platform} doesn't answer; I'll delete the messages of this job there as soon as it does.")
+    return "\n".join(
+        [
+            *(
+                text(changeless, locale, count=count, platform=PLATFORM_NAMES[platform])
+                for platform, count in sorted(counts.items())
+            ),
+            *(text(pending, locale, platform=PLATFORM_NAMES[platform]) for platform in left.pending),
+        ]
+    )
 
 
 def answered_in_private_chat(locale: str) -> str:

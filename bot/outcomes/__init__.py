@@ -70,6 +70,7 @@ from bot.outcomes.hosting.alerts import Alert, AlertKind
 from bot.outcomes.iterating import (
     Deleted,
     EditableText,
+    MessagesLeft,
     PickedPicture,
     Published,
     Reported,
@@ -210,6 +211,7 @@ __all__ = [
     "LoraSummary",
     "LoraSwitched",
     "LoraUse",
+    "MessagesLeft",
     "Note",
     "NothingSmaller",
     "Offers",

@@ -1,8 +1,10 @@
 """What a person gets who continues from a job."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
-from bot.outcomes.jobs import Offers, PictureFile, Recipe
+from bot.outcomes.jobs import Offers, PictureFile, PictureMessage, Recipe
+from bot.outcomes.places import Platform
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,28 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
+class MessagesLeft:
+    """What people still see of a deleted job.
+
+    Attributes:
+        messages: Those that the bot cannot change any more.
+        pending: The platforms that do not answer now; they are asked again.
+    """
+
+    messages: tuple[PictureMessage, ...] = ()
+    pending: tuple[Platform, ...] = ()
+
+    def without(self, message_id: str) -> Self:
+        """Return the same without a message that has been deleted otherwise."""
+        return replace(self, messages=tuple(one for one in self.messages if one.message_id != message_id))
+
+
+@dataclass(frozen=True, slots=True)
 class Deleted:
-    """The pictures and the text of a job are gone; the chat deletes its messages where it can."""
+    """The pictures and the text of a job are gone; ``left`` is known when the chats were asked."""
 
     job_id: str
+    left: MessagesLeft = field(default=MessagesLeft())
 
 
 @dataclass(frozen=True, slots=True)

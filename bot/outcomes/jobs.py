@@ -207,7 +207,11 @@ class PictureFile:
 
 @dataclass(frozen=True, slots=True)
 class PictureMessage:
-    """A message of a chat that shows a picture of a job; ``index`` None: it is about all of them."""
+    """A message of a chat that shows a picture of a job; ``index`` None: it is about all of them.
+
+    Attributes:
+        chat_id: Empty for an answer that one person alone sees and no bot can change later.
+    """
 
     platform: Platform
     chat_id: str

@@ -1,9 +1,10 @@
 """What the desk needs of a chat."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from bot.outcomes.hosting.alerts import Alert
-from bot.outcomes.jobs import JobResult, Status
+from bot.outcomes.jobs import JobResult, PictureMessage, Status
 from bot.outcomes.loras import OwnerReport
 
 
@@ -32,6 +33,14 @@ class ChatOutput(Protocol):
             Undeliverable: It can never reach this address.
             RetryLater: The platform names the time of the next try. After any other error, the desk backs
                 off.
+        """
+
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        """Delete messages of a deleted job, or what they show of it; return those that cannot be changed.
+
+        Any error means that the platform does not answer now; the desk asks again.
         """
 
     async def send_report(self, report: OwnerReport) -> None:

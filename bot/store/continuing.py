@@ -26,6 +26,10 @@ class EndedJobs:
         await self._query("delete_job", job=job_id, now_ms=now_ms)
         await self._query("withhold_result", job=job_id)
 
+    async def jobs_with_messages(self) -> tuple[str, ...]:
+        """Return the deleted jobs that messages of chats still show."""
+        return tuple(row["id"] for row in await self._query("jobs_with_messages"))
+
     async def pictures_to_delete(self) -> tuple[PictureRow, ...]:
         """Return the pictures of deleted jobs whose files may still exist, ordered by job."""
         return tuple(picture_of_row(row) for row in await self._query("pictures_to_delete"))

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bot.outcomes import Derivation, Lineage, PictureMessage, Recipe, Sheet, Start
+from bot.outcomes import Derivation, Lineage, PictureMessage, Platform, Recipe, Sheet, Start
 from bot.store.database import Database
 from bot.store.rows import (
     InboxRow,
@@ -254,13 +254,13 @@ class PictureMessages:
         rows = await self._query("find_message", platform=platform, chat_id=chat_id, message_id=message_id)
         return PictureMessage(**dict(rows[0])) if rows else None
 
-    async def of_job(self, platform: str, job_id: str) -> tuple[PictureMessage, ...]:
-        """Return the messages of a platform that show a job."""
-        rows = await self._query("messages_of_job", platform=platform, job_id=job_id)
-        return tuple(PictureMessage(**dict(row)) for row in rows)
+    async def of_job(self, job_id: str) -> tuple[PictureMessage, ...]:
+        """Return the messages that show a job, on all platforms."""
+        rows = [dict(row) for row in await self._query("messages_of_job", job_id=job_id)]
+        return tuple(PictureMessage(**row | {"platform": Platform(row["platform"])}) for row in rows)
 
     async def forget_job(self, platform: str, job_id: str) -> None:
-        """Delete what is known of a job's messages: they are gone."""
+        """Delete what is known of a job's messages on a platform: they are gone, or stay for ever."""
         await self._query("forget_messages", platform=platform, job_id=job_id)
 
     async def forget_chat(self, platform: str, chat_id: str) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 
-from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status
 
 
 class FakeChat:
@@ -13,6 +14,7 @@ class FakeChat:
         errors: Raised by the next deliveries, in order; once empty, every delivery arrives.
         deliver_s: How long one delivery takes.
         shown: Every status, in order.
+        deleted: The messages that were to be deleted; those with an id in ``undeletable`` could not be.
         results: Every result that arrived, in order.
         log: Job ids as they were shown (``"show"``) and delivered (``"deliver"``), in one order.
         is_connected: As the platform would be.
@@ -27,6 +29,8 @@ class FakeChat:
         self.results: list[JobResult] = []
         self.owner_reports: list[OwnerReport] = []
         self.alerts: list[Alert] = []
+        self.deleted: list[PictureMessage] = []
+        self.undeletable: set[str] = set()
         self.log: list[tuple[str, str]] = []
         self._arrived = asyncio.Condition()
 
@@ -52,6 +56,14 @@ class FakeChat:
             self.results.append(result)
             self.log.append(("deliver", result.job_id))
             self._arrived.notify_all()
+
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        if self.errors:
+            raise self.errors.popleft()
+        self.deleted += messages
+        return tuple(each for each in messages if each.message_id in self.undeletable)
 
     async def send_report(self, report: OwnerReport) -> None:
         if self.errors:

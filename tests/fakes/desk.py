@@ -7,9 +7,11 @@ from bot.commands.values import Command, Draw, Reroll
 from bot.errors import PersonError
 from bot.outcomes import (
     Address,
+    ChatOutput,
     CommandContext,
     LoraAdding,
     LoraSummary,
+    MessagesLeft,
     Outcome,
     OwnPicture,
     PictureFile,
@@ -39,6 +41,7 @@ class ScriptedDesk:
     messages: dict[tuple[str, str], PictureMessage] = field(default_factory=dict)
     own: tuple[OwnPicture, ...] = ()
     host_ids: tuple[str, ...] = ()
+    chat: ChatOutput | None = None
 
     async def handle(self, command: Command, context: CommandContext) -> Outcome:
         """Repeat the answer to a known event; only commands that make a job are scripted again."""
@@ -81,11 +84,12 @@ class ScriptedDesk:
     async def find_message(self, platform: Platform, chat_id: str, message_id: str) -> PictureMessage | None:
         return self.messages.get((chat_id, message_id))
 
-    async def messages_of(self, platform: Platform, job_id: str) -> tuple[PictureMessage, ...]:
-        return tuple(each for each in self.messages.values() if each.job_id == job_id)
-
-    async def forget_messages(self, platform: Platform, job_id: str) -> None:
+    async def delete_messages(self, job_id: str) -> MessagesLeft:
+        """Let ``chat`` delete the messages, as the desk does."""
+        shown = [each for each in self.messages.values() if each.job_id == job_id]
+        left = await self.chat.delete_messages(shown, "en") if self.chat else ()
         self.messages = {key: each for key, each in self.messages.items() if each.job_id != job_id}
+        return MessagesLeft(left)
 
     async def find_own(
         self, search: str, context: CommandContext, form: str, page: int = 1

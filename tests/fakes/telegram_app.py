@@ -30,6 +30,7 @@ from bot.outcomes import (
     controls_of,
 )
 from engine.request import FailReason
+from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 
 RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
@@ -68,6 +69,8 @@ class Script:
 async def serving(server: TelegramServer, desk: Desk, *, token: str = TOKEN) -> AsyncIterator[TelegramChat]:
     """Open the adapter and serve until the block ends."""
     chat = TelegramChat(TelegramConfig(token, server.base_url, server.base_url), desk)
+    if isinstance(desk, ScriptedDesk):
+        desk.chat = chat
     try:
         await chat.open()
         task = asyncio.create_task(chat.serve(), name="telegram serve")

@@ -26,6 +26,7 @@ from bot.outcomes import (
     Address,
     Alert,
     CommandContext,
+    Deleted,
     ExportReady,
     JobResult,
     JobState,
@@ -33,6 +34,7 @@ from bot.outcomes import (
     OwnerReport,
     PickedPicture,
     PictureFile,
+    PictureMessage,
     Platform,
     Receipt,
     StatisticsShown,
@@ -149,6 +151,12 @@ class ConsoleChat:
         elif not waiting.done():
             waiting.set_result((result, paths))
 
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        """Do nothing: no messages are stored here."""
+        return ()
+
     async def send_report(self, report: OwnerReport) -> None:
         """Print a report on standard error."""
         for line in messages.format_owner_report(report, self._locale).splitlines():
@@ -192,6 +200,8 @@ class ConsoleChat:
             except OSError as error:
                 return self._refuse(f"{command.path}: {system_error_text(error, context.locale)}")
         outcome = await self._desk.handle(command, context)
+        if isinstance(outcome, Deleted):
+            outcome = replace(outcome, left=await self._desk.delete_messages(outcome.job_id))
         if not isinstance(outcome, Receipt):
             self._write(messages.format_outcome(outcome, context.locale, times="local"))
             if isinstance(outcome, ExportReady):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,7 +26,7 @@ from bot.chats.discord_.outgoing.edit_throttle import INTERVAL_S, EditThrottle
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender
 from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
-from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status
 
 log = structlog.get_logger()
 BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
@@ -168,6 +168,12 @@ class DiscordChat:
             RetryLater: Discord refused too much in the last minutes.
         """
         await self._delivery.deliver(result)
+
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        """Delete messages of a deleted job; raises the errors of ``AnswerDelivery.delete_messages``."""
+        return await self._delivery.delete_messages(messages)
 
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report as a direct message; raises the errors of ``AnswerDelivery.send_report``."""

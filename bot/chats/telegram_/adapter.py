@@ -7,6 +7,7 @@ cancelled, ``await close()``. ``show`` and ``deliver`` work from ``open`` to ``c
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from bot.chats.telegram_.incoming.handler import UpdateHandler
 from bot.chats.telegram_.incoming.inline import InlineQueries
 from bot.chats.telegram_.incoming.poller import UpdatePoller
 from bot.chats.telegram_.menus import HostMenus, declare_menus
+from bot.chats.telegram_.outgoing.deletion import JobMessageDeletion
 from bot.chats.telegram_.outgoing.delivery import TelegramDelivery
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
@@ -27,7 +29,7 @@ from bot.chats.telegram_.outgoing.reactions import RequestReactions
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.rate_limiter import RateLimiter
 from bot.errors import PlatformUnreachable, TokenRefused
-from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status
+from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status
 
 OPEN_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 10.0
@@ -81,6 +83,7 @@ class TelegramChat:
         self._editor = PlaceholderEditor(self._bot, self._rate_limiter)
         reactions = RequestReactions(self._bot, self._rate_limiter)
         self._handler = UpdateHandler(self._bot, sender, desk, registry, reactions)
+        self._deletion = JobMessageDeletion(sender)
         self._delivery = TelegramDelivery(sender, desk, self._rate_limiter, self._editor, registry)
         self._inline = InlineQueries(self._bot, desk)
         self._poller = UpdatePoller(
@@ -136,6 +139,12 @@ class TelegramChat:
     async def deliver(self, result: JobResult) -> None:
         """Deliver an ended job; raises the errors of ``TelegramDelivery.deliver``."""
         await self._delivery.deliver(result)
+
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        """Delete messages of a deleted job; raises the errors of ``JobMessageDeletion.delete``."""
+        return await self._deletion.delete(messages, locale)
 
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report to a private chat; raises the errors of ``TelegramDelivery.deliver``."""

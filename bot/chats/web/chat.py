@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bot.chats.contract import Desk
@@ -14,7 +14,7 @@ from bot.chats.web.panel import CardPanel
 from bot.chats.web.sessions import Sessions
 from bot.errors import PackageMissing, PortTaken
 from bot.monitoring.monitor import Monitor
-from bot.outcomes import Alert, JobResult, OwnerReport, Platform, Status, Undeliverable
+from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status, Undeliverable
 from bot.settings import PasswordHash
 
 if TYPE_CHECKING:
@@ -114,6 +114,12 @@ class WebChat:
         """Show the pictures if their session is open; otherwise /mine finds them."""
         if conversation := self._sessions.find(result.address.chat_id):
             conversation.deliver(result)
+
+    async def delete_messages(
+        self, messages: Sequence[PictureMessage], locale: str
+    ) -> tuple[PictureMessage, ...]:
+        """Do nothing: no messages are stored here."""
+        return ()
 
     async def send_report(self, report: OwnerReport) -> None:
         """Refuse: the page has no place of a person.

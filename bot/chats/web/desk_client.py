@@ -33,6 +33,7 @@ from bot.messages import locale_of
 from bot.outcomes import (
     Address,
     CommandContext,
+    Deleted,
     History,
     LoraListing,
     LoraSummary,
@@ -194,6 +195,8 @@ class DeskClient:
         else:
             if isinstance(outcome, SettingsShown) and outcome.is_changed and outcome.settings.language:
                 conversation.locale = outcome.settings.language
+            if isinstance(outcome, Deleted):
+                outcome = replace(outcome, left=await self._desk.delete_messages(outcome.job_id))
             conversation.answer(outcome, context.event_id)
 
     async def _handle_visibly(

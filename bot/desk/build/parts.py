@@ -34,6 +34,7 @@ from bot.desk.hosting.subjects import Subjects
 from bot.desk.iterating.continuation import JobContinuation
 from bot.desk.iterating.deletion import PictureDeletion
 from bot.desk.iterating.editing import JobEditing
+from bot.desk.iterating.messages import MessageDeletion
 from bot.desk.iterating.offers import offers_of
 from bot.desk.iterating.pictures import PicturePicking
 from bot.desk.iterating.sharing import JobSharing
@@ -276,6 +277,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
             clock=clock,
         ),
         deletion=deletion,
+        messages=MessageDeletion(store),
         finding=PictureHistory(
             store=store,
             index=index,

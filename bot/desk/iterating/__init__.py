@@ -8,6 +8,7 @@
 * ``offers``        what the controls of pictures offer
 * ``sharing``       publishes, deletes and reports a job
 * ``deletion``      deletes the files of deleted jobs
+* ``messages``      deletes the messages that show deleted jobs
 
 Tests: ``pytest tests/unit/bot/desk/iterating``.
 """

@@ -1,7 +1,7 @@
 """The answers to what continues from a job."""
 
 from bot.messages.catalogue import N_, Times, format_time, join_facts, shorten, text
-from bot.messages.jobs import AI_MARK, settings_of
+from bot.messages.jobs import AI_MARK, messages_left, settings_of
 from bot.outcomes import (
     Deleted,
     EditableText,
@@ -27,9 +27,10 @@ def format_continued(outcome: ContinuedOutcome, locale: str, times: Times) -> st
         case Published(job_id=job_id):
             sentence = N_("Job {job_id} is public now; its pictures come to the chat where you asked for it.")
             return text(sentence, locale, job_id=job_id)
-        case Deleted(job_id=job_id):
+        case Deleted(job_id=job_id, left=left):
             sentence = N_("The pictures and the text of job {job_id} are deleted. Its credits stay spent.")
-            return text(sentence, locale, job_id=job_id)
+            lines = text(sentence, locale, job_id=job_id), messages_left(left, locale)
+            return "\n".join(filter(None, lines))
         case Reported(job_id=job_id):
             return text(N_("Thank you. A host will look at job {job_id}."), locale, job_id=job_id)
         case ReportListing(jobs=()):

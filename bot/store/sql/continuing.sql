@@ -16,6 +16,11 @@ WHERE id = :job;
 -- A deleted job is not delivered any more.
 UPDATE outbox SET state = 'sent' WHERE job = :job;
 
+-- name: jobs_with_messages
+-- The deleted jobs that messages of chats still show.
+SELECT DISTINCT job.id FROM picture_message JOIN job ON job.id = picture_message.job
+WHERE job.deleted_ms IS NOT NULL;
+
 -- name: pictures_to_delete
 -- The pictures of deleted jobs.
 SELECT picture.* FROM picture JOIN job ON job.id = picture.job WHERE job.deleted_ms IS NOT NULL ORDER BY picture.job;

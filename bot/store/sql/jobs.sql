@@ -121,9 +121,9 @@ SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture
 WHERE platform = :platform AND chat_id = :chat_id AND message_id = :message_id;
 
 -- name: messages_of_job
--- The messages of a platform that show a job.
+-- The messages that show a job.
 SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture_message
-WHERE platform = :platform AND job = :job_id ORDER BY chat_id, message_id;
+WHERE job = :job_id ORDER BY platform, chat_id, message_id;
 
 -- name: forget_messages
 -- The messages of a job are gone.

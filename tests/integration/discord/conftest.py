@@ -108,7 +108,7 @@ async def opened(
     config: DiscordConfig, desk: ScriptedDesk, clock: Callable[[], int] = now_ms
 ) -> AsyncIterator[DiscordChat]:
     """Open the chat and serve."""
-    chat = DiscordChat(config, desk, clock)
+    chat = desk.chat = DiscordChat(config, desk, clock)
     try:
         await chat.open()
         serving = asyncio.create_task(chat.serve(), name="serve")

@@ -115,13 +115,18 @@ async def test_what_a_deletion_could_not_delete_is_counted_in_its_answer(
 
     assert "of this job" not in await pressed(await drawn("first"))
     discord.closed_channels = closed
-    assert "1 messages of this job can't be changed" in await pressed(await drawn("second"))
+    assert "1 messages of this job on Discord can't be changed" in await pressed(await drawn("second"))
     assert not desk.messages
 
     await drawn("third")
     typed = await discord.send_message(f"/delete {JOB_ID}", in_guild=False)
     await until(lambda: discord.replies(typed))
     assert "2 messages of this job" in discord.replies(typed)[0]["text"]
+
+    await drawn("private", private=True)
+    typed = await discord.send_message(f"/delete {JOB_ID}", in_guild=False)
+    await until(lambda: discord.replies(typed))
+    assert "2 messages of this job on Discord" in discord.replies(typed)[0]["text"]
 
     message_id = await drawn("fourth", private=True)
     await discord.press(message_id, f"v2:delete:{JOB_ID}", age_s=20 * 60)

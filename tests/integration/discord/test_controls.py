@@ -96,15 +96,15 @@ async def test_a_host_cancels_a_job_of_the_queue_after_a_cold_start_and_reads_th
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
         first = await discord.slash("sugar", DRAWING, user_id=STRANGER_ID)
         asked = await discord.slash("sugar", {**DRAWING, "seed": 8}, user_id=STRANGER_ID)
-        await until(lambda: {first.message_id, asked.message_id} <= discord.edits.keys())
+        await until(lambda: {first.message_id, asked.message_id} <= discord.edits.keys(), 30)
         queue = await discord.slash("queue", {})
-        await until(lambda: queue.message_id and len(controls(discord, queue.message_id)) == 2)
+        await until(lambda: queue.message_id and len(controls(discord, queue.message_id)) == 2, 30)
     found = controls(discord, queue.message_id)
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
         await act(discord, queue.message_id, found[1])
-        await until(lambda: controls(discord, queue.message_id) == found[:1])
+        await until(lambda: controls(discord, queue.message_id) == found[:1], 30)
         assert "is cancelled and refunded." in discord.messages[queue.message_id]["text"]
-        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 10)
+        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 30)
 
 
 async def test_deletion_reaches_every_message_that_shows_a_picture_of_the_job(

@@ -248,10 +248,8 @@ class InteractionHandler:
                 self._placeholders.show_stopping(outcome)
             case Deleted(job_id=job_id):
                 await _delete_pressed(interaction)
-                text = messages.format_outcome(outcome, locale)
-                if left := await self._delivery.delete_messages(job_id, gone=message_id):
-                    text = f"{text}\n{messages.messages_left(left, locale)}"
-                await _follow_up(interaction, text)
+                left = (await self._desk.delete_messages(job_id)).without(str(message_id))
+                await _follow_up(interaction, messages.format_outcome(replace(outcome, left=left), locale))
             case _:
                 address = parsing.address_of(interaction, is_private=True, message_id=message_id)
                 await self._delivery.show_outcome(outcome, address, locale, str(interaction.id))
@@ -270,10 +268,7 @@ class InteractionHandler:
         if isinstance(outcome, Published) and outcome.is_here:
             return
         if not isinstance(outcome, Receipt):
-            pressed, is_deleted = interaction.message, isinstance(outcome, Deleted)
-            # Nobody but its person can delete a pressed message that they alone see, now that it is too late.
-            left = int(is_deleted and pressed is not None and pressed.flags.ephemeral)
-            await self._delivery.show_outcome(outcome, address, locale, event_id, left)
+            await self._delivery.show_outcome(outcome, address, locale, event_id)
         elif outcome.address is None or not AnswerAddress.from_json(outcome.address.ref).is_message:
             await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
 

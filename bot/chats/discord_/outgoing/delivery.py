@@ -7,7 +7,7 @@ A result that comes after the twelfth minute of its response goes to an ordinary
 may already exist while only the news of it was lost.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -75,23 +75,12 @@ class AnswerDelivery:
         self._clock = clock
 
     async def show_outcome(
-        self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str, left: int = 0
+        self, outcome: Outcome, address: AnswerAddress, locale: str, event_id: str
     ) -> None:
-        """Answer a command with its outcome; what was deleted also goes from its channel. Raises alike.
-
-        Args:
-            outcome: What the desk answered.
-            address: Where the answer goes.
-            locale: Its language.
-            event_id: Of the command.
-            left: How many messages of a deleted job nobody but its person can delete.
-        """
-        message = await compose_outcome(outcome, locale, address.file_bytes)
+        """Answer a command with its outcome; what was deleted also goes from its channels. Raises alike."""
         if isinstance(outcome, Deleted):
-            left += await self.delete_messages(outcome.job_id)
-        if left:
-            text = as_plain_text(messages.messages_left(left, locale))
-            message = replace(message, text=f"{message.text}\n{text}")
+            outcome = replace(outcome, left=await self._desk.delete_messages(outcome.job_id))
+        message = await compose_outcome(outcome, locale, address.file_bytes)
         shown = await self._answer(message, address, locale, event_id)
         if shown is not None and isinstance(outcome, PickedPicture | Originals):
             await self._keep_message(shown, outcome.job_id)
@@ -234,26 +223,19 @@ class AnswerDelivery:
                 log.warning("pictures refused as too large", job_id=result.job_id, limit_bytes=limit_bytes)
         return await show(await compose_result(result, 0))
 
-    async def delete_messages(self, job_id: str, gone: int = 0) -> int:
-        """Delete the messages that show a job's pictures, but no responses that one person alone sees.
-
-        Args:
-            job_id: The job.
-            gone: The id of a message that a press has deleted already.
-
-        Returns:
-            How many could not be deleted.
+    async def delete_messages(self, shown: Sequence[PictureMessage]) -> tuple[PictureMessage, ...]:
+        """Delete messages that show a job's pictures; return those that the bot cannot delete.
 
         Raises:
             discord.HTTPException, aiohttp.ClientError, TimeoutError: Discord has trouble; try again later.
         """
-        left = 0
-        for shown in await self._desk.messages_of(Platform.DISCORD, job_id):
-            message_id = int(shown.message_id)
-            if message_id != gone and not await self._sender.delete(int(shown.chat_id), message_id, job_id):
-                left += 1
-        await self._desk.forget_messages(Platform.DISCORD, job_id)
-        return left
+        return tuple([each for each in shown if not await self._is_deleted(each)])
+
+    async def _is_deleted(self, shown: PictureMessage) -> bool:
+        """Delete a message; False for one that its person alone sees: Discord lets nobody delete it later."""
+        if not shown.chat_id:
+            return False
+        return await self._sender.delete(int(shown.chat_id), int(shown.message_id), shown.job_id)
 
     async def _store_address(self, sent: AnswerAddress, result: JobResult) -> None:
         """Store where the result is, so the next attempt edits that message."""
@@ -262,14 +244,12 @@ class AnswerDelivery:
             await self._keep_message(sent, result.job_id)
 
     async def _keep_message(self, address: AnswerAddress, job_id: str) -> None:
-        """Store that a message shows pictures of a job, so that they can be deleted there.
-
-        A response that one person alone sees is left out: Discord lets nobody delete it later.
-        """
+        """Store that a message shows pictures of a job, so that it can be deleted, or counted at least."""
         message_id = 0 if isinstance(address.target, UnsentMessage) else address.target.message_id
         is_ephemeral = address.is_private and isinstance(address.target, Response)
-        if message_id and not is_ephemeral:
-            shown = PictureMessage(Platform.DISCORD, str(address.channel_id), str(message_id), job_id)
+        chat_id = "" if is_ephemeral else str(address.channel_id)
+        if message_id:
+            shown = PictureMessage(Platform.DISCORD, chat_id, str(message_id), job_id)
             await self._desk.keep_messages([shown])
 
 

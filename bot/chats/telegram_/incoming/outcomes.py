@@ -14,7 +14,6 @@ from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.desk_calls import DeskCalls
 from bot.chats.telegram_.incoming.updates import ButtonPress
-from bot.chats.telegram_.outgoing.deletion import JobMessageDeletion
 from bot.chats.telegram_.outgoing.keyboards import copy_keyboard, keyboard_of
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.reactions import RequestReactions, needs_no_message
@@ -61,7 +60,6 @@ class OutcomeReplies:
         self._calls = calls
         self._registry = registry
         self._pictures = PictureResender(sender, desk)
-        self._deletion = JobMessageDeletion(sender, desk)
 
     def show(
         self,
@@ -112,9 +110,8 @@ class OutcomeReplies:
             reply.add(lambda: self._delete_messages(job_id, address, locale))
 
     async def _delete_messages(self, job_id: str, address: ChatAddress, locale: str) -> None:
-        left = await self._deletion.delete(job_id, locale)
-        if left:
-            await self._send_text(address, messages.messages_left(left, locale))
+        if text := messages.messages_left(await self._desk.delete_messages(job_id), locale):
+            await self._send_text(address, text)
 
     async def point_to_private_chat(self, address: ChatAddress, locale: str) -> None:
         """Let the group see that a private request is being answered, by a reaction or one line."""

@@ -1,4 +1,4 @@
-"""Deletes the messages of a job that its person deleted.
+"""Deletes the messages of a deleted job.
 
 Telegram deletes a message only within 48 hours (Bot API, ``deleteMessage``), but a bot may edit its own for
 ever. So an older picture is replaced by an empty one, and an older text by one line.
@@ -6,18 +6,18 @@ ever. So an older picture is replaced by an empty one, and an older text by one 
 
 import asyncio
 import io
+from collections.abc import Sequence
 
 import structlog
 from PIL import Image
 from telegram.error import BadRequest
 
 from bot import messages
-from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.outgoing.sender import MessageNotFound, Sender
 from bot.chats.telegram_.outgoing.texts import FormattedText
 from bot.chats.telegram_.outgoing.uploads import Upload
-from bot.outcomes import PictureMessage, Platform, Undeliverable
+from bot.outcomes import PictureMessage, Undeliverable
 
 EMPTY_SIDE_PX = 64
 
@@ -27,22 +27,16 @@ log = structlog.get_logger(__name__)
 class JobMessageDeletion:
     """Removes what Telegram shows of a job."""
 
-    def __init__(self, sender: Sender, desk: Desk) -> None:
+    def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._desk = desk
 
-    async def delete(self, job_id: str, locale: str) -> int:
-        """Delete or empty every message of the job; returns how many could not be changed at all.
+    async def delete(self, shown: Sequence[PictureMessage], locale: str) -> tuple[PictureMessage, ...]:
+        """Delete or empty these messages; return those that could not be changed at all.
 
         Raises:
             TelegramError, TimeoutError: Telegram does not answer; call again.
         """
-        left = 0
-        for shown in await self._desk.messages_of(Platform.TELEGRAM, job_id):
-            if not await self._remove(shown, locale):
-                left += 1
-        await self._desk.forget_messages(Platform.TELEGRAM, job_id)
-        return left
+        return tuple([each for each in shown if not await self._remove(each, locale)])
 
     async def _remove(self, shown: PictureMessage, locale: str) -> bool:
         address = ChatAddress(int(shown.chat_id), message_id=int(shown.message_id))
