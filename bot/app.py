@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -27,6 +28,7 @@ from bot.desk.alerts.watch import HealthWatch
 from bot.desk.backups import NightlyBackups
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
+from bot.desk.dispatch import DeskParts
 from bot.desk.drawing import Renderer
 from bot.desk.hosting.reloading import RECORD, SettingsReload
 from bot.desk.retention.originals import OriginalsRetention
@@ -129,7 +131,14 @@ async def open_application(
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
         monitor = HeadroomMonitor(probe, card.read_sensors, host.share, lambda: desk.queue_status().waiting)
         weights = await asyncio.to_thread(weights_fingerprint, model.folder)
-        verdicts = await store.verdicts.of(weights)
+        open_folder = partial(
+            LiveFolder,
+            folders=[built_in_lora_folder(model), config.lora_dir],
+            model=model,
+            weights=weights,
+            store=store,
+            verdicts=await store.verdicts.of(weights),
+        )
         desk = build_desk(
             DeskInputs(
                 store=store,
@@ -142,15 +151,7 @@ async def open_application(
                 costs=costs,
                 rules=Rules.from_settings(settings),
                 pictures_dir=settings.data_dir / PICTURES,
-                open_folder=lambda found, trials: LiveFolder(
-                    folders=[built_in_lora_folder(model), config.lora_dir],
-                    model=model,
-                    weights=weights,
-                    store=store,
-                    verdicts=verdicts,
-                    shelf=found,
-                    trials=trials,
-                ),
+                open_folder=lambda found, trials: open_folder(shelf=found, trials=trials),
                 cache_dir=settings.data_dir,
                 downloader=_downloader(settings),
                 clock=_now_ms,
@@ -160,16 +161,7 @@ async def open_application(
                 loading_s=host.loading_s,
                 report_card=CardReporter(monitor, host, planner).report,
                 draw_statistics=draw_statistics,
-                diagnose=SelfCheck(
-                    settings=lambda: live.now,
-                    hosts=lambda: desk.parts.rules.now.hosts,
-                    allowed=lambda: desk.parts.rules.now.allow,
-                    shelf=lambda: desk.parts.files.shelf,
-                    headroom=lambda: monitor.latest,
-                    database=settings.data_dir / DATABASE,
-                    backups=settings.data_dir / BACKUPS,
-                    restart_record=settings.data_dir / RECORD,
-                ).diagnose,
+                diagnose=_self_check(live, monitor, settings.data_dir, lambda: desk.parts).diagnose,
                 measure=tokens.measure if tokens else None,
                 locale=lambda: live.now.language,
                 sends_alerts=lambda: live.now.alerts,
@@ -180,6 +172,21 @@ async def open_application(
         await desk.parts.consents.load()
         built.set_result(desk)
         yield Application(settings, live, store, model, shelf, desk, host, monitor, planner, costs, worker)
+
+
+def _self_check(
+    live: LiveSettings, monitor: HeadroomMonitor, folder: Path, parts: Callable[[], DeskParts]
+) -> SelfCheck:
+    return SelfCheck(
+        settings=lambda: live.now,
+        hosts=lambda: parts().rules.now.hosts,
+        allowed=lambda: parts().rules.now.allow,
+        shelf=lambda: parts().files.shelf,
+        headroom=lambda: monitor.latest,
+        database=folder / DATABASE,
+        backups=folder / BACKUPS,
+        restart_record=folder / RECORD,
+    )
 
 
 def _downloader(settings: Settings) -> Downloader:

@@ -1,5 +1,5 @@
--- Why: hosts are told once, in their private chats, that something is wrong and that it is over; also over
--- restarts, so that no start repeats a message.
+-- Why: hosts get one private message when something goes wrong and one when it works again; a restart
+-- repeats neither.
 
 CREATE TABLE alert (
     id          INTEGER PRIMARY KEY,

@@ -27,7 +27,7 @@ from bot.desk.dispatch import DRAWS, FROM_JOBS, MANAGEMENT, READ_ONLY, DeskParts
 from bot.desk.files import retry_while_full
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
-from bot.desk.shelf.management import Prepared
+from bot.desk.shelf.adding import Prepared
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
 from bot.outcomes import (
     Address,
@@ -243,7 +243,7 @@ class Desk:
 
     def progress_of(self, context: CommandContext) -> LoraAdding | None:
         """How far the command of this event is, if it takes long and reports it; answered from memory."""
-        return self.parts.management.progress_of(context)
+        return self.parts.addition.progress_of(context)
 
     def suggest_loras(self, typed: str, context: CommandContext) -> tuple[LoraSummary, ...]:
         """At most 25 LoRAs that this person may use here and that match, best first; answered from memory."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from bot.commands.values import (
@@ -92,7 +93,7 @@ from bot.desk.iterating.sharing import JobSharing
 from bot.desk.loras.consent import ConsentLedger
 from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
-from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.claiming import HostClaim
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
@@ -100,7 +101,9 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.people.oversight import Oversight
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
-from bot.desk.shelf.management import LoraFolder, ShelfManagement
+from bot.desk.shelf.adding import LoraAddition
+from bot.desk.shelf.lora_folder import LoraFolder
+from bot.desk.shelf.management import ShelfManagement
 from bot.desk.shelf.trials import TrialPictures
 from bot.desk.shelf.versions import LoraVersions
 from bot.desk.shelf.view import ShelfView
@@ -191,6 +194,7 @@ class DeskParts:
     files: LoraFolder
     versions: LoraVersions
     shelf_view: ShelfView
+    addition: LoraAddition
     management: ShelfManagement
     history: HistoryQueries
     continuation: JobContinuation
@@ -212,10 +216,38 @@ class DeskParts:
 
 def actions(parts: DeskParts) -> dict[type[Command], Action]:
     """Return the action of each command that is neither in ``DRAWS`` nor in ``MANAGEMENT``."""
+    return {
+        EditSettings: parts.preferences.edit_settings,
+        EditPresets: parts.preferences.edit_presets,
+        EditProfile: parts.profiles.edit,
+        Cancel: partial(_cancel, parts),
+        Quota: partial(_read_balance, parts),
+        Help: partial(_show_help, parts),
+        **_of_pictures(parts),
+        **_of_identities(parts),
+        **_of_loras(parts),
+        **_of_hosts(parts),
+    }
 
-    def may_use(context: CommandContext) -> Rule:
-        return parts.profiles.rule(context)
 
+def _of_pictures(parts: DeskParts) -> dict[type[Command], Action]:
+    return {
+        Mine: parts.finding.list_jobs,
+        Favourite: parts.finding.set_favourite,
+        ShowRecipe: parts.book.show,
+        ReadSettings: parts.settings.read,
+        Export: parts.export.export,
+        Original: parts.history.find_originals,
+        Pick: parts.picking.pick,
+        Edit: parts.editing.edit,
+        Publish: parts.sharing.publish,
+        Delete: parts.sharing.delete,
+        Report: parts.sharing.report,
+        ListReports: parts.sharing.list_reports,
+    }
+
+
+def _of_identities(parts: DeskParts) -> dict[type[Command], Action]:
     async def follow_identity(context: CommandContext) -> None:
         """Read again what is remembered by person: this identity was linked or unlinked."""
         await parts.consents.load()
@@ -233,71 +265,36 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         await follow_identity(context)
         return unlinked
 
-    async def cancel(command: Cancel, context: CommandContext) -> Outcome:
-        if command.page is None:
-            return await parts.cancellation.cancel(command, context)
-        page = ShowQueue(command.page)
-        require_permission(page, context, parts.rules.now)
-        require_private_chat(page, context)
-        cancelled = await parts.cancellation.cancel(command, context)
-        return replace(await parts.queue_view.show(page, context), cancelled=cancelled.job_id)
+    return {Link: link, Unlink: unlink, ClaimBot: parts.claiming.claim}
 
-    async def read_balance(_: Quota, context: CommandContext) -> Outcome:
-        return await parts.history.read_balance(context)
+
+def _of_loras(parts: DeskParts) -> dict[type[Command], Action]:
+    may_use, view = parts.profiles.rule, parts.shelf_view
 
     async def list_loras(command: LoraList, context: CommandContext) -> Outcome:
-        return await parts.shelf_view.list_page(command, context, may_use(context))
+        return await view.list_page(command, context, may_use(context))
 
     async def describe_lora(command: LoraInfo, context: CommandContext) -> Outcome:
-        return await parts.shelf_view.describe(command, context, may_use(context))
+        return await view.describe(command, context, may_use(context))
 
     async def offer_lora(command: LoraOffer, _: CommandContext) -> Outcome:
         return LoraFileOffered(command.name)
 
-    async def show_card(_: ShowCard, context: CommandContext) -> Outcome:
-        report = await parts.report_card(context.locale, parts.queue.scheduler.waiting)
-        default = await parts.defaults.of_chat(context, may_use(context))
-        return replace(report, default_lora=default)
-
-    async def diagnose(command: Diagnose, context: CommandContext) -> Outcome:
-        require_private_chat(command, context)  # it names folders
-        return await parts.diagnose()
-
-    async def show_help(command: Help, context: CommandContext) -> Outcome:
-        if command.for_hosts or not parts.model.is_built_in:
-            return command
-        return HelpWithVocabulary(vocabulary(context.locale))
-
     return {
-        EditSettings: parts.preferences.edit_settings,
-        EditPresets: parts.preferences.edit_presets,
-        EditProfile: parts.profiles.edit,
-        Cancel: cancel,
-        Mine: parts.finding.list_jobs,
-        Favourite: parts.finding.set_favourite,
-        ShowRecipe: parts.book.show,
-        ReadSettings: parts.settings.read,
-        Export: parts.export.export,
-        Original: parts.history.find_originals,
-        Pick: parts.picking.pick,
-        Edit: parts.editing.edit,
-        Publish: parts.sharing.publish,
-        Delete: parts.sharing.delete,
-        Report: parts.sharing.report,
-        ListReports: parts.sharing.list_reports,
-        Quota: read_balance,
-        Link: link,
-        Unlink: unlink,
-        ClaimBot: parts.claiming.claim,
         LoraList: list_loras,
         LoraInfo: describe_lora,
         LoraOffer: offer_lora,
         LoraAllow: parts.consents.allow,
         LoraRevoke: parts.consents.revoke,
-        ShowCard: show_card,
+    }
+
+
+def _of_hosts(parts: DeskParts) -> dict[type[Command], Action]:
+    return {
+        ShowCard: partial(_show_card, parts),
         ShowStatus: parts.status.show,
         ShowQueue: parts.queue_view.show,
-        Diagnose: diagnose,
+        Diagnose: partial(_diagnose, parts),
         ShowStatistics: parts.statistics.show,
         BanPerson: parts.bans.ban,
         UnbanPerson: parts.bans.unban,
@@ -309,5 +306,36 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         PauseDrawing: parts.pausing.pause,
         DrainQueue: parts.pausing.drain,
         ResumeDrawing: parts.pausing.resume,
-        Help: show_help,
     }
+
+
+async def _cancel(parts: DeskParts, command: Cancel, context: CommandContext) -> Outcome:
+    """Cancel a job; with a page, for the button of a host's queue, which then shows that page."""
+    if command.page is None:
+        return await parts.cancellation.cancel(command, context)
+    page = ShowQueue(command.page)
+    require_permission(page, context, parts.rules.now)
+    require_private_chat(page, context)
+    cancelled = await parts.cancellation.cancel(command, context)
+    return replace(await parts.queue_view.show(page, context), cancelled=cancelled.job_id)
+
+
+async def _read_balance(parts: DeskParts, _: Quota, context: CommandContext) -> Outcome:
+    return await parts.history.read_balance(context)
+
+
+async def _show_help(parts: DeskParts, command: Help, context: CommandContext) -> Outcome:
+    if command.for_hosts or not parts.model.is_built_in:
+        return command
+    return HelpWithVocabulary(vocabulary(context.locale))
+
+
+async def _show_card(parts: DeskParts, _: ShowCard, context: CommandContext) -> Outcome:
+    report = await parts.report_card(context.locale, parts.queue.scheduler.waiting)
+    default = await parts.defaults.of_chat(context, parts.profiles.rule(context))
+    return replace(report, default_lora=default)
+
+
+async def _diagnose(parts: DeskParts, command: Diagnose, context: CommandContext) -> Outcome:
+    require_private_chat(command, context)  # it names folders
+    return await parts.diagnose()

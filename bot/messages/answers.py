@@ -1,5 +1,8 @@
 """The messages for the desk's outcomes."""
 
+from collections.abc import Callable
+from typing import Any
+
 from bot.commands.reading import format_link_code
 from bot.commands.values import Help
 from bot.languages import is_chinese
@@ -91,101 +94,12 @@ def format_outcome(outcome: Outcome, locale: str, *, times: Times = "utc", now_s
         times: How the platform shows times.
         now_s: The present Unix time on a platform that counts down to the start of a job.
     """
-    match outcome:
-        case Receipt():
-            return _receipt(outcome, locale, now_s)
-        case SettingsShown() | PresetList() | PresetSaved() | PresetDeleted() | ProfileShown():
-            return format_asking(outcome, locale)
-        case DryRun():
-            return _dry_run(outcome, locale, now_s)
-        case CancelAccepted(job_id=job_id, was_running=True):
-            return text(
-                N_(
-                    "Stopping job {job_id} after its current step. You get back the credits for what "
-                    "isn't drawn."
-                ),
-                locale,
-                job_id=job_id,
-            )
-        case CancelAccepted(job_id=job_id, refund=refund):
-            sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
-            return text(sentence, locale, job_id=job_id, refund=refund)
-        case CreditBalance(is_unlimited=True):
-            return text(NO_QUOTA, locale)
-        case CreditBalance():
-            return text(
-                N_("Credits left: {credits}. They refill to {daily} at {renews_at}."),
-                locale,
-                credits=outcome.credits,
-                daily=outcome.daily,
-                renews_at=format_time(outcome.renews_at_s, times),
-            )
-        case History():
-            return format_history(outcome, locale)
-        case ExportReady():
-            return format_export(outcome, locale)
-        case FavouriteSet():
-            return format_favourite(outcome, locale)
-        case RecipeShown():
-            return format_recipe(outcome, locale)
-        case SettingsRead():
-            return format_settings(outcome, locale)
-        case Originals(job_id=job_id, damaged=damaged):
-            files = text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
-            lost = N_(
-                "{count} more are damaged on the host's disk and left out. /recipe {job_id} draws them again."
-            )
-            return f"{files}\n{text(lost, locale, count=damaged, job_id=job_id)}" if damaged else files
-        case PickedPicture() | EditableText() | Published() | Deleted() | Reported() | ReportListing():
-            return format_continued(outcome, locale, times)
-        case LinkCode() | LinkConfirmation() | Linked() | Unlinked():
-            return _linking(outcome, locale)
-        case HostClaimed():
-            return format_claimed(outcome, locale)
-        case LoraAllowed() | LoraRevoked():
-            return format_decision(outcome, locale)
-        case (
-            LoraListing()
-            | LoraDetails()
-            | LoraSwitched()
-            | LoraAdded()
-            | LoraRemoved()
-            | LoraChecked()
-            | ShelfReloaded()
-            | LoraFileOffered()
-        ):
-            return format_shelf_outcome(outcome, locale)
-        case (
-            QueueListing()
-            | PersonBanned()
-            | PersonUnbanned()
-            | BanListing()
-            | CreditsGranted()
-            | DailyCreditsGranted()
-            | AccessChanged()
-            | AccessListing()
-        ):
-            return format_hosted(outcome, locale, times)
-        case StatisticsShown():
-            return format_statistics(outcome, locale)
-        case Diagnosis():
-            return format_diagnosis(outcome, locale)
-        case PeopleListing():
-            return format_people(outcome, locale, times)
-        case HostActionListing():
-            return format_host_actions(outcome, locale, times)
-        case StatusShown():
-            return format_status_shown(outcome, locale)
-        case ServiceChanged():
-            return format_service_changed(outcome, locale)
-        case Help(for_hosts=True):
-            return host_help_text(locale)
-        case Help():
-            return help_text(locale)
-        case CardReport():
-            return format_card(outcome, locale, times)
-        case HelpWithVocabulary():
-            return help_text(locale, outcome.lines)
+    kind = type(outcome)
+    if kind in _COUNTING_DOWN:
+        return _COUNTING_DOWN[kind](outcome, locale, now_s)
+    if kind in _WITH_TIMES:
+        return _WITH_TIMES[kind](outcome, locale, times)
+    return _PLAIN[kind](outcome, locale)
 
 
 def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
@@ -271,3 +185,77 @@ def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: s
                 "allowance. Pictures, credits and waiting jobs stay with your other chat."
             )
             return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
+
+
+def _cancelled(outcome: CancelAccepted, locale: str) -> str:
+    sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
+    if outcome.was_running:
+        sentence = N_(
+            "Stopping job {job_id} after its current step. You get back the credits for what isn't drawn."
+        )
+    return text(sentence, locale, job_id=outcome.job_id, refund=outcome.refund)
+
+
+def _balance(balance: CreditBalance, locale: str, times: Times) -> str:
+    if balance.is_unlimited:
+        return text(NO_QUOTA, locale)
+    return text(
+        N_("Credits left: {credits}. They refill to {daily} at {renews_at}."),
+        locale,
+        credits=balance.credits,
+        daily=balance.daily,
+        renews_at=format_time(balance.renews_at_s, times),
+    )
+
+
+def _originals(originals: Originals, locale: str) -> str:
+    job_id, damaged = originals.job_id, originals.damaged
+    files = text(N_("The files of job {job_id}, as they were drawn:"), locale, job_id=job_id)
+    lost = N_("{count} more are damaged on the host's disk and left out. /recipe {job_id} draws them again.")
+    return f"{files}\n{text(lost, locale, count=damaged, job_id=job_id)}" if damaged else files
+
+
+def _help(command: Help, locale: str) -> str:
+    return host_help_text(locale) if command.for_hosts else help_text(locale)
+
+
+_COUNTING_DOWN: dict[type[Outcome], Callable[[Any, str, float | None], str]] = {
+    Receipt: _receipt,
+    DryRun: _dry_run,
+}
+"""What says when a job starts."""
+
+_WITH_TIMES: dict[type[Outcome], Callable[[Any, str, Times], str]] = {
+    CreditBalance: _balance,
+    CardReport: format_card,
+    PeopleListing: format_people,
+    HostActionListing: format_host_actions,
+    **dict.fromkeys(
+        (PickedPicture, EditableText, Published, Deleted, Reported, ReportListing), format_continued
+    ),
+    **dict.fromkeys((QueueListing, PersonBanned, PersonUnbanned, BanListing), format_hosted),
+    **dict.fromkeys((CreditsGranted, DailyCreditsGranted, AccessChanged, AccessListing), format_hosted),
+}
+"""What may contain a time."""
+
+_PLAIN: dict[type[Outcome], Callable[[Any, str], str]] = {
+    CancelAccepted: _cancelled,
+    Originals: _originals,
+    Help: _help,
+    HelpWithVocabulary: lambda guide, locale: help_text(locale, guide.lines),
+    HostClaimed: format_claimed,
+    History: format_history,
+    ExportReady: format_export,
+    FavouriteSet: format_favourite,
+    RecipeShown: format_recipe,
+    SettingsRead: format_settings,
+    StatisticsShown: format_statistics,
+    StatusShown: format_status_shown,
+    ServiceChanged: format_service_changed,
+    Diagnosis: format_diagnosis,
+    **dict.fromkeys((SettingsShown, PresetList, PresetSaved, PresetDeleted, ProfileShown), format_asking),
+    **dict.fromkeys((LinkCode, LinkConfirmation, Linked, Unlinked), _linking),
+    **dict.fromkeys((LoraAllowed, LoraRevoked), format_decision),
+    **dict.fromkeys((LoraListing, LoraDetails, LoraFileOffered), format_shelf_outcome),
+    **dict.fromkeys((LoraSwitched, LoraAdded, LoraRemoved, LoraChecked, ShelfReloaded), format_shelf_outcome),
+}

@@ -1,6 +1,6 @@
 """What the desk and the chats exchange: frozen values. ``bot.messages`` turns them into sentences.
 
-* ``places``  where an answer goes, and who gave a command
+* ``places``  where an answer goes, who gave a command, and which page of a list it shows
 * ``jobs``  what a person learns about jobs: receipts, progress, results
 * ``iterating``  what a person gets who continues from a job
 * ``lineage``  how a job continues from an earlier one

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bot.commands.values import Scope
-from bot.outcomes.places import Platform
+from bot.outcomes.places import PagedListing, Platform
 from engine.shelf.sidecar import LoraKind
 
 
@@ -79,19 +79,15 @@ class LoraSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class LoraListing:
+class LoraListing(PagedListing):
     """One page of the LoRAs, and the default of this chat (empty: none).
 
     Attributes:
-        total: How many LoRAs the search found, on all pages.
         search: What was searched for; empty for all.
     """
 
     loras: tuple[LoraSummary, ...]
     default: str
-    page: int = 1
-    pages: int = 1
-    total: int = 0
     search: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Where an answer goes, and who gave a command."""
+"""Where an answer goes, who gave a command, and which page of a list an answer shows."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -61,3 +61,17 @@ class CommandContext:
     groups: tuple[str, ...] | None = None
     private_address: Address | None = None
     is_operator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PagedListing:
+    """One page of a list.
+
+    Attributes:
+        page: Its number, from 1.
+        total: How many entries all pages have.
+    """
+
+    page: int = 1
+    pages: int = 1
+    total: int = 0

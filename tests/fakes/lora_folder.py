@@ -19,7 +19,7 @@ def lora_bytes(content: bytes = b"1") -> bytes:
 
 
 class FakeFolder:
-    """Implements ``bot.desk.shelf.management.LoraFolder``; every trial picture is good.
+    """Implements ``bot.desk.shelf.lora_folder.LoraFolder``; every trial picture is good.
 
     Attributes:
         tried: Names of the LoRAs that were tried out, in order.

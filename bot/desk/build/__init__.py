@@ -1,7 +1,12 @@
 """Makes the parts of a desk and connects them.
 
-* ``inputs``  what a desk is built from
-* ``parts``   builds it
+* ``inputs``   what a desk is built from
+* ``people``   tiers, credits, rights
+* ``drawing``  what draws jobs
+* ``asking``   what turns requests into jobs
+* ``finding``  what people do with pictures that are drawn
+* ``hosting``  what hosts and newcomers use
+* ``parts``    builds the desk of all these
 """
 
 from bot.desk.build.inputs import DeskInputs

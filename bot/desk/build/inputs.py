@@ -9,7 +9,7 @@ from bot.desk.dispatch import ReportCard
 from bot.desk.drawing import Renderer
 from bot.desk.hosting.statistics import DrawStatistics
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.shelf.management import LoraFolder
+from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.trials import TrialPictures
 from bot.downloads import Downloader
 from bot.outcomes import Diagnosis

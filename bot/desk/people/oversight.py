@@ -57,7 +57,7 @@ class Oversight:
                 await self._summary(row, [each for each in identities if each.person == row.person], now_s)
                 for row in rows
             ]
-        return PeopleListing(tuple(people), command.search, page, pages, total)
+        return PeopleListing(tuple(people), command.search, page=page, pages=pages, total=total)
 
     async def list_actions(self, command: ListHostActions, context: CommandContext) -> HostActionListing:
         """Return one page of what hosts did, the newest first.
@@ -80,7 +80,7 @@ class Oversight:
             )
             for row, name in rows
         )
-        return HostActionListing(tuple(actions), page, pages, total)
+        return HostActionListing(tuple(actions), page=page, pages=pages, total=total)
 
     async def _summary(self, row: PersonRow, identities: list[IdentityRow], now_s: int) -> PersonSummary:
         entitled = await self._tiers.entitlement_of(row.person)

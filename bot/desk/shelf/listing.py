@@ -49,7 +49,7 @@ def list_page(
     pages = max(1, -(-len(ordered) // PAGE))
     page = min(command.page, pages)
     shown = tuple(ordered[(page - 1) * PAGE : page * PAGE])
-    return LoraListing(shown, default, page, pages, len(ordered), command.search)
+    return LoraListing(shown, default, command.search, page=page, pages=pages, total=len(ordered))
 
 
 def problem_of(error: EngineError) -> LoraProblem:

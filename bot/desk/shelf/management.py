@@ -6,14 +6,11 @@ event. Whatever ``prepare`` refuses is recorded too, and changes nothing.
 """
 
 import asyncio
-import contextlib
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, assert_never
+from typing import assert_never
 
 import structlog
 
@@ -27,26 +24,20 @@ from bot.commands.values import (
     LoraSwitch,
 )
 from bot.desk.asking.profiles import LoraDefaults
-from bot.desk.files import PictureSpace
 from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.desk.shelf.adding import LoraAddition, Prepared
 from bot.desk.shelf.listing import problem_of
+from bot.desk.shelf.lora_folder import LoraFolder, try_out
 from bot.desk.shelf.trials import TRIAL_S
-from bot.downloads import Download, Downloader, read_link
 from bot.errors import (
-    DownloadLeavesNoSpace,
-    DownloadRunning,
     LoraBuiltIn,
-    LoraNameTaken,
-    LoraRefused,
     PersonError,
     ShelfNotWritable,
     TrialNotDrawn,
 )
 from bot.outcomes import (
-    AddStage,
     CommandContext,
     LoraAdded,
-    LoraAdding,
     LoraChecked,
     LoraProblem,
     LoraRemoved,
@@ -55,9 +46,7 @@ from bot.outcomes import (
 )
 from bot.store import Store
 from bot.store.loras import ShelfAction, ShelfChange
-from engine.durable import make_folder, sync_file
 from engine.errors import EngineError, LoraRejected
-from engine.shelf import LoraFile, Shelf
 from engine.shelf.names import is_lora_file
 from engine.shelf.sidecar import remove_file
 
@@ -76,61 +65,10 @@ _ACTIONS: dict[type[ManagementCommand], ShelfAction] = {
 }
 
 
-class LoraFolder(Protocol):
-    """The folder of the LoRAs, and the shelf that is read from it."""
-
-    folder: Path
-
-    @property
-    def shelf(self) -> Shelf:
-        """The shelf as it is now."""
-
-    async def reload(self, whole: Path | None = None) -> Shelf:
-        """Read the folder now and return the new shelf; ``whole`` is a file that is known to be complete."""
-
-    async def examine(self, path: Path) -> LoraFile:
-        """Prove a file that is not in the folder yet.
-
-        Raises:
-            LoraRejected: Its class says why.
-        """
-
-    async def watch(self) -> None:
-        """Notice changes and try new files out until cancelled."""
-
-    async def try_out(self, file: LoraFile) -> None:
-        """Draw the trial picture of a file of the shelf, unless its verdict is known.
-
-        Raises:
-            LoraRejected: The picture is blank, or equal to the one without the LoRA.
-            EngineError: It cannot be drawn now.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """What ``prepare`` has done.
-
-    Attributes:
-        seconds: How long it took.
-        outcome: The answer, except of a switch.
-        refusal: Why nothing happened.
-        sha256: Of the file that it is about.
-        source: Where the file came from.
-    """
-
-    seconds: float
-    outcome: LoraAdded | LoraRemoved | LoraChecked | ShelfReloaded | None = None
-    refusal: PersonError | None = None
-    sha256: str = ""
-    source: str = ""
-
-
 class ShelfManagement:
     """Carries out the commands.
 
     Args:
-        incoming: A private folder for downloads.
         clock: UTC milliseconds.
     """
 
@@ -141,20 +79,15 @@ class ShelfManagement:
         shelf: LoraShelf,
         defaults: LoraDefaults,
         files: LoraFolder,
-        downloader: Downloader,
-        incoming: Path,
-        space: PictureSpace,
+        addition: LoraAddition,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._shelf = shelf
         self._defaults = defaults
         self._files = files
-        self._downloader = downloader
-        self._incoming = incoming
-        self._space = space
+        self._addition = addition
         self._clock = clock
-        self._adding: dict[tuple[str, str], tuple[str, LoraAdding]] = {}  # (platform, user id) → event, stage
 
     async def prepare(self, command: ManagementCommand, context: CommandContext, may_use: Rule) -> Prepared:
         """Do what takes long. A refusal is a value, because ``finish`` records it."""
@@ -171,11 +104,6 @@ class ShelfManagement:
             case LoraAdded() | LoraChecked() | ShelfReloaded():
                 return replace(done, seconds=seconds, outcome=replace(done.outcome, seconds=seconds))
         return replace(done, seconds=seconds)
-
-    def progress_of(self, context: CommandContext) -> LoraAdding | None:
-        """Return how far the ``LoraAdd`` of this event is; None for another event."""
-        event_id, progress = self._adding.get((context.platform, context.user_id), ("", None))
-        return progress if event_id == context.event_id else None
 
     async def finish(
         self, command: ManagementCommand, context: CommandContext, prepared: Prepared, may_use: Rule
@@ -212,10 +140,10 @@ class ShelfManagement:
                 if (found := self._shelf.find_wish(wish, may_use)) is None:
                     raise self._shelf.unknown(wish.name, may_use)
                 file = found[0]
-                await self._try_out(file)
+                await try_out(self._files, file)
                 return Prepared(0.0, sha256=file.sha256)
             case LoraAdd():
-                return await self._add(command, context)
+                return await self._addition.add(command, context)
             case LoraRemove(name=name):
                 return await self._remove(name)
             case LoraCheck(name=name):
@@ -223,84 +151,6 @@ class ShelfManagement:
             case LoraReload():
                 return Prepared(0.0, await self._reload())
         assert_never(command)
-
-    async def _try_out(self, file: LoraFile) -> None:
-        """Draw the trial picture.
-
-        Raises:
-            LoraRefused, TrialNotDrawn: The LoRA must not be used, or nothing is known about it.
-        """
-        try:
-            async with asyncio.timeout(TRIAL_S):
-                await self._files.try_out(file)
-        except LoraRejected as error:
-            raise _refused(file.name, error) from error
-        except (EngineError, TimeoutError) as error:
-            log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
-            raise TrialNotDrawn(name=file.name) from error
-
-    async def _add(self, command: LoraAdd, context: CommandContext) -> Prepared:
-        wanted = command.file or read_link(command.link)
-        person = (context.platform, context.user_id)
-        if person in self._adding:
-            raise DownloadRunning(name=self._adding[person][1].name)
-        name = command.file.name if command.file else command.link
-
-        def report(stage: AddStage, received: int = 0, total: int = 0) -> None:
-            self._adding[person] = context.event_id, LoraAdding(name, stage, received, total)
-
-        def receive(received: int, total: int) -> None:
-            if max(received, total) > available_bytes:
-                raise DownloadLeavesNoSpace(free_bytes=max(0, available_bytes))
-            report(AddStage.DOWNLOAD, received, total)
-
-        report(AddStage.DOWNLOAD)
-        try:
-            available_bytes = await self._space.available_bytes()
-            receive(0, command.file.size if command.file else 0)
-            await asyncio.to_thread(make_folder, self._incoming)
-            folder = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=self._incoming))  # mode 700
-            try:
-                download = await self._downloader.fetch(wanted, folder, receive)
-                name = download.path.stem
-                return await self._admit(download, report)
-            finally:
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        finally:
-            del self._adding[person]
-
-    async def _admit(self, download: Download, report: Callable[[AddStage], None]) -> Prepared:
-        """Check a downloaded file, move it into the folder and try it out; a refused file leaves no trace."""
-        name = download.path.stem
-        report(AddStage.CHECK)
-        try:
-            await self._files.examine(download.path)
-        except LoraRejected as error:
-            raise _refused(name, error) from error
-        known = self._shelf.find(name)
-        if known is not None and known.sha256 != download.sha256:
-            raise LoraNameTaken(name=known.name)
-        path = self._files.folder / download.path.name
-        if known is None:
-            await asyncio.to_thread(_move, download.path, path)
-            report(AddStage.TRIAL)
-            try:
-                await self._files.reload(path)
-                known = await self._admitted(name)
-            except BaseException:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-                await self._files.reload()
-                raise
-        outcome = LoraAdded(known.name, download.bytes, download.sha256, download.source, 0.0)
-        return Prepared(0.0, outcome, sha256=download.sha256, source=download.source)
-
-    async def _admitted(self, name: str) -> LoraFile:
-        """Return the file that is now on the shelf, with its trial picture drawn."""
-        if (file := self._shelf.find(name) or self._shelf.find_checking(name)) is None:
-            rejected = {each.name: each.error for each in self._files.shelf.rejected}
-            raise _refused(name, rejected.get(name, LoraRejected()))
-        await self._try_out(file)
-        return file
 
     async def _remove(self, name: str) -> Prepared:
         file = self._shelf.find(name) or self._shelf.find_checking(name)
@@ -348,11 +198,6 @@ class ShelfManagement:
         return None
 
 
-def _refused(name: str, error: LoraRejected) -> LoraRefused:
-    problem = problem_of(error)
-    return LoraRefused(**{**problem.facts, "name": name, "reason": problem.reason})
-
-
 def _with_names(
     change: ShelfChange, command: ManagementCommand, answer: ManagementOutcome | PersonError
 ) -> ShelfChange:
@@ -374,23 +219,3 @@ def _with_names(
         case LoraAdded(lora=name):
             return replace(change, lora_after=name)
     return change
-
-
-def _move(draft: Path, path: Path) -> None:
-    """Move the file durably; never over another one."""
-    make_folder(path.parent)
-    with contextlib.suppress(OSError):
-        path.hardlink_to(draft)  # fails if the name exists, or on another disk
-        sync_file(path.parent)
-        return
-    if path.exists():
-        raise FileExistsError(17, "the name is taken")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        shutil.copyfile(draft, part)
-        part.chmod(0o600)
-        sync_file(part)
-        part.rename(path)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_file(path.parent)

@@ -8,7 +8,7 @@ from bot.commands.values import LoraInfo, LoraList
 from bot.desk.asking.profiles import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
 from bot.desk.shelf.listing import list_page
-from bot.desk.shelf.management import LoraFolder
+from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.preview import PreviewStrips
 from bot.outcomes import CommandContext, LoraDetails, LoraFileFacts, LoraListing
 from bot.policy.live import LiveRules

@@ -3,6 +3,7 @@
 from bot.messages.catalogue import N_, Times, format_time, join_facts, shorten, text
 from bot.messages.hosting.people import format_who
 from bot.outcomes import HostAction, HostActionListing, PeopleListing, PersonSummary
+from bot.outcomes.places import PagedListing
 
 DETAIL_CHARS = 80
 ACTIONS = {
@@ -89,7 +90,7 @@ def _excluded(person: PersonSummary, locale: str, times: Times) -> str:
     return text(N_("excluded until {until}"), locale, until=format_time(person.ban.until_s, times))
 
 
-def _page(listing: PeopleListing | HostActionListing, locale: str) -> list[str]:
+def _page(listing: PagedListing, locale: str) -> list[str]:
     if listing.pages == 1:
         return []
     return [

@@ -77,8 +77,8 @@ MIGRATION_REASONS = (
         "settings say; and the database records what hosts did, and when."
     ),
     N_(
-        "hosts are told once, in their private chats, that something is wrong and that it is over; also over "
-        "restarts, so that no start repeats a message."
+        "hosts get one private message when something goes wrong and one when it works again; a restart "
+        "repeats neither."
     ),
     N_(
         "a host pauses the drawing, or lets the queue run empty; both last until a host ends them, also "

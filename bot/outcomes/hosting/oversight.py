@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.outcomes.hosting.people import BanShown, Who
+from bot.outcomes.places import PagedListing
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +34,11 @@ class PersonSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleListing:
-    """One page of the people, who asked last first; ``total`` on all pages."""
+class PeopleListing(PagedListing):
+    """One page of the people, who asked last first."""
 
     people: tuple[PersonSummary, ...]
     search: str
-    page: int
-    pages: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +59,7 @@ class HostAction:
 
 
 @dataclass(frozen=True, slots=True)
-class HostActionListing:
+class HostActionListing(PagedListing):
     """One page of what hosts did, the newest first."""
 
     actions: tuple[HostAction, ...]
-    page: int
-    pages: int
-    total: int

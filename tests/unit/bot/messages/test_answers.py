@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, Help, LoraWish, Scope
 from bot.errors import NoCreditsLeft
-from bot.messages import LOCALES, format_error, format_outcome, working_on_it
+from bot.messages import LOCALES, answers, format_error, format_outcome, working_on_it
 from bot.outcomes import (
     AddStage,
     CancelAccepted,
@@ -113,6 +114,11 @@ def test_every_outcome_has_a_sentence_in_both_languages(outcome: Outcome) -> Non
         assert sentence.strip()
         assert "{" not in sentence
         assert len(sentence) <= 2000  # a Discord message
+
+
+def test_every_outcome_has_one_formatter() -> None:
+    kinds = (*answers._COUNTING_DOWN, *answers._WITH_TIMES, *answers._PLAIN)
+    assert sorted(kind.__name__ for kind in kinds) == sorted(kind.__name__ for kind in get_args(Outcome))
 
 
 def test_a_receipt_says_when_what_and_for_how_much() -> None:

@@ -22,7 +22,7 @@ from bot.commands.values import (
     SentFile,
     ShowCard,
 )
-from bot.desk.shelf import management
+from bot.desk.shelf import lora_folder
 from bot.desk.shelf.management import ManagementCommand
 from bot.errors import (
     DownloadLeavesNoSpace,
@@ -164,7 +164,7 @@ async def test_an_unknown_lora_needs_no_trial(harness: DeskHarness) -> None:
 async def test_a_trial_that_takes_too_long_leaves_the_old_default(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(management, "TRIAL_S", 0.02)
+    monkeypatch.setattr(lora_folder, "TRIAL_S", 0.02)
 
     async def never(file: LoraFile) -> None:
         await asyncio.Event().wait()

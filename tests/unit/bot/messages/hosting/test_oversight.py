@@ -21,7 +21,7 @@ BANNED = replace(ANN, weight=3, unfinished=2, ban=BanShown(Who("discord:1"), 1_8
 
 
 def listing(*people: PersonSummary, pages: int = 1) -> PeopleListing:
-    return PeopleListing(people, "", 1, pages, len(people))
+    return PeopleListing(people, "", pages=pages, total=len(people))
 
 
 def test_a_person_is_a_line_with_names_credits_and_jobs() -> None:
@@ -49,10 +49,10 @@ def test_nobody_is_a_sentence() -> None:
 def test_an_action_is_a_line_in_the_host_s_language(locale: str, what: str) -> None:
     detail = {"reason": "spam", "until_ms": 1_800_000_000_000, "ended": 2}
     action = HostAction(1_800_000_000, Who("discord:9", "Boss"), "ban", "discord:1", detail)
-    shown = format_outcome(HostActionListing((action,), 1, 1, 1), locale)
+    shown = format_outcome(HostActionListing((action,), total=1), locale)
     facts = "reason=spam, until=2027-01-15 08:00 UTC+0, ended=2"
     assert shown == f"2027-01-15 08:00 UTC+0 · Boss (discord:9) · {what} · discord:1 · {facts}"
 
 
 def test_no_action_is_a_sentence() -> None:
-    assert format_outcome(HostActionListing((), 1, 1, 0), "en") == "No host has done anything yet."
+    assert format_outcome(HostActionListing(()), "en") == "No host has done anything yet."

@@ -1,0 +1,127 @@
+"""Builds what draws jobs: the shelf, the queue, the drawing, and the ends of jobs."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bot.desk.build.inputs import DeskInputs
+from bot.desk.build.people import PeopleParts
+from bot.desk.drawing import Drawing
+from bot.desk.files import PictureSpace
+from bot.desk.hosting.pausing import Pausing
+from bot.desk.iterating.sources import StartPictures
+from bot.desk.loras.consent import ConsentLedger
+from bot.desk.loras.shelf import LoraShelf
+from bot.desk.loras.statements import Statements
+from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
+from bot.desk.results import JobCompletion
+from bot.desk.shelf.lora_folder import LoraFolder
+from bot.desk.shelf.preview import PreviewStrips
+from bot.desk.shelf.trials import TrialPictures
+from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
+from bot.outcomes import Platform
+from engine.config import LORA_VERSIONS
+from engine.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class DrawingParts:
+    """What draws jobs, and what it draws them with."""
+
+    shelf: LoraShelf
+    versions: LoraVersions
+    trials: TrialPictures
+    files: LoraFolder
+    strips: PreviewStrips
+    consents: ConsentLedger
+    queue: JobQueue
+    pausing: Pausing
+    progress: ProgressPublisher
+    result_ready: Mapping[Platform, asyncio.Event]
+    completion: JobCompletion
+    space: PictureSpace
+    sources: StartPictures
+    waits: PromisedWaits
+    drawing: Drawing
+
+
+def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
+    """Make these parts. The drawing is made last; what stops it or asks what it draws gets it by name."""
+    store, clock = inputs.store, inputs.clock
+    shelf = LoraShelf(inputs.shelf, Statements(inputs.stated))
+    versions = LoraVersions(
+        inputs.cache_dir / LORA_VERSIONS,
+        shelf,
+        lambda: (*queue.jobs.values(), *drawing.taken),
+        inputs.reserve_bytes,
+    )
+    renderer = LocatedRenderer(inputs.renderer, versions)
+    trials = TrialPictures(renderer, inputs.model)
+    space = PictureSpace(inputs.pictures_dir, inputs.reserve_bytes)
+    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw, space.available_bytes)
+    queue = JobQueue(
+        Scheduler(),
+        inputs.costs,
+        weights=people.tiers.weights,
+        is_loading=inputs.is_loading,
+        loading_s=inputs.loading_s,
+        prefetch=renderer.prefetch,
+        extra_bytes=shelf.extra_bytes,
+    )
+    progress = ProgressPublisher(store=store, queue=queue)
+    result_ready = {platform: asyncio.Event() for platform in Platform}
+    completion = JobCompletion(
+        store=store,
+        ledger=people.ledger,
+        queue=queue,
+        pictures_dir=inputs.pictures_dir,
+        result_ready=result_ready,
+        clock=clock,
+    )
+
+    def withdraw(sha256: frozenset[str]) -> None:
+        renderer.withdraw(sha256)
+        strips.withdraw(sha256)
+
+    consents = ConsentLedger(
+        store=store,
+        shelf=shelf,
+        completion=completion,
+        rules=people.rules,
+        stop_drawing=lambda job_id: drawing.stop(job_id),
+        withdraw=withdraw,
+        clock=clock,
+    )
+    sources, waits = StartPictures(store, inputs.pictures_dir), PromisedWaits()
+    drawing = Drawing(
+        store=store,
+        renderer=inputs.renderer,
+        lora_renderer=renderer,
+        queue=queue,
+        completion=completion,
+        progress=progress,
+        probe=inputs.probe,
+        costs=inputs.costs,
+        space=space,
+        may_draw=consents.may_draw,
+        read_start=sources.read,
+        waits=waits,
+        clock=clock,
+    )
+    return DrawingParts(
+        shelf=shelf,
+        versions=versions,
+        trials=trials,
+        files=inputs.open_folder(shelf, trials),
+        strips=strips,
+        consents=consents,
+        queue=queue,
+        pausing=Pausing(store=store, queue=queue, audit=people.audit, clock=clock),
+        progress=progress,
+        result_ready=result_ready,
+        completion=completion,
+        space=space,
+        sources=sources,
+        waits=waits,
+        drawing=drawing,
+    )
