@@ -8,7 +8,10 @@ import torch
 
 from tests.card import caps, faults, new_lora, repeats
 
-pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="on a card the scripts are run by hand")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(torch.cuda.is_available(), reason="on a card the scripts are run by hand"),
+]
 
 
 @pytest.fixture(autouse=True)

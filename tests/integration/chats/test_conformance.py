@@ -167,6 +167,7 @@ async def converse(side: Side, locale: str, chat: str) -> Held:
     return held
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("chat", SIDES)
 async def test_the_same_conversation_is_answered_alike_in_every_chat_and_language(

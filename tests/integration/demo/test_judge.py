@@ -22,6 +22,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 def test_each_format_draws_nearly_the_picture_of_full_precision_and_shows_the_lora(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_started_worker_draws_with_a_lora_of_rank_32(
     assert drawn == [(32,), (32,)]
 
 
+@pytest.mark.slow
 def test_every_method_of_loading_is_measured(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     random_checkpoint.main(["--into", str(folder), "--tiny", "--device", "cpu"])

@@ -266,6 +266,7 @@ def test_no_weight_is_held_twice(forward: Forward) -> None:
     assert sum(held.values()) == sum(layer.weight.nbytes for layer in forward.weights.layers.values())
 
 
+@pytest.mark.slow
 def test_the_cards_kernels_agree_with_torch() -> None:
     """In their own process, because Triton chooses its interpreter on import."""
     done = subprocess.run(

@@ -55,6 +55,7 @@ def weights_of(model: Placed, stack: LoraStack) -> dict[str, Tensor]:
     return found | {name: each for name, each in weights.tensors.items() if name.startswith("layers.1.")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("plan", PLANS)
 def test_a_then_b_then_a_is_bit_equal_a_thousand_times(plan: str) -> None:
     whole, model = new_model(), new_model(*PLANS[plan])
@@ -88,6 +89,7 @@ def test_a_recorded_step_serves_all_loras_that_change_the_same_norms_and_no_othe
     assert key("", 0) == base
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=CARD)])
 @pytest.mark.parametrize("plan", ["merged copy", "partly streamed"])
 def test_memory_is_flat_over_switches(plan: str, device: str) -> None:

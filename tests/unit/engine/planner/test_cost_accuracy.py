@@ -73,6 +73,7 @@ def calibrated(machine: Machine) -> CostModel:
     return model
 
 
+@pytest.mark.slow
 def test_after_the_calibration_no_prediction_of_bytes_is_more_than_2_percent_too_low() -> None:
     lowest, highest = 1.0, []
     for number in range(TRACES):
@@ -94,6 +95,7 @@ def test_after_the_calibration_no_prediction_of_bytes_is_more_than_2_percent_too
     assert highest[int(0.99 * len(highest))] < 1.25
 
 
+@pytest.mark.slow
 def test_eight_of_ten_waits_lie_in_the_range_shown() -> None:
     inside = total = 0
     for number in range(TRACES):

@@ -134,6 +134,7 @@ def random_trace(rng: random.Random, total_gib: float) -> list[tuple[float, floa
     return trace
 
 
+@pytest.mark.slow
 def test_10_000_random_traces_fit_or_refuse_never_flap_and_return() -> None:
     rng = random.Random(13)
     machines = [
