@@ -7,8 +7,8 @@
 * ``failures``  describes errors without text that could quote a prompt
 
 A fourth thread prepares the next jobs while one is drawn. The process holds no state that a crash could lose.
-It ends when the host asks, when the host's end of the socket closes, and, with ``EXIT_CARD_FAULT``, at any
-error of the card but lack of memory, because CUDA is unreliable then.
+It ends when the host asks, when the host's end of the socket closes or the host dies, and, with
+``EXIT_CARD_FAULT``, at any error of the card but lack of memory, because CUDA is unreliable then.
 
 Tests: ``pytest tests/unit/engine/worker tests/integration/engine``.
 """

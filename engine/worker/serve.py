@@ -4,9 +4,12 @@ The drawing thread does nothing else: when the card is free it takes the next jo
 and send the files of the last pictures.
 """
 
+import ctypes
 import os
 import select
+import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,6 +29,7 @@ from engine.worker.sender import EventSender
 
 EXIT_MODEL_ERROR = 3  # the host has the error already
 FIRST_MESSAGE_S = 0.2  # the host sends it at once, unless the worker is a spare
+PR_SET_PDEATHSIG = 1  # of <linux/prctl.h>
 CPU_NICENESS = 5  # on a machine without a card the chats' process goes first
 
 log = structlog.get_logger("engine.worker")
@@ -86,6 +90,7 @@ def run(connection: socket.socket, load: Load, import_libraries: Callable[[], No
     Returns:
         The exit status of the process, after every message was sent.
     """
+    _die_with_host()
     prepare_libraries()
     if not _has_arrived(connection):
         import_libraries()
@@ -160,6 +165,16 @@ def _prepare_all(pipeline: PicturePipeline, receiver: MessageReceiver, faults: F
             except Exception as error:  # noqa: BLE001 - supervision: ``draw`` fails for the same reason, reports it
                 faults.check(error)
                 log.info("not prepared", error=type(error).__name__)
+
+
+def _die_with_host() -> None:
+    """Let Linux kill this process when its host ends.
+
+    The closed socket ends a worker that runs. A stopped one, or one that waits for the driver, would notice
+    nothing and keep its memory of the card.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _has_arrived(connection: socket.socket) -> bool:

@@ -114,9 +114,9 @@ def _random_jobs(jobs: Sequence[RenderRequest], count: int) -> Iterator[RenderRe
         yield replace(random.choice(jobs), attempt=number + 1)
 
 
-async def measure(config: EngineConfig, pictures: int, warm_up: int) -> RepeatsResult:
+async def measure(config: EngineConfig, pictures: int, warm_up: int, looks: int | None) -> RepeatsResult:
     """Draw the pictures in equal parts under each placement."""
-    result, jobs, this = RepeatsResult(), jobs_of(config), psutil.Process(os.getpid())
+    result, jobs, this = RepeatsResult(), jobs_of(config)[:looks], psutil.Process(os.getpid())
     expected = await fresh_pixels(config, jobs)
     parent: list[tuple[int, int]] = []
     for placement, plan in PLACEMENTS.items():
@@ -149,13 +149,14 @@ def main(arguments: list[str] | None = None) -> RepeatsResult:
     parser = argparse.ArgumentParser(prog="python -m tests.card.repeats")
     parser.add_argument("--pictures", type=int, default=2_400)
     parser.add_argument("--warm-up", type=int, default=WARM_UP)
+    parser.add_argument("--looks", type=int, help="how many pairs of a LoRA and a size; left out: all")
     parser.add_argument("--device", default="auto")
     options = parser.parse_args(arguments)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with tempfile.TemporaryDirectory(prefix="sugarbot-repeats-") as scratch:
         config = EngineConfig(Path(scratch), Path(scratch) / "loras", device=options.device)
         config.lora_dir.mkdir()
-        result = asyncio.run(measure(config, options.pictures, options.warm_up))
+        result = asyncio.run(measure(config, options.pictures, options.warm_up, options.looks))
     print(json.dumps(asdict(result)), flush=True)
     return result
 

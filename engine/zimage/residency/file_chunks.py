@@ -59,11 +59,14 @@ class ChunkReader:
         Args:
             source: Where its numbers are.
             target: Contiguous; its number format may be another one.
-            after: Write not before this moment of the card.
+            after: Write not before this moment of the card; None: not before the work queued so far.
 
         Returns:
             Raises ``OSError`` if the file ends early.
         """
+        if after is None and target.device.type == "cuda":
+            # Torch may have given memory that queued work still uses, of which the threads know nothing.
+            after = torch.cuda.current_stream(target.device).record_event()
         return [
             self._threads.submit(self._copy, source, offset_bytes, piece, after)
             for offset_bytes, piece in self._pieces(source, target)

@@ -14,6 +14,7 @@ from engine.config import CONTEXT_BYTES
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.zimage.forward.forward import Forward
+from engine.zimage.residency.file_chunks import ChunkReader, FileTensor, wait_for_all
 from engine.zimage.residency.lanes import lanes_of
 from engine.zimage.residency.memory import TorchMemory
 from engine.zimage.residency.store import BlockStore
@@ -91,3 +92,21 @@ def test_a_transformer_without_its_blocks_holds_only_small_layers(workload: Stre
     drop_blocks(workload.transformer, workload.source)  # again: nothing is left to drop
     held = sum(parameter.nbytes for parameter in workload.transformer.parameters())
     assert held < 400 * 2**20
+
+
+def test_weights_are_not_written_into_memory_that_queued_work_still_uses(tmp_path: Path) -> None:
+    path, device, count = tmp_path / "ones", torch.device("cuda"), 2**22
+    path.write_bytes(torch.ones(count).numpy().tobytes())
+    reader = ChunkReader(device)
+    with path.open("rb") as file:
+        source = FileTensor(file.fileno(), 0, torch.float32)
+        wait_for_all(reader.read(source, torch.empty(count, device=device)))  # the threads have their streams
+        used = torch.zeros(count, device=device)
+        address = used.data_ptr()
+        torch.cuda._sleep(10**9)  # cycles, about half a second
+        used.fill_(2.0)
+        del used
+        target = torch.empty(count, device=device)
+        assert target.data_ptr() == address, "torch gives the memory that the queued work will write"
+        wait_for_all(reader.read(source, target))
+    assert bool((target == 1.0).all())

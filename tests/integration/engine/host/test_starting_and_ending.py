@@ -1,6 +1,8 @@
 """The host with real processes: starts and ends, and what is left afterwards (nothing)."""
 
 import asyncio
+import os
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -158,8 +160,8 @@ async def test_nothing_of_a_prompt_that_a_library_prints_is_logged() -> None:
     assert [entry["error"] for entry in logs if entry["event"] == "worker error"] == ["ValueError"]
 
 
-@pytest.mark.parametrize("prompt", ["a face", "hang"])
-async def test_the_worker_ends_when_its_host_is_killed(prompt: str) -> None:
+@pytest.mark.parametrize(("prompt", "is_stopped"), [("a face", False), ("hang", False), ("a face", True)])
+async def test_the_worker_ends_when_its_host_is_killed(prompt: str, is_stopped: bool) -> None:
     script = f"""
 import asyncio
 from pathlib import Path
@@ -184,6 +186,8 @@ asyncio.run(main())
         pid = int(line) if line.isdigit() else 0
     await asyncio.sleep(0.2)
     assert psutil.pid_exists(pid)
+    if is_stopped:
+        os.kill(pid, signal.SIGSTOP)
     parent.kill()
     await parent.wait()
     await eventually(
