@@ -31,6 +31,7 @@ from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts
 from bot.desk.drawing import Renderer
 from bot.desk.hosting.reloading import RECORD, SettingsReload
+from bot.desk.retention.expiry import PictureExpiry
 from bot.desk.retention.originals import OriginalsRetention
 from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
@@ -317,12 +318,21 @@ def _background_jobs(
         faults=lambda: checkup.faults,
     )
     folder = settings.data_dir
+    parts = application.desk.parts
     originals = OriginalsRetention(
         store=store,
+        loose_files=parts.loose_files,
         pictures_dir=folder / PICTURES,
-        space=application.desk.parts.space,
+        space=parts.space,
         settings=lambda: live.now.storage,
         clock=_now_ms,
+    )
+    expiry = PictureExpiry(
+        store=store,
+        loose_files=parts.loose_files,
+        pictures_dir=folder / PICTURES,
+        space=parts.space,
+        keep_days=lambda: live.now.storage.keep_pictures_days,
     )
     backups = NightlyBackups(
         folder / DATABASE,
@@ -345,9 +355,7 @@ def _background_jobs(
         "keep LoRA versions": application.desk.parts.versions.run,
         "review plan": lambda: _review_plan(application.host, Replanner(application.planner)),
         "save costs": lambda: maintenance.keep_costs(costs, folder / COSTS),
-        "tidy": lambda: maintenance.tidy_daily(
-            store, folder, lambda: live.now.storage.keep_pictures_days, _now_ms
-        ),
+        "tidy": lambda: maintenance.tidy_daily(store, folder, expiry, _now_ms),
         "back up": backups.run,
         "replace originals": originals.run,
     }

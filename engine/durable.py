@@ -7,6 +7,7 @@ is created, whatever the umask is. Blocking: call these in a thread.
 
 import contextlib
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -59,6 +60,17 @@ def write_file(path: Path, content: bytes) -> None:
     """
     with replacing(path) as draft:
         draft.write_bytes(content)
+
+
+def read_whole(path: Path, sha256: str) -> bytes | None:
+    """Return the content of a file; None if its hash is another one. An empty ``sha256`` fits all.
+
+    Raises:
+        OSError: The file is gone, or the system refuses to read it.
+    """
+    content = path.read_bytes()
+    is_whole = not sha256 or hashlib.sha256(content).hexdigest() == sha256
+    return content if is_whole else None
 
 
 def create_file(path: Path) -> None:

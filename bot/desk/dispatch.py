@@ -101,6 +101,7 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.people.oversight import Oversight
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
+from bot.desk.retention.loose import LooseFiles
 from bot.desk.shelf.adding import LoraAddition
 from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.management import ShelfManagement
@@ -201,6 +202,7 @@ class DeskParts:
     picking: PicturePicking
     editing: JobEditing
     sharing: JobSharing
+    loose_files: LooseFiles
     deletion: PictureDeletion
     messages: MessageDeletion
     finding: PictureHistory

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -15,12 +16,14 @@ import structlog
 from bot.errors import CannotSave
 from bot.outcomes import PictureFile
 from bot.store.rows import JobRow, PictureForm, PictureRow
-from engine.durable import make_folder, write_file
+from engine.durable import make_folder, read_whole, sync_file, write_file
 from engine.request import Picture
 
 log = structlog.get_logger("bot.desk")
 
-PICTURE_NAMES = re.compile(r"[0-9a-zA-Z_-]{1,22}-\d{1,3}\.png")  # <job>-<index>.png
+PICTURE_NAMES = re.compile(r"[0-9a-f]{64}\.png")  # the hash of its content
+FOLDER_NAMES = re.compile(r"[0-9a-f]{2}")  # the first two characters of the hashes in it
+EARLIER_NAMES = re.compile(r"[0-9a-zA-Z_-]{1,22}-\d{1,3}\.png")  # <job>-<index>.png
 SAVE_AGAIN_S = 2.0  # a host frees space within minutes; a retry costs nothing
 LOG_AGAIN_S = 60.0
 SPACE_AGE_S = 1.0
@@ -153,7 +156,7 @@ def find_pictures(
         existing = [row for row in shown if (pictures_dir / row.file_name).is_file()]
         damaged = [row.idx for row in existing if must_check and read_picture(row, pictures_dir) is None]
         files = [
-            PictureFile(index=row.idx, seed=row.seed, path=pictures_dir / row.file_name)
+            PictureFile(row.idx, row.seed, pictures_dir / row.file_name, row.sha256)
             for row in existing
             if row.idx not in damaged
         ]
@@ -167,39 +170,58 @@ def read_picture(picture: PictureRow, folder: Path) -> bytes | None:
     """Return the file of a picture; None, and a line in the log, if it is gone or damaged. Blocking."""
     facts = {"job_id": picture.job, "index": picture.idx}
     try:
-        content = (folder / picture.file_name).read_bytes()
+        content = read_whole(folder / picture.file_name, picture.sha256)
     except OSError as error:
         log.warning("picture missing", **facts, detail=str(error))
         return None
-    if picture.sha256 and hashlib.sha256(content).hexdigest() != picture.sha256:
+    if content is None:
         log.error("picture damaged on the disk", **facts, file=picture.file_name)
-        return None
     return content
 
 
-def save_pictures(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-    """Write a job's pictures durably, before their rows; a later attempt replaces them. Blocking.
-
-    Raises:
-        OSError: The disk is full or read-only; the job's new pictures are deleted.
-    """
-    if not folder.is_dir():
-        make_folder(folder)
-    rows = []
-    try:
-        for picture in pictures:
-            name = f"{job_id}-{picture.index}.png"
-            write_file(folder / name, picture.png)
-            sha256 = hashlib.sha256(picture.png).hexdigest()
-            rows.append(PictureRow(job_id, picture.index, picture.seed, name, sha256))
-    except OSError:
-        for row in rows:
-            (folder / row.file_name).unlink(missing_ok=True)
-        raise
+def name_pictures(job_id: str, pictures: Sequence[Picture]) -> tuple[PictureRow, ...]:
+    """Return the rows of a job's pictures, which name their files. Blocking."""
+    rows = [
+        PictureRow(job_id, each.index, each.seed, hashlib.sha256(each.png).hexdigest()) for each in pictures
+    ]
     return tuple(rows)
 
 
-def delete_pictures(pictures: Sequence[PictureRow], folder: Path) -> None:
-    """Delete the files of pictures that nobody may see. Blocking."""
-    for picture in pictures:
-        (folder / picture.file_name).unlink(missing_ok=True)
+def save_pictures(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+    """Write pictures durably, before their rows are stored; their files are held meanwhile. Blocking.
+
+    A file that exists is written again: that repairs a damaged one, and takes the same time as a new one, so
+    that nobody learns whether somebody has the same picture.
+
+    Raises:
+        OSError: The disk is full or read-only; what was written is loose.
+    """
+    for row, picture in zip(rows, pictures, strict=True):
+        write_picture(folder / row.file_name, picture.png)
+
+
+def write_picture(path: Path, content: bytes) -> None:
+    """Write one file durably, in its subfolder. Blocking.
+
+    Raises:
+        OSError: The disk refused; ``path`` is unchanged.
+    """
+    if not path.parent.is_dir():
+        make_subfolder(path.parent)
+    write_file(path, content)
+
+
+def make_subfolder(folder: Path) -> None:
+    """Create a folder of picture files durably, unless it exists. Blocking."""
+    make_folder(folder)
+    sync_file(folder.parent)
+
+
+def picture_folders(folder: Path) -> dict[Path, re.Pattern[str]]:
+    """Return the folders that hold picture files, with the names that our files have there. Blocking."""
+    found = {folder: EARLIER_NAMES}
+    if folder.is_dir():
+        with os.scandir(folder) as entries:
+            subfolders = [each.name for each in entries if each.is_dir(follow_symlinks=False)]
+        found |= {folder / name: PICTURE_NAMES for name in sorted(subfolders) if FOLDER_NAMES.fullmatch(name)}
+    return found

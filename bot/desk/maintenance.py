@@ -4,17 +4,16 @@ A failure never ends the bot: it is logged, and the work is tried again.
 """
 
 import asyncio
-import os
 import re
 import shutil
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
 from bot.commands.table.hosting import MAX_STATISTICS_DAYS
-from bot.desk.files import PICTURE_NAMES
+from bot.desk.files import picture_folders
+from bot.desk.retention.expiry import PictureExpiry
 from bot.store import Store
 from bot.store.files import backup
 from engine.config import LORA_VERSIONS, PROMPTS
@@ -44,7 +43,6 @@ PROMPT_NAMES = re.compile(r"[0-9a-f]{64}\.safetensors")
 _NO_FILES = re.compile(r"(?!)")  # only the folder's own mode
 _FOLDERS = {
     "backups": backup.NAMES,
-    "pictures": PICTURE_NAMES,
     "models": _NO_FILES,  # its weights may share their data with a checkpoint elsewhere
     "loras": _NO_FILES,
     LORA_VERSIONS: VERSION_NAMES,
@@ -63,9 +61,11 @@ def make_private(data_dir: Path) -> None:
     It covers the data folder, its subfolders and the files that the bot writes there. Links are not followed.
     Blocking.
     """
-    folders = [(data_dir / name, names) for name, names in _FOLDERS.items()]
     changed = 0
     try:
+        folders = [(data_dir / name, names) for name, names in _FOLDERS.items()]
+        if not (pictures := data_dir / "pictures").is_symlink():
+            folders += picture_folders(pictures).items()
         for folder, names in ((data_dir, _DATA_NAMES), *folders):
             if folder.is_dir() and (folder == data_dir or not folder.is_symlink()):
                 changed += restrict_to_owner(folder, names)
@@ -82,7 +82,8 @@ def remove_leftovers(data_dir: Path) -> None:
     shutil.rmtree(data_dir / "incoming", ignore_errors=True)  # downloads of /lora add that a crash cut off
     try:
         removed = remove_drafts(data_dir, _DRAFTS_OF)
-        removed += remove_drafts(data_dir / "pictures", PICTURE_NAMES)
+        for folder, names in picture_folders(data_dir / "pictures").items():
+            removed += remove_drafts(folder, names)
         removed += remove_drafts(data_dir / LORA_VERSIONS, VERSION_NAMES)
         removed += remove_drafts(data_dir / PROMPTS, PROMPT_NAMES)
         removed += remove_drafts(data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
@@ -111,45 +112,34 @@ async def save_costs(costs: CostBook, path: Path) -> None:
         log.warning("cost book not saved", path=str(path), detail=str(error))
 
 
-async def tidy_daily(
-    store: Store, data_dir: Path, keep_pictures_days: Callable[[], int], clock: Callable[[], int]
-) -> None:
+async def tidy_daily(store: Store, data_dir: Path, pictures: PictureExpiry, clock: Callable[[], int]) -> None:
     """Tidy now and once a day until cancelled. ``clock`` is UTC milliseconds."""
     while True:
         try:
-            await tidy(store, data_dir, keep_pictures_days(), clock())
+            await tidy(store, data_dir, pictures, clock())
         except Exception:  # supervision: a failure of maintenance must not end the bot
             log.exception("not tidied")
         await asyncio.sleep(TIDY_EVERY_S)
 
 
-async def tidy(store: Store, data_dir: Path, keep_pictures_days: int, now_ms: int) -> None:
+async def tidy(store: Store, data_dir: Path, pictures: PictureExpiry, now_ms: int) -> None:
     """Delete what only serves for a time: repeated events, settings of files, counts, pictures, copies.
 
     Args:
         store: Jobs, credits and people are kept for ever.
-        data_dir: Holds the pictures.
-        keep_pictures_days: Older pictures are deleted, and ``/mine`` reports it; 0 keeps them for ever.
-            Undelivered pictures are kept, and those with which a
-            waiting job begins.
+        data_dir: Holds the files.
+        pictures: Lets pictures expire.
         now_ms: UTC.
     """
     await store.inbox.delete_expired(now_ms - REPEATS_MS)
     await store.finding.expire_settings(now_ms - READ_SETTINGS_MS)
     await store.statistics.forget_refusals((now_ms - MAX_STATISTICS_DAYS * DAY_MS) // HOUR_MS)
-    if keep_pictures_days:
-        waiting = frozenset(await store.outbox.needed_pictures())
-        oldest_s = (now_ms - keep_pictures_days * DAY_MS) / 1_000
-        deleted = await asyncio.to_thread(
-            _delete_files, data_dir / "pictures", PICTURE_NAMES, oldest_s, waiting
-        )
-        if deleted:
-            log.info("old pictures deleted", count=deleted, days=keep_pictures_days)
     oldest_s = (now_ms - DAY_MS) / 1_000
-    await asyncio.to_thread(_delete_files, data_dir / EXPORTS, EXPORT_NAMES, oldest_s, frozenset())
+    await asyncio.to_thread(_delete_exports, data_dir / EXPORTS, oldest_s)
     await asyncio.to_thread(remove_drafts, data_dir / EXPORTS, EXPORT_NAMES, older_than_s=DAY_MS / 1_000)
     await asyncio.to_thread(remove_drafts, data_dir / "backups", _BACKUP_DRAFTS_OF, older_than_s=OLD_DRAFT_S)
     await asyncio.to_thread(_thin_out_copies, data_dir)
+    await pictures.tidy(now_ms)
 
 
 def _thin_out_copies(data_dir: Path) -> None:
@@ -161,16 +151,8 @@ def _thin_out_copies(data_dir: Path) -> None:
             log.info("old copy of the database deleted", file=path.name)
 
 
-def _delete_files(folder: Path, names: re.Pattern[str], oldest_s: float, kept: frozenset[str]) -> int:
-    if not folder.is_dir():
-        return 0
-    deleted = 0
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name in kept or not names.fullmatch(entry.name):
-                continue
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode) and status.st_mtime < oldest_s:
-                os.unlink(entry.path)
-                deleted += 1
-    return deleted
+def _delete_exports(folder: Path, oldest_s: float) -> None:
+    if folder.is_dir():
+        for path in folder.iterdir():
+            if EXPORT_NAMES.fullmatch(path.name) and path.is_file() and path.lstat().st_mtime < oldest_s:
+                path.unlink()

@@ -14,15 +14,16 @@ other chat.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import LogLimiter, delete_pictures, find_pictures, retry_while_full, save_pictures
+from bot.desk.files import LogLimiter, find_pictures, name_pictures, retry_while_full, save_pictures
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
+from bot.desk.retention.loose import LooseFiles
 from bot.desk.sheets.picture import draw_sheet
 from bot.errors import CannotSave
 from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, JOBS_REFUNDED, PICTURES
@@ -39,6 +40,7 @@ from bot.outcomes import (
     Undeliverable,
 )
 from bot.store import Store
+from bot.store.database import run_to_completion
 from bot.store.rows import JobRow, OutboxState, PictureRow, TakenResult
 from engine.backoff import Backoff
 from engine.durable import is_disk_full
@@ -61,6 +63,7 @@ class JobCompletion:
 
     Args:
         pictures_dir: The folder of the pictures; created when the first one is saved.
+        loose_files: Keeps what is written until its rows are stored.
         result_ready: By platform, set when the outbox has a new result.
         clock: UTC milliseconds.
     """
@@ -72,6 +75,7 @@ class JobCompletion:
         ledger: Ledger,
         queue: JobQueue,
         pictures_dir: Path,
+        loose_files: LooseFiles,
         result_ready: Mapping[Platform, asyncio.Event],
         clock: Callable[[], int],
     ) -> None:
@@ -79,6 +83,7 @@ class JobCompletion:
         self._ledger = ledger
         self._queue = queue
         self._pictures_dir = pictures_dir
+        self._loose_files = loose_files
         self._clock = clock
         self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
         self._result_ready = result_ready
@@ -94,7 +99,8 @@ class JobCompletion:
     ) -> int | None:
         """End ``job`` as it was taken (or, never taken, as it waited).
 
-        The files of ``pictures`` are on the disk; the missing pictures of ``job.recipe.count`` are refunded.
+        The files of ``pictures`` are on the disk and held; the missing pictures of ``job.recipe.count`` are
+        refunded.
 
         Returns:
             The refund; None, with nothing changed, when this attempt of the job no longer counts.
@@ -102,6 +108,7 @@ class JobCompletion:
         async with self._store.atomic():
             if not await self._store.jobs.end(job, state, self._clock(), fail=fail, pictures=pictures):
                 log.warning("late end refused", job_id=job.id, attempt=job.attempt, state=state)
+                self._loose_files.changed.set()
                 return None
             drawn = [row.idx for row in pictures if row.idx < job.recipe.count]  # not a sheet's own
             if drawn and job.recipe.loras:
@@ -140,31 +147,25 @@ class JobCompletion:
         if isinstance(answer, Stopped) and is_closing() and not await self._is_cancelled(job):
             await self.requeue(job, uses_attempt=False)
             return
-        pictures = await self._save_pictures(job, drawn)
-        if pictures is None:
-            await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
-            return
-        state = JobState.FAILED
-        fail: FailReason | None = None
-        match answer:
-            case Finished() if (
-                len([row for row in pictures if row.idx < job.recipe.count]) == job.recipe.count
-            ):
-                state = JobState.DONE
-            case Finished():
-                log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
-                fail = FailReason.WORKER_ERROR
-            case Failed(reason=fail, detail=detail):
-                log.warning("job failed", job_id=job.id, reason=fail, detail=detail)
-            case Stopped():
-                state = JobState.CANCELLED
-        if await self.end(job, state, fail=fail, pictures=pictures) is None:
-            await self._delete_withdrawn(job, pictures)
-
-    async def _delete_withdrawn(self, job: JobRow, pictures: Sequence[PictureRow]) -> None:
-        """Delete pictures that were saved while their LoRA was withdrawn, which ended the job."""
-        if pictures and await self._is_withdrawn(job):
-            await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
+        async with self._saving(job, drawn) as pictures:
+            if pictures is None:
+                await self.end(job, JobState.FAILED, fail=FailReason.DISK_FULL)
+                return
+            state = JobState.FAILED
+            fail: FailReason | None = None
+            match answer:
+                case Finished() if (
+                    len([row for row in pictures if row.idx < job.recipe.count]) == job.recipe.count
+                ):
+                    state = JobState.DONE
+                case Finished():
+                    log.error("finished without every picture", job_id=job.id, pictures=len(pictures))
+                    fail = FailReason.WORKER_ERROR
+                case Failed(reason=fail, detail=detail):
+                    log.warning("job failed", job_id=job.id, reason=fail, detail=detail)
+                case Stopped():
+                    state = JobState.CANCELLED
+            await self.end(job, state, fail=fail, pictures=pictures)
 
     async def fail(self, job: JobRow) -> None:
         """End a job after an unexpected error, with a full refund."""
@@ -180,14 +181,15 @@ class JobCompletion:
         if job.attempt < MAX_ATTEMPTS or await self._is_cancelled(job):
             await self.requeue(job, uses_attempt=True)
             return
+        fail = FailReason.WORKER_ERROR
         try:
-            pictures = await self._save_pictures(job, drawn) or ()
+            async with self._saving(job, drawn) as pictures:
+                await self.end(job, JobState.FAILED, fail=fail, pictures=pictures or ())
+        except CannotSave:
+            raise
         except Exception:  # supervision: the job must end, and the others must be drawn
             log.exception("what was drawn of a job is lost", job_id=job.id)
-            pictures = ()
-        fail = FailReason.WORKER_ERROR
-        if await self.end(job, JobState.FAILED, fail=fail, pictures=pictures) is None:
-            await self._delete_withdrawn(job, pictures)
+            await self.end(job, JobState.FAILED, fail=fail)
 
     async def requeue(self, job: JobRow, *, uses_attempt: bool) -> None:
         """Put a taken job back into the queue; nothing changes when this attempt no longer counts."""
@@ -203,22 +205,31 @@ class JobCompletion:
             else:
                 self._store.after_commit(lambda: self._queue.add(queued))
 
-    async def _save_pictures(self, job: JobRow, drawn: Sequence[Picture]) -> tuple[PictureRow, ...] | None:
-        """Write the pictures; None, with nothing written, if the disk is full.
+    @contextlib.asynccontextmanager
+    async def _saving(
+        self, job: JobRow, drawn: Sequence[Picture]
+    ) -> AsyncIterator[tuple[PictureRow, ...] | None]:
+        """Write the pictures, and keep their files while the block stores their rows; None: the disk is full.
 
         None of a withdrawn LoRA are written: its job has ended without them.
         """
         if job.recipe.loras and drawn and await self._is_withdrawn(job):
-            return ()
-        try:
-            if job.recipe.sheet and drawn:
-                drawn = [*drawn, await asyncio.to_thread(draw_sheet, job.recipe, drawn, job.locale)]
-            return await asyncio.to_thread(save_pictures, job.id, drawn, self._pictures_dir)
-        except OSError as error:
-            if not is_disk_full(error):
-                raise
-            self._full.error(job_id=job.id, folder=str(self._pictures_dir))
-            return None
+            drawn = []
+        if job.recipe.sheet and drawn:
+            drawn = [*drawn, await asyncio.to_thread(draw_sheet, job.recipe, drawn, job.locale)]
+        pictures: tuple[PictureRow, ...] | None = await asyncio.to_thread(name_pictures, job.id, drawn)
+        async with self._loose_files.holding([row.file_name for row in pictures or ()]):
+            try:
+                await run_to_completion(
+                    asyncio.to_thread(save_pictures, pictures or (), drawn, self._pictures_dir)
+                )
+            except OSError as error:
+                if not is_disk_full(error):
+                    raise
+                self._full.error(job_id=job.id, folder=str(self._pictures_dir))
+                self._loose_files.changed.set()
+                pictures = None
+            yield pictures
 
     async def _is_withdrawn(self, job: JobRow) -> bool:
         stored = await self._store.jobs.find(job.id)

@@ -198,11 +198,16 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PictureFile:
-    """A picture on the disk: a complete PNG that contains its settings."""
+    """A picture on the disk: a complete PNG that contains its settings.
+
+    Attributes:
+        sha256: Of the file as it was written; empty if that is not known.
+    """
 
     index: int
     seed: int
     path: Path
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ here knows chats or rules. After a crash, every committed transaction is complet
 * ``hosting``     what hosts decide and do
 * ``consent``     who may use which LoRA, who has used it; reports to owners
 * ``loras``       what hosts have changed on the shelf; verdicts of trial pictures
+* ``pictures``    the files of pictures: who names them, and which are loose
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups, restores

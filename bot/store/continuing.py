@@ -6,8 +6,7 @@ Call every method that changes something in the transaction of the work that it 
 from functools import partial
 
 from bot.store.database import Database
-from bot.store.jobs import picture_of_row
-from bot.store.rows import PictureRow, ReportRow
+from bot.store.rows import ReportRow
 
 
 class EndedJobs:
@@ -29,14 +28,6 @@ class EndedJobs:
     async def jobs_with_messages(self) -> tuple[str, ...]:
         """Return the deleted jobs that messages of chats still show."""
         return tuple(row["id"] for row in await self._query("jobs_with_messages"))
-
-    async def pictures_to_delete(self) -> tuple[PictureRow, ...]:
-        """Return the pictures of deleted jobs whose files may still exist, ordered by job."""
-        return tuple(picture_of_row(row) for row in await self._query("pictures_to_delete"))
-
-    async def forget_pictures(self, job_id: str) -> None:
-        """Delete the rows of a job's pictures, after their files."""
-        await self._query("forget_pictures", job=job_id)
 
     async def add_report(self, job_id: str, person: int, now_ms: int) -> None:
         """Store that a person reports a job; a second report of the same person changes nothing."""

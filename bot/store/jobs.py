@@ -225,16 +225,6 @@ class Jobs:
         rows = await self._query("pictures", jobs=json.dumps(list(job_ids)))
         return tuple(picture_of_row(row) for row in rows)
 
-    async def originals_before(self, before_ms: int, most: int) -> tuple[PictureRow, ...]:
-        """Return the oldest originals of jobs that ended before a time, and incomplete previews."""
-        rows = await self._query("originals_before", before_ms=before_ms, most=most)
-        return tuple(picture_of_row(row) for row in rows)
-
-    async def set_picture_form(self, picture: PictureRow, form: PictureForm, sha256: str) -> bool:
-        """Store what the file of a picture is now; False if the picture was deleted meanwhile."""
-        values = {"form": form, "sha256": sha256}
-        return bool(await self._query("set_picture_form", job=picture.job, idx=picture.idx, **values))
-
 
 class PictureMessages:
     """Which pictures the messages of a chat show; queries on picture_message."""
@@ -329,10 +319,6 @@ class Outbox:
         """As ``retry_kept``, but only for this chat's jobs that are not private."""
         rows = await self._query("retry_kept_of_chat", person=person, platform=platform, chat_id=chat_id)
         return tuple(row["job"] for row in rows)
-
-    async def needed_pictures(self) -> tuple[str, ...]:
-        """Return the names of the files that are not delivered yet or with which a waiting job begins."""
-        return tuple(row["file_name"] for row in await self._query("needed_pictures"))
 
 
 def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:

@@ -132,26 +132,45 @@ class JobRow(NewJob):
 
 
 class PictureForm(StrEnum):
-    """Original as it was drawn; small: one that needs no preview; preview: a small copy in its place."""
+    """What the file of a picture is.
+
+    ORIGINAL  as it was drawn
+    SMALL     an original that needs no preview
+    PREVIEW   a small copy in the original's place
+    EXPIRED   gone, because its time was over
+    """
 
     ORIGINAL = "original"
     SMALL = "small"
     PREVIEW = "preview"
+    EXPIRED = "expired"
+
+
+def file_name_of(sha256: str) -> str:
+    """Return the name of a picture file with this content, within the pictures folder."""
+    return f"{sha256[:2]}/{sha256}.png"
 
 
 @dataclass(frozen=True, slots=True)
 class PictureRow:
-    """One finished picture; ``file_name`` is relative to the pictures folder.
+    """One finished picture.
 
-    ``sha256`` is that of the file; empty for pictures from before migration 0022.
+    Attributes:
+        sha256: Of its file; empty for one that has expired, and for files from before migration 0022.
+        earlier_name: Of a file from before migration 0026 that is not renamed yet.
     """
 
     job: str
     idx: int
     seed: int
-    file_name: str
-    sha256: str = ""
+    sha256: str
     form: PictureForm = PictureForm.ORIGINAL
+    earlier_name: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Of its file, within the pictures folder; empty for one that has expired."""
+        return self.earlier_name or (file_name_of(self.sha256) if self.sha256 else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from bot.store.hosting.statistics import StatisticsStore
 from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, GrantStore, Links, People
+from bot.store.pictures.queries import StoredPictures
 from bot.store.survey import Survey, survey, survey_in_use
 from engine.durable import create_file, make_folder
 
@@ -44,6 +45,7 @@ class Store(Database):
         inbox: Raw chat events.
         finding: The search, favourites and recipe codes.
         outbox: Results to deliver.
+        pictures: The files of pictures: who names them, and which are loose.
         messages: The messages that show pictures.
         defaults: Default LoRAs.
         asking: What people always want, and their presets.
@@ -72,6 +74,7 @@ class Store(Database):
         self.inbox = Inbox(self)
         self.finding = FindingQueries(self)
         self.outbox = Outbox(self)
+        self.pictures = StoredPictures(self)
         self.messages = PictureMessages(self)
         self.defaults = DefaultLoras(self)
         self.asking = AskingStore(self)

@@ -167,19 +167,16 @@ def ready_job_loses_an_attempt() -> None:
 def picture_row_before_its_file() -> None:
     """The rows are stored first, then the files that they name."""
     save, end = results.save_pictures, JobCompletion.end
-    unsaved: dict[str, tuple[Sequence[Picture], Path]] = {}
+    unsaved: dict[str, tuple[Sequence[PictureRow], Sequence[Picture], Path]] = {}
 
-    def rows_alone(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        unsaved[job_id] = pictures, folder
-        return tuple(
-            PictureRow(job_id, picture.index, picture.seed, f"{job_id}-{picture.index}.png")
-            for picture in pictures
-        )
+    def rows_alone(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+        if rows:
+            unsaved[rows[0].job] = rows, pictures, folder
 
     async def end_then_save(self: JobCompletion, job: JobRow, *how: Any, **more: Any) -> None:
         await end(self, job, *how, **more)
         if job.id in unsaved:
-            await asyncio.to_thread(save, job.id, *unsaved.pop(job.id))
+            await asyncio.to_thread(save, *unsaved.pop(job.id))
 
     results.save_pictures = rows_alone
     JobCompletion.end = end_then_save  # type: ignore[method-assign]

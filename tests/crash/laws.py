@@ -5,9 +5,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from bot.desk.results import MAX_ATTEMPTS
+from tests.crash.pictures_on_disk import broken_files
 
 LAWS = {
     "a job without its one origin": "SELECT id FROM job "
@@ -145,10 +144,4 @@ def _broken_by_messages(
             broken.append(f"{SEEN_TWICE}: {job} {lines}")
     kills = [job for (job,) in _lines(folder, "poison.log")]
     broken += [f"poison drawn again: {job}" for job in set(kills) if kills.count(job) > MAX_ATTEMPTS]
-    for job, name in connection.execute("SELECT job, file_name FROM picture"):
-        try:
-            with Image.open(folder / "pictures" / name) as picture:
-                picture.load()
-        except OSError:
-            broken.append(f"an incomplete picture: {job}")
-    return broken
+    return broken + broken_files(folder)

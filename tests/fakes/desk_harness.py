@@ -11,6 +11,7 @@ from typing import Any
 from bot.commands.values import Draw
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
+from bot.desk.retention.expiry import PictureExpiry
 from bot.outcomes import Address, CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
@@ -98,6 +99,27 @@ class DeskHarness:
         job = await self.store.jobs.find(job_id)
         assert job is not None
         return job
+
+    @property
+    def picture_files(self) -> list[Path]:
+        """The picture files on the disk, in the order of their names."""
+        return sorted((self.folder / "pictures").rglob("*.png"))
+
+    async def picture_file(self, job_id: str, index: int = 0) -> Path:
+        """Return the file of one picture, which must exist in the database."""
+        rows = await self.store.jobs.pictures_of([job_id])
+        return self.folder / "pictures" / next(row.file_name for row in rows if row.idx == index)
+
+    def expiry(self, keep_days: int) -> PictureExpiry:
+        """Return the daily work on the desk's pictures."""
+        parts = self.desk.parts
+        return PictureExpiry(
+            store=self.store,
+            loose_files=parts.loose_files,
+            pictures_dir=self.folder / "pictures",
+            space=parts.space,
+            keep_days=lambda: keep_days,
+        )
 
     @asynccontextmanager
     async def running(self, drain_s: float = 5.0) -> AsyncIterator[None]:

@@ -29,6 +29,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -59,11 +60,12 @@ from bot.chats.web.sessions import (
     is_secret,
     new_secret,
 )
-from bot.errors import SugarbotError
+from bot.errors import PicturesDamaged, SugarbotError
 from bot.messages import format_error
 from bot.messages.page import page_text
 from bot.monitoring.monitor import Monitor
 from bot.outcomes import PictureFile
+from engine.durable import read_whole
 
 STATIC = {
     "/page.css": "text/css",
@@ -72,6 +74,8 @@ STATIC = {
     "/icon.svg": "image/svg+xml",
     "/strip.png": "image/png",
 }
+log = structlog.get_logger(__name__)
+
 COOKIE_DAYS = 30
 MAX_UPLOADS = 2  # pictures in memory that are still arriving
 REFUSALS = {
@@ -170,14 +174,15 @@ class PageRoutes:
             raise HTTPException(404)
         if not isinstance(found, PictureFile):
             return Response(found.png, media_type="image/png")
-        if not await asyncio.to_thread(found.path.is_file):
-            raise HTTPException(404)
-        return FileResponse(
-            found.path,
-            media_type="image/png",
-            filename=f"sugarbot-{job_id}-{found.index + 1}.png",
-            content_disposition_type="inline",
-        )
+        try:
+            png = await asyncio.to_thread(read_whole, found.path, found.sha256)
+        except OSError:
+            raise HTTPException(404) from None
+        if png is None:
+            log.error("picture damaged on the disk", job_id=job_id, index=found.index)
+            raise HTTPException(410) from PicturesDamaged(job_id=job_id)
+        disposition = f'inline; filename="sugarbot-{job_id}-{found.index + 1}.png"'
+        return Response(png, media_type="image/png", headers={"Content-Disposition": disposition})
 
     async def _chart(self, request: Request) -> Response:
         conversation = (await self.session(request)).conversation

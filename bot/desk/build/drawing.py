@@ -15,6 +15,7 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.loras.statements import Statements
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
+from bot.desk.retention.loose import LooseFiles
 from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures
@@ -38,6 +39,7 @@ class DrawingParts:
     pausing: Pausing
     progress: ProgressPublisher
     result_ready: Mapping[Platform, asyncio.Event]
+    loose_files: LooseFiles
     completion: JobCompletion
     space: PictureSpace
     sources: StartPictures
@@ -70,11 +72,13 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
     )
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
+    loose_files = LooseFiles(store, inputs.pictures_dir)
     completion = JobCompletion(
         store=store,
         ledger=people.ledger,
         queue=queue,
         pictures_dir=inputs.pictures_dir,
+        loose_files=loose_files,
         result_ready=result_ready,
         clock=clock,
     )
@@ -119,6 +123,7 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
         pausing=Pausing(store=store, queue=queue, audit=people.audit, clock=clock),
         progress=progress,
         result_ready=result_ready,
+        loose_files=loose_files,
         completion=completion,
         space=space,
         sources=sources,

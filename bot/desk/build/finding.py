@@ -41,7 +41,7 @@ def build_finding(
     """Make these parts."""
     store, clock, pictures_dir = inputs.store, inputs.clock, inputs.pictures_dir
     access, index = people.job_access, SearchIndex(store)
-    deletion = PictureDeletion(store, pictures_dir, inputs.cache_dir / PROMPTS)
+    deletion = PictureDeletion(store, drawing.loose_files, inputs.cache_dir / PROMPTS)
     return FindingParts(
         history=HistoryQueries(
             store=store,

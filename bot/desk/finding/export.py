@@ -11,9 +11,11 @@ import csv
 import io
 import json
 import secrets
+import stat
+import time
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +35,7 @@ MOST_JOBS = 10_000  # of one person; a bot of two people who draw all day makes 
 PAGE_JOBS = 500
 MOST_KEPT = 2  # of one person: the newest, and the one that may still be on its way
 ROOM_BYTES = 8 * 2**20  # for the tables of MOST_JOBS and the directory of a ZIP
+FIRST_S = 315_619_200.0  # 1980-01-02 in UTC: a ZIP knows no earlier time
 TABLE_NAMES = ("settings.csv", "settings.json")
 _FORMULA = ("=", "+", "-", "@")  # spreadsheets run a cell that begins so
 
@@ -146,6 +149,7 @@ class PictureExport:
         """
         make_folder(self._folder)
         files = list(self._existing(pictures))
+        drawn_ms = {job.id: job.ended_ms or job.created_ms for job in jobs}
         paths: list[Path] = []
         considered = packed = 0
         try:
@@ -156,7 +160,7 @@ class PictureExport:
                 if not taken and not tables:
                     break
                 path = self._folder / f"{stem}-{number + 1}.zip"
-                packed += self._pack(path, tables, taken)
+                packed += self._pack(path, tables, taken, drawn_ms)
                 available_bytes -= path.stat().st_size
                 paths.append(path)
                 considered += len(taken)
@@ -170,9 +174,16 @@ class PictureExport:
         """Yield each picture that is still on the disk, with the bytes of its file."""
         for picture in pictures:
             with contextlib.suppress(FileNotFoundError):
-                yield picture, (self._pictures_dir / picture.file_name).stat().st_size
+                if picture.file_name:  # not expired
+                    yield picture, (self._pictures_dir / picture.file_name).stat().st_size
 
-    def _pack(self, path: Path, tables: dict[str, bytes], pictures: Sequence[PictureRow]) -> int:
+    def _pack(
+        self,
+        path: Path,
+        tables: dict[str, bytes],
+        pictures: Sequence[PictureRow],
+        drawn_ms: Mapping[str, int],
+    ) -> int:
         """Write one ZIP, whole or not at all, for its owner alone.
 
         Returns:
@@ -184,18 +195,25 @@ class PictureExport:
                 for name, table in tables.items():
                     packed.writestr(name, table, zipfile.ZIP_DEFLATED)
                 for picture in pictures:
-                    with contextlib.suppress(FileNotFoundError):  # it expired meanwhile
-                        entry = self._entry(picture)
-                        if (content := read_picture(picture, self._pictures_dir)) is not None:
-                            packed.writestr(entry, content)
-                            count += 1
+                    if (content := read_picture(picture, self._pictures_dir)) is not None:
+                        packed.writestr(_entry(picture, drawn_ms[picture.job]), content)
+                        count += 1
             draft.chmod(FILE_MODE)
         return count
 
-    def _entry(self, picture: PictureRow) -> zipfile.ZipInfo:
-        """Return the entry of a picture: its name, and when it was drawn."""
-        file = self._pictures_dir / picture.file_name
-        return zipfile.ZipInfo.from_file(file, picture.file_name, strict_timestamps=False)
+
+def _entry(picture: PictureRow, drawn_ms: int) -> zipfile.ZipInfo:
+    """Return the entry of a picture: its name, and when it was drawn.
+
+    Its file may be older or newer: somebody else may have the same picture, which nobody may learn here.
+    """
+    entry = zipfile.ZipInfo(_entry_name(picture), time.localtime(max(drawn_ms / 1_000, FIRST_S))[:6])
+    entry.external_attr = (stat.S_IFREG | FILE_MODE) << 16
+    return entry
+
+
+def _entry_name(picture: PictureRow) -> str:
+    return f"{picture.job}-{picture.idx}.png"
 
 
 def _delete(paths: Sequence[Path]) -> None:
@@ -208,7 +226,7 @@ def _fitting(files: Sequence[tuple[PictureRow, int]], room: int) -> list[Picture
     """Return the first pictures whose files fit together into ``room`` bytes."""
     taken: list[PictureRow] = []
     for picture, size in files:
-        room -= size + 2 * (30 + 46 + len(picture.file_name))  # the headers of a ZIP's entry
+        room -= size + 2 * (30 + 46 + len(_entry_name(picture)))  # the headers of a ZIP's entry
         if room < 0:
             break
         taken.append(picture)

@@ -1,17 +1,17 @@
-"""Deletes the files of deleted jobs: those of this run at once, and at the start those that a crash left.
+"""Deletes the pictures of deleted jobs: those of this run at once, and at the start those that a crash left.
 
-A job's files go first and the rows that name them afterwards, so every file is found until it is gone. The
-worker's embeddings of prompts name no job: all of them go, and the next prompts are encoded again.
+One transaction forgets the pictures and lists their files as loose; then the files go that no other picture
+names. So every file is found until it is gone. The worker's embeddings of prompts name no job: all of them
+go, and the next prompts are encoded again.
 """
 
 import asyncio
 import contextlib
-from itertools import groupby
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import delete_pictures
+from bot.desk.retention.loose import LooseFiles
 from bot.errors import CannotSave
 from bot.store import Store
 
@@ -24,19 +24,18 @@ class PictureDeletion:
     """The loop that deletes files.
 
     Args:
-        pictures_dir: The folder of the pictures.
         prompts_dir: The folder of the worker's embeddings of prompts.
 
     Attributes:
-        changed: Set when a deleted job has files.
+        changed: Set when a deleted job has files, or when a file may be loose.
     """
 
-    def __init__(self, store: Store, pictures_dir: Path, prompts_dir: Path) -> None:
+    def __init__(self, store: Store, loose_files: LooseFiles, prompts_dir: Path) -> None:
         self._store = store
+        self._loose_files = loose_files
         self._prompts_dir = prompts_dir
-        self._pictures_dir = pictures_dir
         self._is_closing = False
-        self.changed = asyncio.Event()
+        self.changed = loose_files.changed
 
     def close(self) -> None:
         """Delete what is left, once, and then let ``run`` return."""
@@ -63,20 +62,18 @@ class PictureDeletion:
                     await self.changed.wait()
 
     async def delete_files(self) -> None:
-        """Delete the files of every deleted job, and forget them.
+        """Forget the pictures of every deleted job, and delete all files that no picture names.
 
         Raises:
             OSError: The system refuses.
             CannotSave: The database cannot be written now.
         """
-        rows = await self._store.ended.pictures_to_delete()
-        if rows:
+        if rows := await self._store.pictures.of_deleted_jobs():
             await asyncio.to_thread(_delete_all, self._prompts_dir)
-        for job_id, found in groupby(rows, key=lambda row: row.job):
-            pictures = tuple(found)
-            await asyncio.to_thread(delete_pictures, pictures, self._pictures_dir)
-            await self._store.ended.forget_pictures(job_id)
-            log.info("pictures deleted", job_id=job_id, count=len(pictures))
+            job_ids = {row.job for row in rows}
+            await self._store.pictures.forget(job_ids)
+            log.info("pictures forgotten", jobs=sorted(job_ids))
+        await self._loose_files.delete()
 
 
 def _delete_all(folder: Path) -> None:

@@ -1,6 +1,9 @@
-"""How long pictures stay as they were drawn.
+"""How long pictures and their files stay.
 
+* ``loose``      deletes files that no picture names; nothing else deletes any
 * ``originals``  replaces originals by previews: old ones, and the oldest while the disk is full
+* ``expiry``     lets pictures expire after their days
+* ``renaming``   gives files of earlier versions the names of their contents
 
 Tests: ``pytest tests/unit/bot/desk/retention``.
 """

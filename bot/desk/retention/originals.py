@@ -1,24 +1,24 @@
 """Replaces originals by small previews: old ones, and the oldest while the disk is below its reserve.
 
-The row is marked before the file is replaced, and gets the preview's hash after it. So a crash leaves a row
-without a hash, whose preview is made again; a picture is never taken for a damaged one.
+A preview is a file of its own. It is written before the picture names it, in one transaction, and then the
+original goes, unless another picture names it. So after a crash a picture has the one file or the other.
 """
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, read_picture
+from bot.desk.files import PictureSpace, read_picture, write_picture
+from bot.desk.retention.loose import LooseFiles
 from bot.errors import CannotSave
 from bot.pictures.preview import make_preview
 from bot.settings.sections import StorageSettings
 from bot.store import Store
-from bot.store.rows import PictureForm, PictureRow
-from engine.durable import write_file
+from bot.store.database import run_to_completion
+from bot.store.rows import PictureForm, PictureRow, file_name_of
 
 LOOK_EVERY_S = 60.0
 DAY_MS = 86_400_000
@@ -33,7 +33,8 @@ class OriginalsRetention:
 
     Args:
         store: Knows which pictures are originals.
-        pictures_dir: Holds their files.
+        loose_files: Keeps a preview until its picture names it, and deletes the original.
+        pictures_dir: Holds the files.
         space: The disk of the pictures.
         settings: Those that count now; with 0 days an original stays as long as its picture.
         clock: UTC milliseconds.
@@ -43,12 +44,14 @@ class OriginalsRetention:
         self,
         *,
         store: Store,
+        loose_files: LooseFiles,
         pictures_dir: Path,
         space: PictureSpace,
         settings: Callable[[], StorageSettings],
         clock: Callable[[], int],
     ) -> None:
         self._store = store
+        self._loose_files = loose_files
         self._pictures_dir = pictures_dir
         self._space = space
         self._settings = settings
@@ -71,9 +74,8 @@ class OriginalsRetention:
             return 0
         is_full = await self._space.available_bytes() < 0
         age_ms = LEAST_AGE_MS if is_full else days * DAY_MS
-        needed = frozenset(await self._store.outbox.needed_pictures())
-        found = await self._store.jobs.originals_before(self._clock() - age_ms, BATCH + len(needed))
-        due = [row for row in found if row.file_name not in needed][:BATCH]
+        forms = [PictureForm.ORIGINAL]
+        due = await self._store.pictures.before(self._clock() - age_ms, forms, BATCH)
         freed_bytes = 0
         for row in due:
             freed_bytes += await self._replace(row)
@@ -82,30 +84,20 @@ class OriginalsRetention:
         return len(due)
 
     async def _replace(self, row: PictureRow) -> int:
-        """Make the preview of a picture, put it in the original's place, and return the freed bytes."""
-        path = self._pictures_dir / row.file_name
-        original, preview = await asyncio.to_thread(_read_both, row, self._pictures_dir)
-        if preview is None:  # small, a preview already, gone, or damaged, which its hash goes on to show
-            form = PictureForm.PREVIEW if row.form is PictureForm.PREVIEW else PictureForm.SMALL
-            sha256 = hashlib.sha256(original).hexdigest() if form is PictureForm.PREVIEW else row.sha256
-            await self._store.jobs.set_picture_form(row, form, sha256)
+        """Make the preview of a picture, let the picture name it, and return the freed bytes."""
+        preview = await asyncio.to_thread(_preview_of, row, self._pictures_dir)
+        if preview is None:  # small, gone, or damaged, which its hash goes on to show
+            await self._store.pictures.set_form(row, PictureForm.SMALL)
             return 0
-        await self._store.jobs.set_picture_form(row, PictureForm.PREVIEW, "")
-        await asyncio.to_thread(_write_as_old, path, preview)
         sha256 = hashlib.sha256(preview).hexdigest()
-        if not await self._store.jobs.set_picture_form(row, PictureForm.PREVIEW, sha256):
-            await asyncio.to_thread(path.unlink, missing_ok=True)  # its job was deleted meanwhile
-        return len(original) - len(preview)
+        name = file_name_of(sha256)
+        async with self._loose_files.holding([name]):
+            await run_to_completion(asyncio.to_thread(write_picture, self._pictures_dir / name, preview))
+            await self._store.pictures.replace(row, PictureForm.PREVIEW, sha256)
+        return await self._loose_files.delete() - len(preview)
 
 
-def _read_both(row: PictureRow, folder: Path) -> tuple[bytes, bytes | None]:
-    """Return a picture and its preview; no bytes if the file is gone or damaged."""
+def _preview_of(row: PictureRow, folder: Path) -> bytes | None:
+    """Return the preview of a picture; None if it needs none, is gone or is damaged. Blocking."""
     original = read_picture(row, folder)
-    return (b"", None) if original is None else (original, make_preview(original))
-
-
-def _write_as_old(path: Path, preview: bytes) -> None:
-    """Replace the file; it keeps its time, by which pictures expire."""
-    status = path.stat()
-    write_file(path, preview)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    return None if original is None else make_preview(original)

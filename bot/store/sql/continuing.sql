@@ -8,7 +8,7 @@ INSERT INTO outbox (job) VALUES (:job)
 ON CONFLICT (job) DO UPDATE SET state = 'ready', attempts = 0, not_before_ms = 0;
 
 -- name: delete_job
--- Its text goes at once; its files go before the rows that name them.
+-- Its text goes at once; the rows of its pictures, and then their files, a moment later.
 UPDATE job SET deleted_ms = :now_ms, prompt = '', typed = '', triggers = '[]', prompts = '[]', sheet = NULL
 WHERE id = :job;
 
@@ -20,14 +20,6 @@ UPDATE outbox SET state = 'sent' WHERE job = :job;
 -- The deleted jobs that messages of chats still show.
 SELECT DISTINCT job.id FROM picture_message JOIN job ON job.id = picture_message.job
 WHERE job.deleted_ms IS NOT NULL;
-
--- name: pictures_to_delete
--- The pictures of deleted jobs.
-SELECT picture.* FROM picture JOIN job ON job.id = picture.job WHERE job.deleted_ms IS NOT NULL ORDER BY picture.job;
-
--- name: forget_pictures
--- The files of a job are deleted.
-DELETE FROM picture WHERE job = :job;
 
 -- name: add_report
 -- A person reports a job once.

@@ -96,7 +96,7 @@ UPDATE job SET chat_id = :now, ref = '' WHERE platform = :platform AND chat_id =
 
 -- name: add_picture
 -- One picture of an ending job.
-INSERT INTO picture (job, idx, seed, file_name, sha256) VALUES (:job, :idx, :seed, :file_name, :sha256);
+INSERT INTO picture (job, idx, seed, sha256) VALUES (:job, :idx, :seed, :sha256);
 
 -- name: save_file_id
 -- A platform's file id of a picture; a newer id replaces an older one. Nothing for a picture deleted meanwhile.
@@ -199,8 +199,8 @@ RETURNING job;
 -- name: result
 -- A job with its pictures (a JSON list), its receiver, what was refunded, and the person's credits.
 SELECT job.*,
-       (SELECT json_group_array(json_object('job', job, 'idx', idx, 'seed', seed, 'file_name', file_name,
-                                            'sha256', sha256, 'form', form))
+       (SELECT json_group_array(json_object('job', job, 'idx', idx, 'seed', seed, 'sha256', sha256,
+                                            'form', form, 'earlier_name', earlier_name))
         FROM (SELECT * FROM picture WHERE picture.job = job.id ORDER BY idx)) AS pictures,
        coalesce(identity.user_id, '') AS user_id, coalesce(identity.name, '') AS user_name,
        coalesce((SELECT credits FROM ledger WHERE ledger.job = job.id AND kind = 'refund'), 0) AS refund,
@@ -208,25 +208,6 @@ SELECT job.*,
 FROM job JOIN account ON account.person = job.person
 LEFT JOIN identity ON identity.person = job.person AND identity.platform = job.platform
 WHERE job.id = :job;
-
--- name: originals_before
--- The oldest originals of jobs that ended before a time, and previews whose file a crash may have left undone.
-SELECT picture.* FROM picture JOIN job ON job.id = picture.job
-WHERE (picture.form = 'original' OR (picture.form = 'preview' AND picture.sha256 = ''))
-  AND job.ended_ms < :before_ms AND job.deleted_ms IS NULL
-ORDER BY job.ended_ms, picture.job, picture.idx LIMIT :most;
-
--- name: set_picture_form
--- What the file of a picture is now. Nothing for a picture deleted meanwhile.
-UPDATE picture SET form = :form, sha256 = :sha256 WHERE job = :job AND idx = :idx RETURNING idx;
-
--- name: needed_pictures
--- Pictures that a chat may still ask for, and those with which a waiting job begins.
-SELECT picture.file_name FROM picture JOIN outbox ON outbox.job = picture.job
-WHERE outbox.state IN ('ready', 'sending', 'maybe')
-UNION
-SELECT picture.file_name FROM picture JOIN job ON job.start_job = picture.job AND job.start_index = picture.idx
-WHERE job.state IN ('queued', 'running');
 
 -- name: add_event
 -- Store a raw event before it is acknowledged to the platform; skip known events.

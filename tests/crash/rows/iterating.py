@@ -13,6 +13,7 @@ from engine.request import FailReason
 from tests.crash.harness import begin
 from tests.crash.kinds import append
 from tests.crash.laws import broken_laws_of
+from tests.crash.pictures_on_disk import broken_files
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.fakes.renderer import FakeRenderer, tiny_png
@@ -55,7 +56,6 @@ async def _ask_until_killed(folder: Path, random: Random, ready: Connection) -> 
         deleted = await harness.accept("deleted", seed=DELETED_SEED)
         async with harness.running():
             await harness.chat.wait_for_results(2)
-            append(folder / "sources.log", deleted.job_id)
             ready.send("ready")
             for number in range(10_000):
                 if number == 6:
@@ -95,17 +95,9 @@ async def _finish(folder: Path) -> tuple[int, int, int, list[str]]:
                 refunded += 1
             else:
                 wrong.append(f"{job.id}: {job.state} {job.fail}")
-        left = await harness.store.ended.pictures_to_delete()
-        wrong += [f"{row.file_name}: not deleted" for row in left]
-    deleted = (folder / "sources.log").read_text().split()[0]
-    if await _is_deleted(folder, deleted) and (folder / "pictures" / f"{deleted}-0.png").exists():
-        wrong.append("the file of a deleted job")
-    return len(jobs), drawn, refunded, [*wrong, *broken_laws_of(folder)]
-
-
-async def _is_deleted(folder: Path, job_id: str) -> bool:
-    async with open_harness(folder, rules=RULES) as harness:
-        return (await harness.job(job_id)).deleted_ms is not None
+        left = await harness.store.pictures.of_deleted_jobs()
+        wrong += [f"{row.job}: not deleted" for row in left]
+    return len(jobs), drawn, refunded, [*wrong, *broken_files(folder), *broken_laws_of(folder)]
 
 
 async def _unfinished(harness: DeskHarness) -> int:
@@ -113,7 +105,7 @@ async def _unfinished(harness: DeskHarness) -> int:
         "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
         " + (SELECT count(*) FROM outbox WHERE state <> 'sent')"
     )
-    pending = len(await harness.store.ended.pictures_to_delete())
+    pending = len(await harness.store.pictures.of_deleted_jobs())
     return int(count) + pending
 
 

@@ -98,7 +98,7 @@ async def _changes_nothing(harness: DeskHarness, late: JobRow, number: int) -> b
     before = await _all_rows(harness)
     state = (JobState.DONE, JobState.FAILED, JobState.CANCELLED)[number % 3]
     fail = FailReason.WORKER_ERROR if state is JobState.FAILED else None
-    pictures = [PictureRow(late.id, 0, 1, f"late-{number}.png")]
+    pictures = [PictureRow(late.id, 0, 1, f"{number:064x}")]
     answer = await harness.desk.parts.completion.end(late, state, fail=fail, pictures=pictures)
     requeued = await harness.store.jobs.requeue(late, uses_attempt=True)
     return (answer, requeued) == (None, None) and before == await _all_rows(harness)

@@ -102,6 +102,8 @@ def _fill(path: Path) -> None:
         added = {"typed": "'p'", "triggers": "'[]'", "asked_in": "'[]'"}  # by later versions
         own = {name: value for name, value in added.items() if name in columns}
         more, values = "".join(f", {name}" for name in own), "".join(f", {value}" for value in own.values())
+        has_names = "file_name" in {row[1] for row in connection.execute("PRAGMA table_info(picture)")}
+        file_column, file = ("file_name", "'j-0.png'") if has_names else ("sha256", f"'{'0' * 64}'")
         connection.executemany(
             "INSERT INTO person (id, created_ms) VALUES (?, 1)", [(n,) for n in range(1, 2_001)]
         )
@@ -114,7 +116,7 @@ def _fill(path: Path) -> None:
             " VALUES ('j', 1, 'done', 1, 'web', 'c', 'r', 'en', 0, 'p', '[]', 64, 64, 7, 1, 8, 1, 1,"
             f" 2{values});"
             "INSERT INTO origin (platform, event_id, job) VALUES ('web', 'e', 'j');"
-            "INSERT INTO picture (job, idx, seed, file_name) VALUES ('j', 0, 7, 'j-0.png');"
+            f"INSERT INTO picture (job, idx, seed, {file_column}) VALUES ('j', 0, 7, {file});"
             "INSERT INTO ledger (person, job, kind, credits, at_ms) VALUES (1, NULL, 'allowance', 6, 1);"
             "INSERT INTO ledger (person, job, kind, credits, at_ms) VALUES (1, 'j', 'charge', -1, 1);"
             "INSERT INTO outbox (job) VALUES ('j');"

@@ -16,6 +16,7 @@ import httpx
 import psutil
 import pytest
 
+from bot.store.rows import file_name_of
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
@@ -85,7 +86,7 @@ async def use_the_bot(discord: FakeDiscord, telegram: TelegramServer, folder: Pa
     vary = next(data for label, data in buttons.items() if label.startswith("Vary"))
     await discord.press(asked[0].message_id, vary)
     await until(lambda: waiting(folder) >= 3, 30)
-    for file in (folder / "pictures").glob(f"{newest_start(folder)}-*.png"):
+    for file in first_files(folder):
         file.unlink()
     telegram.world.say("/cancel", by=Person(13))
     cancelled = "SELECT count(*) FROM job WHERE state = 'cancelled'"
@@ -121,12 +122,14 @@ def count(rows: Rows) -> float:
     return value
 
 
-def newest_start(folder: Path) -> str:
+def first_files(folder: Path) -> list[Path]:
+    """The picture files of the first job on Discord."""
     with closing(sqlite3.connect(folder / "sugarbot.db", timeout=5)) as database:
-        [(job_id,)] = database.execute(
-            "SELECT id FROM job WHERE platform = 'discord' ORDER BY accepted_order LIMIT 1"
+        rows = database.execute(
+            "SELECT sha256 FROM picture WHERE job = "
+            "(SELECT id FROM job WHERE platform = 'discord' ORDER BY accepted_order LIMIT 1)"
         )
-    return str(job_id)
+        return [folder / "pictures" / file_name_of(sha256) for (sha256,) in rows]
 
 
 async def test_prometheus_and_the_database_agree(

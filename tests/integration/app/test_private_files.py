@@ -40,7 +40,7 @@ async def test_no_file_of_a_job_a_backup_or_a_running_bot_is_readable_by_others(
     code, output = await run_to_end("say", "/sugar a face --seed 7", environ=environ)
     assert code == 0, output
     assert "now it is not" in output  # the folder was open
-    assert list((data / "pictures").glob("*.png"))
+    assert list((data / "pictures").glob("*/*.png"))
     assert list((data / "out").glob("*.png")), "pictures of `say --out` are private, too"
     code, output = await run_to_end("db", "backup", environ=environ)
     assert code == 0, output

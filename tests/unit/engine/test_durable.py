@@ -1,5 +1,6 @@
 """A file is whole, private and durable under its name, or the old one is there and nothing beside it."""
 
+import hashlib
 import os
 import re
 import stat
@@ -146,3 +147,13 @@ def test_a_shared_folder_with_the_sticky_bit_stays_shared(tmp_path: Path) -> Non
     tmp_path.chmod(0o1777)
     assert durable.restrict_to_owner(tmp_path, NOTES) == 0
     assert mode_of(tmp_path) == 0o1777
+
+
+def test_a_file_is_read_only_if_it_has_its_hash(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"face")
+    assert durable.read_whole(path, hashlib.sha256(b"face").hexdigest()) == b"face"
+    assert durable.read_whole(path, hashlib.sha256(b"fade").hexdigest()) is None
+    assert durable.read_whole(path, "") == b"face", "no hash is known"
+    with pytest.raises(FileNotFoundError):
+        durable.read_whole(tmp_path / "b.png", "")

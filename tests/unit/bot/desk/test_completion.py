@@ -32,7 +32,7 @@ async def test_a_late_end_of_an_earlier_try_changes_nothing(harness: DeskHarness
     await harness.store.jobs.requeue(first, uses_attempt=True)
     second = await harness.store.jobs.take(queued.id, "this run", 2)
     assert second is not None
-    pictures = [PictureRow(queued.id, 0, 1, "late.png")]
+    pictures = [PictureRow(queued.id, 0, 1, "0" * 64)]
     assert await completion.end(first, JobState.DONE, pictures=pictures) is None
     assert await completion.end(first, JobState.FAILED, fail=FailReason.WORKER_ERROR) is None
     assert await credits_of(harness) == 38

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule
 
 from bot.commands.values import Cancel, Draw, Mine
-from bot.desk.files import save_pictures
+from bot.desk.files import name_pictures
 from bot.desk.results import MAX_ATTEMPTS
 from bot.errors import AlreadyEnded, NoCreditsLeft, NothingToCancel, TooManyWaiting
 from bot.outcomes import CancelAccepted, JobState, Receipt
@@ -158,7 +158,7 @@ class Laws(DeskMachine):
         job_id = self.job_in(data, "running")
         job, row = self.model.jobs[job_id], self.row(job_id)
         drawn = min(drawn, job.count) if failed else job.count
-        pictures = save_pictures(job_id, self.drawn(job_id, drawn), self.folder / "pictures")
+        pictures = name_pictures(job_id, self.drawn(job_id, drawn))
         state, fail = (JobState.FAILED, FailReason.BLANK_PICTURE) if failed else (JobState.DONE, None)
         refund = self.do(self.completion.end(row, state, fail=fail, pictures=pictures))
         assert refund == job.count - drawn
@@ -178,7 +178,7 @@ class Laws(DeskMachine):
     @rule(data=st.data())
     def finish_late(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(self.stale))
-        pictures = save_pictures(row.id, self.drawn(row.id, row.recipe.count), self.folder / "pictures")
+        pictures = name_pictures(row.id, self.drawn(row.id, row.recipe.count))
         assert self.do(self.completion.end(row, JobState.DONE, pictures=pictures)) is None
 
     @rule(person=st.sampled_from(PEOPLE), newest=st.booleans(), data=st.data())

@@ -11,7 +11,7 @@ from PIL import Image
 
 from bot.commands.values import Cancel, Mine
 from bot.desk import drawing, files
-from bot.desk.files import save_pictures
+from bot.desk.files import name_pictures, save_pictures
 from bot.errors import CannotSave
 from bot.outcomes import History, JobResult, JobState, Platform
 from bot.store.rows import PictureRow
@@ -108,10 +108,10 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
 async def test_a_job_whose_pictures_cannot_be_saved_after_its_last_try_ends_and_the_next_is_drawn(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(job_id: str, drawn: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        if job_id == poison:
+    def refuse(rows: Sequence[PictureRow], drawn: Sequence[Picture], folder: Path) -> None:
+        if not rows or rows[0].job == poison:
             raise OSError("the disk failed")
-        return save_pictures(job_id, drawn, folder)
+        save_pictures(rows, drawn, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", refuse)
     harness.renderer.acts.extend([Act.LOSE, Act.LOSE, Act.LOSE])
@@ -138,9 +138,13 @@ async def test_a_worker_that_does_not_start_costs_no_try(
 async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save_one(job_id: str, drawn: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        return save_pictures(job_id, drawn[:1], folder)
+    def name_one(job_id: str, drawn: Sequence[Picture]) -> tuple[PictureRow, ...]:
+        return name_pictures(job_id, drawn[:1])
 
+    def save_one(rows: Sequence[PictureRow], drawn: Sequence[Picture], folder: Path) -> None:
+        save_pictures(rows, drawn[:1], folder)
+
+    monkeypatch.setattr("bot.desk.results.name_pictures", name_one)
     monkeypatch.setattr("bot.desk.results.save_pictures", save_one)
     await accept(harness, count=3)
     result = await only_result(harness)

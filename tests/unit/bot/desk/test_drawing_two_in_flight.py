@@ -133,10 +133,10 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
 ) -> None:
     go_on, real = threading.Event(), save_pictures
 
-    def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
-        if job_id == jobs[0]:
+    def slow(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+        if rows[0].job == jobs[0]:
             go_on.wait(10)
-        return real(job_id, pictures, folder)
+        real(rows, pictures, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     harness.renderer.step_s = 0.02  # each has long been saved when the one behind it is drawn
@@ -155,9 +155,9 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
 ) -> None:
     go_on, real = threading.Event(), save_pictures
 
-    def slow(job_id: str, pictures: Sequence[Picture], folder: Path) -> tuple[PictureRow, ...]:
+    def slow(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
         go_on.wait(10)
-        return real(job_id, pictures, folder)
+        real(rows, pictures, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     for n in range(9):

@@ -337,7 +337,7 @@ async def test_pictures_that_left_the_disk_are_counted_and_the_others_delivered_
     await harness.desk.handle(Draw(prompt="a", count=3), a_context("1"))
     async with harness.running():
         await until_outbox(harness, [("maybe", 1)])
-        (harness.folder / "pictures").joinpath(f"{harness.renderer.requests[0].job_id}-1.png").unlink()
+        (await harness.picture_file(harness.renderer.requests[0].job_id, 1)).unlink()
         harness.clock.advance(seconds=BACK_OFF.pause_s(1))
         harness.desk.parts.result_ready[Platform.CONSOLE].set()
         [result] = await harness.chat.wait_for_results(1)

@@ -100,7 +100,7 @@ async def test_the_log_says_why_a_result_waits_or_is_kept_and_whose_pictures_are
         async with harness.running():
             await until_outbox(harness, ("maybe", 1))
             assert not [log for log in logs if log["event"] == "pictures missing on the disk"]
-            (harness.folder / "pictures" / f"{job_id}-0.png").unlink()
+            (await harness.picture_file(job_id)).unlink()
             harness.clock.advance(seconds=1)
             look(harness)
             await until_outbox(harness, ("kept", 2))

@@ -1,5 +1,6 @@
 """What the store's tests put into it, and what they find in its folder."""
 
+import hashlib
 from pathlib import Path
 
 from bot.outcomes import Address, CommandContext, Platform, Recipe
@@ -11,6 +12,11 @@ from engine.request import LoraChoice
 def names_in(folder: Path) -> list[str]:
     """The names of a folder's files, sorted."""
     return sorted(path.name for path in folder.iterdir())
+
+
+def a_hash(word: str) -> str:
+    """The hash of a picture that stands for this word."""
+    return hashlib.sha256(word.encode()).hexdigest()
 
 
 async def a_person(

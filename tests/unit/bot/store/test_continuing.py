@@ -6,8 +6,8 @@ import pytest
 
 from bot.outcomes import Derivation, Lineage, Recipe, Start
 from bot.store import Store
-from bot.store.rows import NewJob, PictureRow
-from tests.unit.bot.store.stored import a_job, a_person, ended_jobs
+from bot.store.rows import NewJob
+from tests.unit.bot.store.stored import a_person, ended_jobs
 
 RECIPE = Recipe("a", (), 64, 64, seed=7, count=1, steps=8, typed="a")
 
@@ -27,27 +27,6 @@ async def test_a_job_keeps_from_what_it_continues(
     job = await store.jobs.find("new")
     assert job is not None
     assert (job.recipe.start, job.lineage, job.asked_ref, job.deleted_ms) == (start, lineage, "there", None)
-
-
-async def test_a_picture_is_needed_while_a_job_that_begins_with_it_waits(store: Store) -> None:
-    source = await a_job(store, "source")
-    pictures = [PictureRow("source", index, 7, f"source-{index}.png") for index in range(2)]
-    await store.jobs.end(source, "done", 1, pictures=pictures)
-    await store._run("UPDATE outbox SET state = 'sent'")
-    assert await store.outbox.needed_pictures() == ()
-    new = NewJob(
-        id="derived", person=source.person, platform="web", chat_id="room", ref="", locale="en",
-        private=False, recipe=replace(RECIPE, start=Start("source", 1, 0.4)), price=1, created_ms=1,
-        asked_in=("web:room",), spoiler=False, request="",
-    )  # fmt: skip
-    derived = await store.jobs.add(new, event_id="derived", most_unfinished=9)
-    assert derived is not None
-    assert await store.outbox.needed_pictures() == ("source-1.png",)
-    assert await store.jobs.take("derived", "lease", 2)
-    assert await store.outbox.needed_pictures() == ("source-1.png",)
-    await store._run("UPDATE job SET state = 'failed', fail = 'worker_error', lease = NULL, ended_ms = 3 "
-                     "WHERE id = 'derived'")  # fmt: skip
-    assert await store.outbox.needed_pictures() == ()
 
 
 async def test_what_two_linked_people_reported_is_reported_once(store: Store) -> None:

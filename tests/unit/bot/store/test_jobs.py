@@ -127,7 +127,7 @@ async def test_the_new_address_of_a_moved_answer_is_stored(store: Store) -> None
 
 async def test_file_ids_are_stored_by_form_and_the_newest_counts(store: Store) -> None:
     job = await a_job(store)
-    pictures = [PictureRow("job", index, 7, f"job-{index}.png") for index in (1, 0)]
+    pictures = [PictureRow("job", index, 7, f"{index:064x}") for index in (1, 0)]
     await store.jobs.end(job, "cancelled", 1, pictures=pictures)
     assert await store.jobs.pictures_of(["job"]) == tuple(reversed(pictures))
     await store.jobs.save_file_id("telegram", "job", 0, "photo", "old")
@@ -186,7 +186,7 @@ async def test_a_chat_retries_only_its_own_kept_results_that_are_not_private(sto
 
 async def test_a_result_is_its_job_with_the_pictures_in_order(store: Store) -> None:
     job = await a_job(store)
-    pictures = [PictureRow("job", index, 7 + index, f"job-{index}.png") for index in (2, 0, 1)]
+    pictures = [PictureRow("job", index, 7 + index, f"{index:064x}") for index in (2, 0, 1)]
     await store.jobs.end(job, "done", 1, pictures=pictures)
     result = await store.outbox.load("job")
     assert result is not None
@@ -196,16 +196,6 @@ async def test_a_result_is_its_job_with_the_pictures_in_order(store: Store) -> N
         == await store.jobs.pictures_of(["job"])
         == tuple(sorted(pictures, key=lambda p: p.idx))
     )
-
-
-async def test_pictures_are_undelivered_until_their_result_is_sent(store: Store) -> None:
-    for name in ("sent", "ready"):
-        job = await a_job(store, name, chat_id=name)
-        await store.jobs.end(job, "cancelled", 1, pictures=[PictureRow(name, 0, 7, f"{name}.png")])
-    assert await take(store, 0) == "sent"
-    assert sorted(await store.outbox.needed_pictures()) == ["ready.png", "sent.png"]
-    await store.outbox.mark("sent", OutboxState.SENT)
-    assert await store.outbox.needed_pictures() == ("ready.png",)
 
 
 async def test_an_answer_is_kept_until_its_event_is_settled(store: Store) -> None:

@@ -15,7 +15,7 @@ def test_every_statement_file_loads_and_each_statement_has_a_purpose() -> None:
     files = sorted(path.name for path in PACKAGE.glob("sql/*.sql"))
     names = (
         *("alerts", "asking", "consent", "continuing", "finding", "hosting", "jobs", "loras"),
-        *("oversight", "owner_reports", "people", "statistics", "survey"),
+        *("oversight", "owner_reports", "people", "pictures", "statistics", "survey"),
     )
     assert files == [f"{name}.sql" for name in names]
     for name in files:

@@ -147,7 +147,7 @@ async def test_only_the_current_attempt_can_end_or_requeue_a_job(store: Store) -
     second = await store.jobs.take("job", "second run", 12)
     assert second is not None
     assert (second.attempt, second.started_ms) == (2, 10)
-    picture = PictureRow("job", 0, 7, "job-0.png")
+    picture = PictureRow("job", 0, 7, "0" * 64)
     assert not await store.jobs.end(first, "done", 13, pictures=[picture])
     assert await store.jobs.requeue(first, uses_attempt=False) is None
     assert await store.jobs.end(second, "done", 14, pictures=[picture])

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw, Export
+from bot.desk.files import write_picture
 from bot.desk.finding.export import MOST_JOBS, ExportLimits, PictureExport
 from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet, NotInPublic
 from bot.outcomes import ExportReady, Platform
 from bot.policy.rules import Rules
 from bot.store.finding.queries import JobPage
-from bot.store.rows import JobRow
+from bot.store.rows import JobRow, file_name_of
 from tests.fakes.desk_harness import DeskHarness, a_context, in_group, open_harness
 
 
@@ -60,7 +61,8 @@ async def test_one_s_own_pictures_and_settings_are_packed_for_oneself_alone(harn
         jobs = json.loads(packed.read("settings.json"))
         table = list(csv.DictReader(io.StringIO(packed.read("settings.csv").decode("utf-8-sig"))))
         for name in packed.namelist()[2:]:
-            assert packed.read(name) == (harness.folder / "pictures" / name).read_bytes()
+            job_id, _, index = name.removesuffix(".png").rpartition("-")
+            assert packed.read(name) == (await harness.picture_file(job_id, int(index))).read_bytes()
     assert [job["prompt"] for job in jobs] == ["一只猫", "=a fox"]
     assert [row["prompt"] for row in table] == ["一只猫", "'=a fox"], "no spreadsheet runs it"
     assert all(len(job["recipe"]) == 14 for job in jobs)
@@ -69,9 +71,9 @@ async def test_one_s_own_pictures_and_settings_are_packed_for_oneself_alone(harn
 async def test_what_does_not_fit_is_left_out_from_the_oldest_on(harness: DeskHarness) -> None:
     await draw(harness, "a fox", "a cat", "a dog")
     large = bytes(100_000)
-    for file in (harness.folder / "pictures").iterdir():
-        file.write_bytes(large)
-    await harness.store._run(f"UPDATE picture SET sha256 = '{hashlib.sha256(large).hexdigest()}'")  # noqa: S608
+    sha256 = hashlib.sha256(large).hexdigest()
+    write_picture(harness.folder / "pictures" / file_name_of(sha256), large)
+    await harness.store._run(f"UPDATE picture SET sha256 = '{sha256}'")  # noqa: S608
     limits = ExportLimits(part_bytes=250_000, parts=2)
     ready = await export(harness, limits)
     assert len(ready.parts) == 2
@@ -81,25 +83,26 @@ async def test_what_does_not_fit_is_left_out_from_the_oldest_on(harness: DeskHar
         assert part.stat().st_size <= limits.part_bytes
         with zipfile.ZipFile(part) as packed:
             names += [name for name in packed.namelist() if name.endswith(".png")]
-    rows = await harness.store._run("SELECT file_name FROM picture ORDER BY job DESC, idx")
-    assert names == [row["file_name"] for row in rows][: ready.pictures]
+    rows = await harness.store._run("SELECT job, idx FROM picture ORDER BY job DESC, idx")
+    assert names == [f"{row['job']}-{row['idx']}.png" for row in rows][: ready.pictures]
 
 
 async def test_expired_pictures_are_counted_and_their_settings_stay(harness: DeskHarness) -> None:
     await draw(harness, "a fox")
-    next((harness.folder / "pictures").iterdir()).unlink()
+    harness.picture_files[0].unlink()
     ready = await export(harness)
     assert (ready.pictures, ready.expired) == (1, 1)
 
 
 async def test_a_damaged_picture_is_left_out_and_counted(harness: DeskHarness) -> None:
     await draw(harness, "a fox")
-    damaged, whole = sorted((harness.folder / "pictures").iterdir())
+    [row, whole] = await harness.store._run("SELECT job, idx FROM picture ORDER BY idx")
+    damaged = await harness.picture_file(row["job"], 0)
     damaged.write_bytes(damaged.read_bytes()[:-1] + b"\x00")
     ready = await export(harness)
     assert (ready.pictures, ready.left_out, ready.expired) == (1, 0, 1)
     with zipfile.ZipFile(ready.parts[0]) as packed:
-        assert packed.namelist()[2:] == [whole.name]
+        assert packed.namelist()[2:] == [f"{whole['job']}-1.png"]
 
 
 async def test_of_a_person_s_exports_the_last_two_lie_on_the_disk(harness: DeskHarness) -> None:

@@ -165,7 +165,9 @@ async def test_a_history_has_each_job_s_own_pictures(harness: DeskHarness) -> No
     history = await harness.desk.handle(Mine(), a_context("m"))
     assert isinstance(history, History)
     assert [len(entry.pictures) for entry in history.entries] == [3, 1]
-    assert all(one.path.name.startswith(entry.job_id) for entry in history.entries for one in entry.pictures)
+    for entry in history.entries:
+        own = [await harness.picture_file(entry.job_id, index) for index in range(len(entry.pictures))]
+        assert [picture.path for picture in entry.pictures] == own
 
 
 @pytest.mark.parametrize(

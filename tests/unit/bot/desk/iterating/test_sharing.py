@@ -1,6 +1,5 @@
 """Private pictures that their person publishes, jobs that are deleted, and reports to the hosts."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from bot.commands.values import (
     Publish,
     Report,
 )
-from bot.desk.files import delete_pictures
 from bot.errors import (
     AlreadyPublic,
     ChatNotAllowed,
@@ -46,7 +44,6 @@ from bot.outcomes import (
     ReportListing,
 )
 from bot.policy.rules import MAX_REPORTS_A_DAY, Rules
-from bot.store.rows import PictureRow
 from engine.config import PROMPTS
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
@@ -237,18 +234,20 @@ async def test_files_are_deleted_before_the_bot_stops_and_tried_again_if_the_sys
     result = await drawn(tmp_path, in_group("1"))
     file = result.pictures[0].path
     refusals = [PermissionError("a test")]
+    unlink = Path.unlink
 
-    def delete(pictures: Sequence[PictureRow], folder: Path) -> None:
-        if refusals:
+    def delete(path: Path, missing_ok: bool = False) -> None:
+        if path == file and refusals:
             raise refusals.pop()
-        delete_pictures(pictures, folder)
+        unlink(path, missing_ok)
 
-    monkeypatch.setattr("bot.desk.iterating.deletion.delete_pictures", delete)
+    monkeypatch.setattr(Path, "unlink", delete)
     async with open_harness(tmp_path, rules=RULES) as harness:
         async with harness.running():
             await harness.desk.handle(Delete(result.job_id), in_group("2"))
             await until(lambda: not refusals)
             assert file.exists()
+            assert await harness.store.jobs.pictures_of([result.job_id]) == (), "nobody sees it meanwhile"
         assert not file.exists(), "the stop deletes what is left"
 
 

@@ -108,7 +108,7 @@ async def test_what_cannot_begin_is_refused_and_costs_nothing(tmp_path: Path) ->
         assert isinstance(error, NoSuchPicture)
         assert error.facts == {"job_id": first.job_id, "number": 4, "count": 1}
         varied = await ask(harness, "v", Vary(first.job_id, 0))
-        for file in (harness.folder / "pictures").iterdir():
+        for file in harness.picture_files:
             file.unlink()
         for command in (Vary(first.job_id, 0), Enlarge(first.job_id, 0), Reroll(varied.job_id)):
             error = await refused(harness, command)

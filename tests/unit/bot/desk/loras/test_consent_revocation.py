@@ -93,7 +93,7 @@ async def test_a_revocation_ends_and_refunds_what_waits_and_stops_what_runs(tmp_
         caption = messages.format_caption(results[running.job_id], "en")
         assert "may not be used any more" in caption
         assert "Credits refunded: 2." in caption
-    assert [path.name for path in (tmp_path / "pictures").iterdir()] == [f"{other.job_id}-0.png"]
+        assert harness.picture_files == [await harness.picture_file(other.job_id)]
 
 
 async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_kept(tmp_path: Path) -> None:
@@ -113,8 +113,7 @@ async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_ke
         await until(lambda: renderer.drawn == 1 and not renderer.running)
         assert (result.pictures, result.refund) == ((), receipt.price)
         await until(lambda: not harness.desk.parts.drawing.running[0])
-    folder = tmp_path / "pictures"
-    assert not folder.exists() or list(folder.iterdir()) == []
+    assert harness.picture_files == []
 
 
 @pytest.mark.parametrize("is_checking", [False, True])

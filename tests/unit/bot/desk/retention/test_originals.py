@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from bot.commands.values import Delete, Draw, Enlarge, Mine, Original, Pick
+from bot.desk.files import write_picture
 from bot.desk.retention import originals as module
 from bot.desk.retention.originals import OriginalsRetention
 from bot.errors import OriginalsExpired, StartGone
 from bot.messages import format_error, format_outcome
 from bot.outcomes import History, Originals, Receipt
 from bot.settings.sections import StorageSettings
-from bot.store.rows import PictureForm
-from engine.durable import write_file
+from bot.store.rows import PictureForm, file_name_of
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
 LARGE, SMALL = b"the original " * 50, b"the preview"
@@ -36,23 +36,33 @@ class World:
         self.storage = StorageSettings(**storage)
         self.retention = OriginalsRetention(
             store=harness.store,
+            loose_files=harness.desk.parts.loose_files,
             pictures_dir=harness.folder / "pictures",
             space=harness.desk.parts.space,
             settings=lambda: self.storage,
             clock=harness.clock,
         )
 
-    async def draw(self, event_id: str) -> tuple[str, list[Path]]:
+    async def draw(self, event_id: str) -> str:
+        """A delivered job of two pictures, the second of them large."""
         count = len(self.harness.chat.results)
         receipt = await self.harness.desk.handle(Draw(prompt="a face", count=2), a_context(event_id))
         assert isinstance(receipt, Receipt)
         await self.harness.chat.wait_for_results(count + 1)
-        files = [picture.path for picture in self.harness.chat.results[-1].pictures]
-        write_file(files[1], LARGE)
         rows = await self.harness.store.jobs.pictures_of([receipt.job_id])
         sha256 = hashlib.sha256(LARGE).hexdigest()
-        await self.harness.store.jobs.set_picture_form(rows[1], PictureForm.ORIGINAL, sha256)
-        return receipt.job_id, files
+        async with self.harness.desk.parts.loose_files.holding([file_name_of(sha256)]):
+            write_picture(self.folder / file_name_of(sha256), LARGE)
+            assert await self.harness.store.pictures.replace(rows[1], PictureForm.ORIGINAL, sha256)
+        return receipt.job_id
+
+    @property
+    def folder(self) -> Path:
+        return self.harness.folder / "pictures"
+
+    async def content(self, job_id: str) -> bytes:
+        """The content of the large picture's file."""
+        return (await self.harness.picture_file(job_id, 1)).read_bytes()
 
     async def forms(self, job_id: str) -> list[PictureForm]:
         return [row.form for row in await self.harness.store.jobs.pictures_of([job_id])]
@@ -66,22 +76,38 @@ async def a_world(folder: Path, **storage: Any) -> AsyncIterator[World]:
 
 async def test_an_original_stays_for_its_days_and_is_a_preview_after_them(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
-        job_id, files = await world.draw("1")
-        drawn_ns = files[1].stat().st_mtime_ns
+        job_id = await world.draw("1")
         world.harness.clock.advance(days=6)
         assert await world.retention.work() == 0
-        assert files[1].read_bytes() == LARGE
+        assert await world.content(job_id) == LARGE
+        original = await world.harness.picture_file(job_id, 1)
         world.harness.clock.advance(days=2)
         assert await world.retention.work() == 2
-        assert files[1].read_bytes() == SMALL
-        assert files[1].stat().st_mtime_ns == drawn_ns, "the preview would outlive its picture"
+        assert await world.content(job_id) == SMALL
+        assert not original.exists()
         assert await world.forms(job_id) == [PictureForm.SMALL, PictureForm.PREVIEW]
         assert await world.retention.work() == 0
 
 
+async def test_an_original_that_a_younger_picture_needs_stays_for_that_one(tmp_path: Path) -> None:
+    async with a_world(tmp_path) as world:
+        old = await world.draw("1")
+        world.harness.clock.advance(days=4)
+        younger = await world.draw("2")
+        world.harness.clock.advance(days=4)
+        await world.retention.work()
+        assert [await world.content(old), await world.content(younger)] == [SMALL, LARGE]
+        world.harness.clock.advance(days=4)
+        await world.retention.work()
+        assert [await world.content(old), await world.content(younger)] == [SMALL, SMALL]
+        contents = [path.read_bytes() for path in world.harness.picture_files]
+        assert contents.count(SMALL) == 1
+        assert LARGE not in contents
+
+
 async def test_people_are_told_what_has_expired_and_how_to_draw_it_again(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
-        job_id, files = await world.draw("1")
+        job_id = await world.draw("1")
         world.harness.clock.advance(days=8)
         await world.retention.work()
         with pytest.raises(OriginalsExpired) as original:
@@ -91,7 +117,8 @@ async def test_people_are_told_what_has_expired_and_how_to_draw_it_again(tmp_pat
         await world.harness.desk.handle(Enlarge(job_id, 0), a_context("4"))
         shown = await world.harness.desk.handle(Pick(job_id, 1), a_context("5"))
         history = await world.harness.desk.handle(Mine(), a_context("6"))
-    assert shown.picture.path == files[1]  # type: ignore[union-attr]
+        preview = await world.harness.picture_file(job_id, 1)
+    assert shown.picture.path == preview  # type: ignore[union-attr]
     assert isinstance(history, History)
     assert [entry.previews for entry in history.entries if entry.job_id == job_id] == [1]
     for locale, expired in (("en", "originals expired"), ("zh-CN", "原图已过期")):
@@ -102,7 +129,7 @@ async def test_people_are_told_what_has_expired_and_how_to_draw_it_again(tmp_pat
 
 async def test_without_days_originals_stay_as_long_as_their_pictures(tmp_path: Path) -> None:
     async with a_world(tmp_path, keep_originals_days=0) as world:
-        job_id, _ = await world.draw("1")
+        job_id = await world.draw("1")
         world.harness.clock.advance(days=29)
         assert await world.retention.work() == 0
         found = await world.harness.desk.handle(Original(job_id), a_context("2"))
@@ -114,11 +141,11 @@ async def test_on_a_full_disk_the_oldest_originals_go_first_but_not_what_was_jus
 ) -> None:
     monkeypatch.setattr(module, "BATCH", 2)
     async with a_world(tmp_path) as world:
-        old, _ = await world.draw("1")
+        old = await world.draw("1")
         world.harness.clock.advance(days=1)
-        newer, _ = await world.draw("2")
+        newer = await world.draw("2")
         world.harness.clock.advance(days=1)
-        newest, _ = await world.draw("3")
+        newest = await world.draw("3")
 
         async def below_the_reserve() -> int:
             return -1
@@ -134,7 +161,7 @@ async def test_on_a_full_disk_the_oldest_originals_go_first_but_not_what_was_jus
 
 async def test_what_is_not_delivered_yet_stays_as_it_was_drawn(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
-        job_id, _ = await world.draw("1")
+        job_id = await world.draw("1")
         await world.harness.store._run(
             "UPDATE outbox SET state = 'sending' WHERE job = :job", {"job": job_id}
         )
@@ -143,27 +170,29 @@ async def test_what_is_not_delivered_yet_stays_as_it_was_drawn(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("is_written", [False, True])
-async def test_a_crash_between_row_and_file_is_finished_by_the_next_round(
+async def test_a_crash_before_the_picture_names_its_preview_leaves_the_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_written: bool
 ) -> None:
     async with a_world(tmp_path) as world:
-        job_id, files = await world.draw("1")
+        job_id = await world.draw("1")
         world.harness.clock.advance(days=8)
 
         def crash(path: Path, preview: bytes) -> None:
             if is_written:
-                path.write_bytes(preview)
-            raise KeyboardInterrupt
+                write_picture(path, preview)
+            raise ZeroDivisionError
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "_write_as_old", crash)
-            with pytest.raises(KeyboardInterrupt):
+            patch.setattr(module, "write_picture", crash)
+            with pytest.raises(ZeroDivisionError):
                 await world.retention.work()
-        await world.harness.desk.handle(Pick(job_id, 1), a_context("2"))  # not taken for damaged
+        assert await world.content(job_id) == LARGE
+        await world.harness.desk.parts.loose_files.delete()
+        assert SMALL not in [path.read_bytes() for path in world.harness.picture_files]
         while await world.retention.work():
             pass
         rows = await world.harness.store.jobs.pictures_of([job_id])
-        assert files[1].read_bytes() == SMALL
+        assert await world.content(job_id) == SMALL
         assert (rows[1].form, rows[1].sha256) == (PictureForm.PREVIEW, hashlib.sha256(SMALL).hexdigest())
 
 
@@ -171,26 +200,25 @@ async def test_a_job_that_is_deleted_meanwhile_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with a_world(tmp_path) as world:
-        job_id, files = await world.draw("1")
+        job_id = await world.draw("1")
         world.harness.clock.advance(days=8)
-        change = world.harness.store.jobs.set_picture_form
+        change = world.harness.store.pictures.replace
 
         async def delete_meanwhile(row: Any, form: PictureForm, sha256: str) -> bool:
-            if form is PictureForm.PREVIEW and sha256:
-                await world.harness.desk.handle(Delete(job_id), a_context("2"))
-                while await world.harness.store.jobs.pictures_of([job_id]):
-                    await module.asyncio.sleep(0.01)
+            await world.harness.desk.handle(Delete(job_id), a_context("2"))
+            while await world.harness.store.jobs.pictures_of([job_id]):
+                await module.asyncio.sleep(0.01)
             return await change(row, form, sha256)
 
-        monkeypatch.setattr(world.harness.store.jobs, "set_picture_form", delete_meanwhile)
+        monkeypatch.setattr(world.harness.store.pictures, "replace", delete_meanwhile)
         await world.retention.work()
-        assert not files[1].exists()
+        assert world.harness.picture_files == []
 
 
 async def test_damage_of_an_original_is_not_hidden_by_a_preview(tmp_path: Path) -> None:
     async with a_world(tmp_path) as world:
-        job_id, files = await world.draw("1")
-        files[1].write_bytes(LARGE + b"x")
+        job_id = await world.draw("1")
+        (await world.harness.picture_file(job_id, 1)).write_bytes(LARGE + b"x")
         world.harness.clock.advance(days=8)
         await world.retention.work()
         rows = await world.harness.store.jobs.pictures_of([job_id])

@@ -249,7 +249,7 @@ async def test_a_final_begins_with_its_draft_and_an_adopted_cell_with_noise(harn
     assert final.lineage == Lineage(Derivation.FINAL, result.job_id, 2)
     start = next(each.start for each in harness.renderer.requests if each.job_id == final.job_id)
     assert start is not None
-    assert start.png == (harness.folder / "pictures" / f"{result.job_id}-2.png").read_bytes()
+    assert start.png == (await harness.picture_file(result.job_id, 2)).read_bytes()
     assert adopted.recipe.start is None
     assert adopted.lineage == Lineage(Derivation.ADOPTED, compared.job_id, 1)
 
