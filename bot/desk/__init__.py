@@ -14,7 +14,7 @@ The package knows no platform, no SQL and no CUDA: chats pass it commands, the s
 * ``drawing``      takes jobs and has them drawn; the states of a taken job
 * ``results``      how a job ends or waits again; delivers the results in the outbox
 * ``files``        pictures on the disk, the space for them, and retries while it is full
-* ``retention``    how long pictures stay as they were drawn
+* ``retention``    how long pictures and their files stay
 * ``backups``      a backup of the database each night
 * ``answers``      outcomes and refusals as JSON, from a closed set of classes
 * ``shelf``        the LoRA folder in chats: list, info, switch, add, remove
