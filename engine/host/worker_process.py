@@ -253,7 +253,7 @@ class WorkerProcess:
         """
         if self.is_lost.is_set():
             raise JobNotStarted
-        self.send(request)
+        self._writer.write(wire.encode(request))
         cells = [cell.prompt for cell in request.cells]
         self._output.prompts += {request.prompt, *request.prompts, *cells} - {""}
         self.held.is_measured = False
