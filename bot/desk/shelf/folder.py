@@ -32,7 +32,7 @@ _OF_PICTURES = {each.__name__: each for each in (LoraWithoutEffect, LoraDrawsBla
 
 
 class LiveFolder:
-    """Implements ``bot.desk.shelf.management.LoraFolder``.
+    """Implements ``bot.desk.shelf.lora_folder.LoraFolder``.
 
     Args:
         folders: All folders of the shelf; the last one is the host's own, and only its files are tried out.
