@@ -3,5 +3,6 @@
 * ``contract``    the interfaces of a chat and of the desk
 * ``supervisor``  opens chats, and opens them again after a failure
 * ``event_table`` one type for the adapters' tables of events
+* ``replies``     what a reply to a message with a picture asks for
 * ``discord_``, ``telegram_``, ``web``, ``console``  the adapters
 """

@@ -12,7 +12,7 @@ from dataclasses import replace
 from bot.commands.finding.codes import written_codes
 from bot.commands.finding.parsing import FINDING_MAKERS, code_in, drawn_code, is_prose, start_of
 from bot.commands.flags import nearest, scan
-from bot.commands.job_commands import JOB_MAKERS
+from bot.commands.job_commands import ABOUT_JOBS, JOB_MAKERS, with_job
 from bot.commands.loras import LORA_MAKERS
 from bot.commands.makers.asking import ASKING_MAKERS, is_reset
 from bot.commands.makers.drawing import MAX_TEXT_CHARS, change_drawing, read_drawing
@@ -79,19 +79,43 @@ def parse(text: str) -> Command:
     return read_drawing(found)
 
 
+def parse_about(text: str, job_id: str, index: int | None) -> Command:
+    """Return the command in a reply to a picture; without a job of its own, it is about that picture.
+
+    Args:
+        text: The reply.
+        job_id: The job of the picture.
+        index: Which picture of the job, from 0; None for all.
+
+    Raises:
+        NotUnderstood: As for ``parse``.
+    """
+    message = clean(text, limit=MAX_TEXT_CHARS)
+    slashed = _SLASHED.match(message)
+    word, rest = (slashed["word"], slashed["rest"].strip()) if slashed else (message[: _LONGEST_BARE + 1], "")
+    entry = (_NAMED if slashed else _BARE).get(normalize(word))
+    if entry is None or entry.command_type not in ABOUT_JOBS:
+        return parse(text)
+    return _MAKERS[entry.command_type](with_job(entry.command_type, rest, job_id, index))
+
+
 def parse_reply(text: str, base: Draw) -> Command:
     """Return the command in a reply to a picture: for a drawing, ``base`` with what the text says instead.
 
     Raises:
         NotUnderstood: As for ``parse``.
     """
+    message = clean(text, limit=MAX_TEXT_CHARS)
     try:
         command = parse(text)
     except EmptyPrompt:
+        slashed = _SLASHED.match(message)
+        entry = _NAMED.get(normalize(slashed["word"])) if slashed else None
+        if entry is not None and entry.command_type is not Draw:  # /compare or /draft
+            raise
         command = base
     if not isinstance(command, Draw):
         return command
-    message = clean(text, limit=MAX_TEXT_CHARS)
     return change_drawing(base, scan(_drawn_text(message)))
 
 

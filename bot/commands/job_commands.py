@@ -13,11 +13,13 @@ from bot.commands.reading import index_of
 from bot.commands.table import ENTRY_OF
 from bot.commands.text import normalize
 from bot.commands.values import (
+    Adopt,
     Cancel,
     Command,
     Delete,
     Edit,
     Enlarge,
+    Favourite,
     ListReports,
     Original,
     Pick,
@@ -25,6 +27,7 @@ from bot.commands.values import (
     Repeat,
     Report,
     Reroll,
+    ShowRecipe,
     Vary,
 )
 from bot.errors import MissingValue
@@ -119,3 +122,19 @@ JOB_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     ListReports: lambda _: ListReports(),
 }
 """The parser of each command about a job: the text behind its name → the command."""
+
+ABOUT_JOBS = frozenset({*JOB_MAKERS, Favourite, ShowRecipe, Adopt} - {ListReports})
+"""The commands that a reply to a picture may leave without a job."""
+
+
+def with_job(command_type: type[Command], rest: str, job_id: str, index: int | None) -> str:
+    """Return the text behind a command with the job, and the picture, that it does not name itself.
+
+    Raises:
+        BadPicture: The number names no picture.
+    """
+    words = words_about_job(rest)
+    if words.job_id or (command_type is Adopt and not words.has_picture):
+        return rest
+    number = "" if index is None or words.has_picture or command_type is ShowRecipe else str(index + 1)
+    return " ".join(filter(None, (job_id, number, rest)))

@@ -23,7 +23,8 @@ allows no edit of a response after fifteen minutes.
 How the bot handles each kind of event (made from ``incoming.event_kinds``):
 
 Answered:
-* text in a direct message: a sentence is drawn, a command runs like its slash command; one reply
+* text in a direct message: a sentence is drawn, a command runs like in the menu; a reply to a picture is
+  about it; one reply
 * a channel message that mentions the bot, a reply with its mention on: the same; the bot refuses /mine, /link
   and private pictures in public
 * a .safetensors file, in a direct message or with a mention: a host is offered to add it, others learn how

@@ -21,7 +21,7 @@ from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
 from tests.fakes.desk_harness import SHELF
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_payloads import EPHEMERAL, GUILD_ID
+from tests.fakes.discord_payloads import BOT_ID, EPHEMERAL, GUILD_ID, user
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.lora_folder import shelf_inputs
@@ -125,6 +125,25 @@ async def test_trigger_words_are_shown_apart_from_what_was_typed(
     assert bot.renderer.requests[0].prompt == "sugar face, a face"
     assert "sugar face, a face" not in text
     assert "trigger words: sugar face" in text
+
+
+async def test_a_reply_to_a_picture_is_about_it(
+    discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
+) -> None:
+    asking = {"prompt": "a face", "size": "512x512", "lora": "sugar:0.5", "count": 2}
+    async with running_bot(discord, config, tmp_path, FakeRenderer()) as bot:
+        asked = await discord.slash("sugar", {**asking, "seed": 7})
+        answer = await bot.ended(asked, 2)
+        await bot.ended(await discord.slash("sugar", {"prompt": "the newest", "size": "512x512"}), 1)
+        replied = {"author": user(BOT_ID), **{name: answer[name] for name in ("attachments", "components")}}
+        for number, text in enumerate(["a hare", "--seed 9"], start=3):
+            await discord.send_message(f"<@{BOT_ID}> {text}", referenced_message=replied)
+            await until(lambda number=number: len(bot.renderer.requests) == number, 10)
+        recipe = await discord.send_message(f"<@{BOT_ID}> /recipe", referenced_message=replied)
+        await until(lambda: discord.replies(recipe), 10)
+        assert "a face" in str(discord.replies(recipe)[0]["text"])
+    drawn = [(each.prompt, each.seed, each.count) for each in bot.renderer.requests[2:]]
+    assert drawn == [("sugar face, a hare", 7, 2), ("sugar face, a face", 9, 2)]
 
 
 async def test_a_running_drawing_is_cancelled_by_its_button(

@@ -69,3 +69,26 @@ async def test_a_reply_to_a_picture_of_somebody_else_needs_it_to_be_open_here(
     [(kind, code)] = editable.entities
     assert (kind, code) == ("code", editable.copied[0][1])
     assert code.startswith("/sugar a fox")
+
+
+async def test_a_command_about_a_job_is_about_the_picture_that_it_replies_to(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    renderer = FakeRenderer()
+    async with serve_bot(server, tmp_path, renderer) as harness:
+        world.say("a fox --seed 7 -n 2")
+        await server.until(lambda: len(files(world)) == 2 and "Reroll" in dict(world.in_chat(11)[0].buttons))
+        control, _, second = world.in_chat(11)
+        world.say("a bear --seed 3")
+        await server.until(lambda: len(files(world)) == 3)
+        for text, answer in (("/recipe", "a fox"), ("/info", "a fox"), ("收藏", "Picture 2 of job")):
+            world.say(text, reply_to=second)
+            await server.until(lambda answer=answer: answer in world.texts(11)[-1])
+        world.say("/again", reply_to=control)
+        await server.until(lambda: len(renderer.requests) == 3)
+        await server.until(lambda: not _waiting(world))
+        world.say("/delete", reply_to=control)
+        await server.until(lambda: "deleted" in world.texts(11)[-1])
+        left = await harness.store.jobs.newest_of(1, 9)
+    assert [each.prompt for each in renderer.requests] == ["a fox", "a bear", "a fox"]
+    assert sorted(job.recipe.typed for job in left) == ["a bear", "a fox"]

@@ -45,7 +45,9 @@ class EventKind(StrEnum):
 
 
 EVENT_RULES: dict[EventKind, EventRule] = {
-    EventKind.DIRECT_TEXT: EventRule("a sentence is drawn, a command runs like its slash command; one reply"),
+    EventKind.DIRECT_TEXT: EventRule(
+        "a sentence is drawn, a command runs like in the menu; a reply to a picture is about it; one reply"
+    ),
     EventKind.MENTION: EventRule("the same; the bot refuses /mine, /link and private pictures in public"),
     EventKind.LORA_FILE: EventRule("a host is offered to add it, others learn how hosts do"),
     EventKind.NO_TEXT: EventRule("the bot accepts only text, and says so; also if text is beside it"),

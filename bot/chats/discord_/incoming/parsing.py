@@ -1,39 +1,34 @@
-"""Turns interactions and messages into commands: who asks, where, for what, and in which language."""
+"""Turns interactions into commands: who asks, where, for what, and in which language."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import discord
 
 from bot import messages
 from bot.chats.contract import Desk
-from bot.chats.discord_.incoming.event_kinds import EventKind, pressed_id
+from bot.chats.discord_.incoming.event_kinds import pressed_id
 from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form, variation_form
 from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
 from bot.chats.discord_.library_internals import Interaction, role_ids
-from bot.chats.discord_.outgoing.address import AnswerAddress, Response, UnsentMessage
-from bot.chats.event_table import RawEvent, is_lora_file, is_picture_file
+from bot.chats.discord_.outgoing.address import AnswerAddress, Response
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import ASKING_MENUS
 from bot.commands.makers.hosting import HOSTING_MENUS
 from bot.commands.makers.sheets import compare_of
-from bot.commands.table import ENTRY_OF, CommandEntry
+from bot.commands.table import CommandEntry
 from bot.commands.values import (
     Adopt,
     Command,
     Compare,
     Draft,
     Draw,
-    DrawRecipe,
     Edit,
-    EditPresets,
     Enlarge,
     Favourite,
-    Link,
     LoraAdd,
     LoraAllow,
     LoraList,
@@ -47,10 +42,9 @@ from bot.commands.values import (
     Reroll,
     SentFile,
     ShowRecipe,
-    Unlink,
     Vary,
 )
-from bot.errors import NoPictureThere, NotInPublic, TextOnly, UnknownCommand
+from bot.errors import NoPictureThere, UnknownCommand
 from bot.languages import is_chinese
 from bot.outcomes import Address, CommandContext, Platform
 
@@ -219,10 +213,10 @@ def _roles_of(interaction: Interaction) -> tuple[str, ...] | None:
     person, guild_id = interaction.user, interaction.guild_id
     if not isinstance(person, discord.Member) or guild_id is None:
         return None
-    return _groups_of(guild_id, role_ids(person))
+    return groups_of(guild_id, role_ids(person))
 
 
-def _groups_of(guild_id: int, roles: Iterable[int]) -> tuple[str, ...]:
+def groups_of(guild_id: int, roles: Iterable[int]) -> tuple[str, ...]:
     """The roles of a member, also that of all members, whose id is the server's."""
     return tuple(f"discord:{guild_id}:{role_id}" for role_id in (guild_id, *roles))
 
@@ -260,122 +254,6 @@ class PersonLocales:
         points = [ord(character) for character in text]
         is_written = any(point in _HAN for point in points) and not any(point in _KANA for point in points)
         return "zh-CN" if is_written and not is_chinese(known) else known
-
-
-@dataclass(frozen=True, slots=True)
-class DiscordMessage:
-    """A message that the bot answers.
-
-    Attributes:
-        text: Without the bot's name; with the names of other people in place of their ids.
-        parent_id: The channel of its thread; empty outside of threads.
-        guild_id: 0 in a direct message.
-        file: The LoRA or picture file of this message, or of the one that it replies to.
-        roles: The ids of the roles that its author has in the server.
-    """
-
-    kind: EventKind
-    event_id: str
-    text: str = field(repr=False)
-    user_id: int
-    user_name: str
-    channel_id: int
-    guild_id: int
-    locale: str
-    space_locale: str = ""
-    parent_id: str = ""
-    file: SentFile | None = None
-    roles: tuple[int, ...] = ()
-
-    def command(self) -> Command:
-        """The command that the message asks for.
-
-        Raises:
-            PersonError: Not understood, or not allowed in public.
-        """
-        if self.kind is EventKind.LORA_FILE and self.file is not None:
-            return grammar.add_of(self.text, self.file)
-        if self.kind is EventKind.NO_TEXT:
-            raise TextOnly
-        command = grammar.with_file(grammar.parse(self.text), self.file)
-        # A recipe may be of a picture that was drawn in private.
-        if self.guild_id and isinstance(command, Mine | Link | Unlink | EditPresets | DrawRecipe):
-            raise NotInPublic(command=ENTRY_OF[type(command)].name)
-        return command
-
-    def address(self, *, may_send: bool, may_attach: bool) -> AnswerAddress:
-        """The address of the answer: a reply that is not sent yet."""
-        return AnswerAddress(
-            target=UnsentMessage(reply_to=int(self.event_id)),
-            user_id=self.user_id,
-            channel_id=self.channel_id,
-            may_send=may_send,
-            may_attach=may_attach,
-            is_shared=bool(self.guild_id),
-        )
-
-    def context(self, address: AnswerAddress) -> CommandContext:
-        """Who asks, and where."""
-        return CommandContext(
-            platform=Platform.DISCORD,
-            event_id=self.event_id,
-            user_id=str(self.user_id),
-            address=Address(Platform.DISCORD, str(self.channel_id), address.to_json()),
-            locale=self.locale,
-            user_name=self.user_name,
-            parent_chat_id=self.parent_id,
-            space_id=str(self.guild_id or ""),
-            space_locale=self.space_locale,
-            is_group=bool(self.guild_id),
-            groups=_groups_of(self.guild_id, self.roles) if self.guild_id else None,
-        )
-
-
-def parse_message(
-    event: RawEvent,
-    kind: EventKind,
-    bot_id: int,
-    locales: PersonLocales,
-    server_locale: str = "",
-    features: Collection[str] = (),
-) -> DiscordMessage:
-    """Read a MESSAGE_CREATE of one of the kinds that are answered; ``PARENT_ID`` is ours.
-
-    Raises:
-        KeyError, TypeError, ValueError: It does not match Discord's documentation of a message.
-    """
-    author = event["author"]
-    text = str(event.get("content") or "")
-    for person in event.get("mentions") or ():
-        is_bot = int(person["id"]) == bot_id
-        name = "" if is_bot else str(person.get("global_name") or person.get("username") or "")
-        for mention in (f"<@{person['id']}>", f"<@!{person['id']}>"):
-            text = text.replace(mention, name)
-    user_id = int(author["id"])
-    nick = (event.get("member") or {}).get("nick")
-    return DiscordMessage(
-        kind=kind,
-        event_id=str(int(event["id"])),
-        text=text.strip(),
-        user_id=user_id,
-        user_name=str(nick or author.get("global_name") or author.get("username") or ""),
-        channel_id=int(event["channel_id"]),
-        guild_id=int(event.get("guild_id") or 0),
-        locale=locales.locale_of(str(user_id), text, server_locale),
-        space_locale=space_locale_of(server_locale, features),
-        parent_id=str(event.get(PARENT_ID) or ""),
-        roles=tuple(int(role) for role in (event.get("member") or {}).get("roles") or ()),
-        file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
-    )
-
-
-def _sent_with(event: RawEvent) -> SentFile | None:
-    """The file of a message that a command may be about: a LoRA, or else a picture."""
-    files = event.get("attachments") or ()
-    for file in sorted(files, key=lambda each: not is_lora_file(each.get("filename", ""))):
-        if is_lora_file(file.get("filename", "")) or is_picture_file(file.get("filename", "")):
-            return SentFile(str(file["filename"]), int(file.get("size", 0)), url=str(file.get("url", "")))
-    return None
 
 
 def _may_send(interaction: Interaction) -> bool:

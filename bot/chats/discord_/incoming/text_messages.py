@@ -6,6 +6,7 @@ nonce, so a crash between the two shows the placeholder once. No reply mentions 
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 import discord
 import structlog
@@ -14,7 +15,8 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_message
 from bot.chats.discord_.incoming.inbox import EventInbox
-from bot.chats.discord_.incoming.parsing import PARENT_ID, DiscordMessage, PersonLocales, parse_message
+from bot.chats.discord_.incoming.message_parsing import DiscordMessage, parse_message
+from bot.chats.discord_.incoming.parsing import PARENT_ID, PersonLocales
 from bot.chats.discord_.outgoing.address import AnswerAddress, SentMessage
 from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.placeholders import Placeholders
@@ -94,7 +96,8 @@ class TextMessageHandler:
         message = replace(message, locale=self._desk.locale_of(message.context(address)))
         try:
             await self._inbox.store(message.event_id)
-            command, context = message.command(), message.context(address)
+            context = message.context(address)
+            command = await message.command(partial(self._desk.handle, context=context))
             if message.guild_id and self._desk.wants_private(command, context):
                 raise NotInPublic(command=ENTRY_OF[Draw].name)
             outcome = await self._desk.handle(command, context)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from functools import partial
 
 from telegram import Bot
 from telegram.constants import ChatAction
@@ -10,14 +11,14 @@ from telegram.error import BadRequest, Forbidden, TelegramError
 
 from bot import messages
 from bot.chats.contract import Desk
+from bot.chats.replies import command_of_reply
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.memberships import Memberships
 from bot.chats.telegram_.outgoing.sender import Sender
-from bot.commands.grammar import parse
-from bot.commands.values import Command, Draw, Edit, Help
+from bot.commands.grammar import parse, with_file
+from bot.commands.values import Command, Help, SentFile
 from bot.errors import PersonError
-from bot.outcomes import CommandContext, EditableText, Outcome, Platform, Undeliverable
-from engine.request import MAX_SEED
+from bot.outcomes import CommandContext, Outcome, Platform, Undeliverable
 
 SHOW_WORK_AFTER_S = 1.5  # a quicker answer needs no announcement
 SHOW_WORK_EVERY_S = 4.0  # at most 15 edits a minute, of the 20 that a group may have
@@ -72,28 +73,27 @@ class DeskCalls:
         finally:
             calling.cancel()
 
-    async def replied_drawing(
-        self, address: ChatAddress, message_id: int | None, context: CommandContext
-    ) -> Draw | None:
-        """Return the drawing of the picture that a message shows; None if it shows no picture of ours.
+    async def command_of(
+        self,
+        text: str,
+        address: ChatAddress,
+        replied_to: int | None,
+        file: SentFile | None,
+        context: CommandContext,
+    ) -> Command:
+        """Return the command of a text, which may reply to a message that shows a picture of ours.
 
         Raises:
-            PersonError: The person may not see its settings, or they are gone.
+            PersonError: It is not understood, or the person may not draw from this picture.
         """
-        if message_id is None:
-            return None
-        shown = await self._desk.find_message(Platform.TELEGRAM, str(address.chat_id), str(message_id))
+        chat_id = str(address.chat_id)
+        shown = None
+        if replied_to is not None:
+            shown = await self._desk.find_message(Platform.TELEGRAM, chat_id, str(replied_to))
         if shown is None:
-            return None
-        editable = await self.call(Edit(shown.job_id), context)
-        if not isinstance(editable, EditableText):
-            return None
-        draw = parse(editable.text)
-        if not isinstance(draw, Draw):
-            return None
-        if shown.index is not None and draw.seed is not None:  # one picture of a batch
-            draw = replace(draw, seed=(draw.seed + shown.index) % (MAX_SEED + 1), count=1)
-        return replace(draw, edited_from=shown.job_id)
+            return with_file(parse(text), file)
+        ask = partial(self.call, context=context)
+        return await command_of_reply(text, shown.job_id, shown.index, file, ask)
 
     async def refusal_of_chat(self, context: CommandContext) -> PersonError | None:
         """Ask the desk whether it serves this chat; if not, the person learns only that."""

@@ -16,7 +16,6 @@ from bot.chats.telegram_.incoming.updates import BotAdded, RejectedMessage, Sent
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.reply import Reply
 from bot.chats.telegram_.outgoing.sender import Sender
-from bot.commands.grammar import parse, parse_reply, with_file
 from bot.commands.values import LONG_COMMANDS, LoraOffer, SentFile
 from bot.errors import NoPrivateChat, PersonError
 from bot.outcomes import CancelAccepted, Outcome
@@ -49,9 +48,8 @@ class TextReplies:
         context, address = update.context, update.address
         outcome: Outcome | PersonError
         try:
-            replied = await self._calls.replied_drawing(address, update.replied_to, context)
-            command = parse(update.text) if replied is None else parse_reply(update.text, replied)
-            command = with_file(command, self._sent_file(update.document))
+            file = self._sent_file(update.document)
+            command = await self._calls.command_of(update.text, address, update.replied_to, file, context)
             context = await self._calls.with_private_address(command, context)
             if isinstance(command, LONG_COMMANDS):
                 outcome, address = await self._calls.call_long(command, context, address)

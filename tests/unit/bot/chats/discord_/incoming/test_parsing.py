@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from bot.chats.discord_.incoming.event_kinds import EventKind
+from bot.chats.discord_.incoming.message_parsing import parse_message
 from bot.chats.discord_.incoming.parsing import (
     REMEMBERED_PERSONS,
     PersonLocales,
-    parse_message,
     parse_slash,
     space_locale_of,
 )
@@ -17,6 +17,7 @@ from bot.commands.table import ENTRY_OF
 from bot.commands.values import (
     Command,
     Draw,
+    Edit,
     LoraAdd,
     LoraInfo,
     LoraList,
@@ -26,10 +27,15 @@ from bot.commands.values import (
     SentFile,
 )
 from bot.errors import EmptyPrompt, NotInPublic, TextOnly
+from bot.outcomes import Outcome
 from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
 AT_ME = f"<@{BOT_ID}>"
+
+
+async def nobody(command: Edit) -> Outcome:
+    raise AssertionError(command)
 
 
 def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) -> dict[str, Any]:
@@ -37,12 +43,12 @@ def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) 
 
 
 @pytest.mark.parametrize("name", [f"<@{BOT_ID}>", f"<@!{BOT_ID}>"])
-def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
+async def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
     other = user("77", "a friend")
     raw = written(f"{name} <@77> as a fox", in_guild=True, mentions=[BOT, other])
     message = parse_message(raw, EventKind.MENTION, ME, PersonLocales())
     assert message.text == "a friend as a fox"
-    assert message.command() == Draw("a friend as a fox")
+    assert await message.command(nobody) == Draw("a friend as a fox")
     context = message.context(message.address(may_send=True, may_attach=True))
     assert (context.event_id, context.user_id, context.space_id) == ("1", MEMBER_ID, GUILD_ID)
     assert context.address.chat_id == CHANNEL_ID
@@ -58,17 +64,18 @@ def test_the_bots_name_is_removed_and_other_people_are_named(name: str) -> None:
         (EventKind.MENTION, f"{AT_ME} /preset", NotInPublic),
     ],
 )
-def test_a_message_that_cannot_be_handled_is_refused(
+async def test_a_message_that_cannot_be_handled_is_refused(
     kind: EventKind, content: str, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        parse_message(written(content, in_guild=True), kind, ME, PersonLocales()).command()
+        await parse_message(written(content, in_guild=True), kind, ME, PersonLocales()).command(nobody)
 
 
-def test_personal_commands_work_in_direct_messages() -> None:
-    assert parse_message(written("/quota"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command() == Quota()
-    private = parse_message(written("a face --private"), EventKind.DIRECT_TEXT, ME, PersonLocales()).command()
-    assert private == Draw("a face", private=True)
+async def test_personal_commands_work_in_direct_messages() -> None:
+    quota = parse_message(written("/quota"), EventKind.DIRECT_TEXT, ME, PersonLocales())
+    assert await quota.command(nobody) == Quota()
+    private = parse_message(written("a face --private"), EventKind.DIRECT_TEXT, ME, PersonLocales())
+    assert await private.command(nobody) == Draw("a face", private=True)
 
 
 @pytest.mark.parametrize(
