@@ -46,6 +46,7 @@ GIB = 2**30
 PEOPLE = 50
 LORAS = 6
 POLL_S = 0.02
+MOST_LINES, MOST_CHARS = 60, 1_000  # of the log: a lack of memory is explained at its end
 
 
 @dataclass
@@ -252,8 +253,12 @@ def remember(lines: list[str]) -> Callable[[Any, str, dict[str, Any]], dict[str,
     """Return a log processor that keeps what matters for the result."""
 
     def keep(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-        if method in ("warning", "error") or "plan" in str(event.get("event", "")):
-            lines.append(" ".join(f"{key}={value}" for key, value in event.items())[:400])
+        is_about_plans = "plan" in str(event.get("event", ""))
+        if len(lines) < MOST_LINES and (is_about_plans or method in ("warning", "error")):
+            text = " ".join(f"{key}={value}" for key, value in event.items())
+            lines.append(
+                text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS // 2]} … {text[-MOST_CHARS // 2 :]}"
+            )
         raise structlog.DropEvent
 
     return keep
@@ -274,6 +279,7 @@ async def measure(
                 result.plan = str(getattr(bot.application.host.info, "plan", ""))
                 for size in options.sizes:
                     result.seconds[size] = await time_pictures(bot, size, loras, options.rounds)
+                print(json.dumps(asdict(result)), flush=True)  # a run that is stopped has told this much
                 if options.crowd:
                     first, before = len(bot.stopwatch.predicted), _starts()
                     sizes = options.crowd_sizes.split(",") if options.crowd_sizes else options.sizes
