@@ -21,6 +21,8 @@ from bot.commands.values import (
     Edit,
     Enlarge,
     Favourite,
+    LoraInfo,
+    LoraList,
     LoraRevoke,
     LoraSwitch,
     LoraWish,
@@ -55,6 +57,8 @@ ButtonCommand = (
     | Publish
     | Delete
     | Report
+    | LoraInfo
+    | LoraList
     | LoraRevoke
     | LoraSwitch
     | Draw
@@ -91,6 +95,8 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
     "delete": (Delete, {}),
     "report": (Report, {}),
     "revoke": (LoraRevoke, {}),
+    "lora": (LoraInfo, {}),
+    "loras": (LoraList, {}),
     "default": (LoraSwitch, {"scope": Scope.CHAT}),
     "example": (Draw, {"prompt": EXAMPLE_PROMPT}),
     "star": (Favourite, {"on": True}),
@@ -103,7 +109,7 @@ _ACTIONS: dict[str, tuple[type[Any], dict[str, object]]] = {
 """Action → the class of its command, and the fields that the action means. The others are the job and, if the
 class has one, the index."""
 
-_PAGED = ("mine", "starred", "queue", "queue-cancel")
+_PAGED = ("mine", "starred", "loras", "queue", "queue-cancel")
 """Actions whose index is a page."""
 
 
@@ -114,7 +120,7 @@ def data_of(command: ButtonCommand) -> str:
         ValueError: The job id has a length or characters that a button cannot hold: a bug.
     """
     about, index = _about(command), getattr(command, "index", None)
-    if isinstance(command, Mine | ShowQueue | Cancel):
+    if isinstance(command, Mine | LoraList | ShowQueue | Cancel):
         index = command.page
     action = next(
         name
@@ -131,14 +137,17 @@ def data_of(command: ButtonCommand) -> str:
 def _about(command: ButtonCommand) -> str:
     match command:
         case (
-            LoraRevoke(lora=lora) | LoraSwitch(lora=LoraWish(name=lora)) | Draw(loras=(LoraWish(name=lora),))
+            LoraRevoke(lora=lora)
+            | LoraInfo(name=lora)
+            | LoraSwitch(lora=LoraWish(name=lora))
+            | Draw(loras=(LoraWish(name=lora),))
         ):
             return lora.removeprefix("#")[:HASH_CHARS]
         case Draw():
             raise ValueError("a button draws an example with one LoRA alone")
         case DrawRecipe(code=code):
             return code
-        case Mine(search=search):
+        case Mine(search=search) | LoraList(search=search):
             return base64.urlsafe_b64encode(search.encode()).decode().rstrip("=") or _NOTHING
         case ShowQueue():
             return _NOTHING
@@ -163,6 +172,8 @@ def press_of(data: str) -> Command:
         match action:
             case "mine" | "starred":
                 return Mine(_search_of(about, data), int(index), action == "starred")
+            case "loras":
+                return LoraList(_search_of(about, data), int(index))
             case "queue":
                 return ShowQueue(int(index))
             case "queue-cancel":
@@ -178,7 +189,7 @@ def press_of(data: str) -> Command:
         case "default":
             command = LoraSwitch(LoraWish(f"#{about}"))
         case _:
-            command = kind(f"#{about}" if kind is LoraRevoke else about, **values, **fixed)
+            command = kind(f"#{about}" if kind in (LoraRevoke, LoraInfo) else about, **values, **fixed)
     return command
 
 

@@ -24,8 +24,9 @@ from bot.commands.values import (
     Unlink,
 )
 from bot.languages import in_script, is_chinese
-from bot.messages.catalogue import N_, text
+from bot.messages.catalogue import N_, shorten, text
 
+NAME_CHARS = 40  # of a LoRA on a button
 BUTTON_LABELS = {
     "cancel": N_("Cancel"),
     "cancel-job": N_("Cancel {number}"),
@@ -37,6 +38,8 @@ BUTTON_LABELS = {
     "larger": N_("Larger"),
     "pick": N_("Picture {number}"),
     "adopt": N_("No. {number}"),
+    "lora": N_("About {name}"),
+    "lora-list": N_("Choose a LoRA"),
     "pick-list": N_("Choose a picture"),
     "vary-one-list": N_("Vary a picture"),
     "edit": N_("Edit"),
@@ -82,13 +85,19 @@ def greeting(bot: str, locale: str) -> str:
     return text(sentence, locale, bot=bot)
 
 
-def button_label(key: str, locale: str, *, number: int | None = None) -> str:
-    """Return the label of a button; ``number`` is the picture or the line, from 1, that some labels name.
+def button_label(key: str, locale: str, *, number: int | None = None, name: str = "") -> str:
+    """Return the label of a button.
+
+    Args:
+        key: Of ``BUTTON_LABELS``.
+        locale: The reader's.
+        number: The picture or the line, from 1, that some labels name.
+        name: The LoRA that some labels name.
 
     Raises:
         KeyError: There is no such button: a bug.
     """
-    return text(BUTTON_LABELS[key], locale, number=number)
+    return text(BUTTON_LABELS[key], locale, number=number, name=shorten(name, NAME_CHARS))
 
 
 def list_label(key: str, locale: str) -> str:

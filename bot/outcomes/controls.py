@@ -14,6 +14,8 @@ from bot.commands.values import (
     Edit,
     Enlarge,
     Favourite,
+    LoraInfo,
+    LoraList,
     LoraSwitch,
     LoraWish,
     Mine,
@@ -30,7 +32,7 @@ from bot.outcomes.finding import History, HistoryEntry, RecipeShown, SettingsRea
 from bot.outcomes.hosting.people import QueueListing
 from bot.outcomes.iterating import PickedPicture, ReportListing
 from bot.outcomes.jobs import JobResult, Offers, Receipt, Recipe, Status
-from bot.outcomes.loras import LoraDetails
+from bot.outcomes.loras import LoraDetails, LoraListing, LoraState
 from bot.outcomes.sheets import Sheet
 
 MAX_PAGE = 999  # what a button holds
@@ -54,6 +56,7 @@ class Control:
         label: A key of ``bot.messages.button_label``.
         row: Controls of one row are side by side, ``MOST_IN_ROW`` at most; rows count from 0, without gaps.
         number: The picture or the line that the label names, from 1; None for a label without one.
+        name: The LoRA that the label names; empty for a label without one.
     """
 
     label: str
@@ -61,6 +64,7 @@ class Control:
     row: int = 0
     style: ControlStyle = ControlStyle.NORMAL
     number: int | None = None
+    name: str = ""
 
 
 AnswerWithControls = (
@@ -74,6 +78,7 @@ AnswerWithControls = (
     | RecipeShown
     | SettingsRead
     | LoraDetails
+    | LoraListing
     | QueueListing
 )
 """What has controls."""
@@ -102,6 +107,8 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             return (Control("draw", DrawRecipe(code), style=ControlStyle.PRIMARY),)
         case LoraDetails():
             return _of_lora(answer)
+        case LoraListing():
+            return _of_shelf(answer)
         case QueueListing():
             return _of_queue(answer)
         case ReportListing(jobs=jobs):
@@ -134,6 +141,20 @@ def _of_lora(details: LoraDetails) -> tuple[Control, ...]:
     example = Control("example", Draw(EXAMPLE_PROMPT, loras=(lora,)), style=ControlStyle.PRIMARY)
     is_offered = details.facts is not None and not details.is_default
     return (example, Control("default", LoraSwitch(lora))) if is_offered else (example,)
+
+
+def _of_shelf(listing: LoraListing) -> tuple[Control, ...]:
+    """A choice for each LoRA of the page that can be used, and those that turn the pages."""
+    usable = [lora for lora in listing.loras if lora.state is LoraState.USABLE and lora.sha256]
+    choices = [
+        Control("lora", LoraInfo(f"#{lora.sha256}"), number=number, name=lora.name)
+        for number, lora in enumerate(usable, start=1)
+    ]
+    rows = [choices[start : start + MOST_IN_ROW] for start in range(0, len(choices), MOST_IN_ROW)]
+    page, search = listing.page, listing.search
+    earlier = [Control("previous-page", LoraList(search, page - 1))] if page > 1 else []
+    later = [Control("next-page", LoraList(search, page + 1))] if page < min(listing.pages, MAX_PAGE) else []
+    return _in_rows(*rows, [*earlier, *later])
 
 
 def _pages(history: History) -> tuple[Control, ...]:

@@ -39,7 +39,7 @@ RECIPE = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
 def buttons_of(answer: Receipt | JobResult, locale: str = "en") -> tuple[tuple[str, str], ...]:
     """The labels and data of the buttons of an answer, as the chat must show them."""
     return tuple(
-        (button_label(each.label, locale, number=each.number), data_of(each.command))
+        (button_label(each.label, locale, number=each.number, name=each.name), data_of(each.command))
         for each in controls_of(answer)
     )
 

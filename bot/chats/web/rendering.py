@@ -379,7 +379,7 @@ def _controls(
     views = [
         ControlView(
             buttons.data_of(each.command),
-            button_label(each.label, conversation.locale, number=each.number),
+            button_label(each.label, conversation.locale, number=each.number, name=each.name),
             each.style.value,
             each.row,
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.commands.values import LoraList
+from bot.desk.finding.words import cut_search
 from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
 from bot.outcomes import LoraListing, LoraProblem, LoraState, LoraSummary
 from engine.errors import EngineError
@@ -31,10 +32,11 @@ def list_page(
         may_use: Whether this person may use a LoRA.
         refused: Files to list behind the others; empty for people who are not hosts.
     """
-    wanted = command.search.casefold()
+    search = cut_search(command.search)  # to what the buttons of the page hold
+    wanted = search.casefold()
     found = shelf.summaries(may_use)
-    if command.search:
-        found = shelf.search(command.search, locale, may_use)
+    if search:
+        found = shelf.search(search, locale, may_use)
     ordered = sorted(found, key=lambda lora: lora.name != default)
     ordered += [
         replace(summary_of(each), state=LoraState.CHECKING)
@@ -49,7 +51,7 @@ def list_page(
     pages = max(1, -(-len(ordered) // PAGE))
     page = min(command.page, pages)
     shown = tuple(ordered[(page - 1) * PAGE : page * PAGE])
-    return LoraListing(shown, default, command.search, page=page, pages=pages, total=len(ordered))
+    return LoraListing(shown, default, search, page=page, pages=pages, total=len(ordered))
 
 
 def problem_of(error: EngineError) -> LoraProblem:

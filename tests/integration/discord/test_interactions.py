@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -14,6 +15,7 @@ from bot.commands.values import (
     Draw,
     Face,
     Help,
+    LoraInfo,
     LoraList,
     LoraSwitch,
     LoraWish,
@@ -42,6 +44,7 @@ from bot.outcomes import (
 from engine.host import CardReport
 from engine.planner.headroom import Headroom
 from tests.fakes.desk import ScriptedDesk
+from tests.fakes.discord_components import SELECT, walk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, GUILD_ID, LOADING, MANAGE_GUILD, MEMBER_ID
@@ -358,3 +361,24 @@ async def test_what_is_known_of_a_lora_has_its_controls(discord: FakeDiscord, co
         await answered(discord, asked)
     found = [button["custom_id"] for button in discord.buttons(asked.message_id)]
     assert found == [f"v2:{action}:{'a' * 40}" for action in ("example", "default")]
+
+
+async def test_the_shelf_is_a_list_to_choose_from_and_its_pages_take_the_place_of_each_other(
+    discord: FakeDiscord, config: DiscordConfig
+) -> None:
+    loras = LORA.lora, replace(LORA.lora, name="anime", sha256="b" * 64)
+    pages = [LoraListing(loras, "", page=page, pages=2, total=27) for page in (1, 2)]
+    desk = ScriptedDesk(lambda *_: pages[0])
+    async with opened(config, desk):
+        asked = await discord.slash("loras", {})
+        await answered(discord, asked)
+        desk.answer = lambda *_: pages[1]
+        await discord.press(asked.message_id, "v2:loras:-:2")
+        await until(lambda: "page 2 of 2" in str(discord.messages[asked.message_id]["text"]))
+        [shelf] = [
+            one for one in walk(discord.messages[asked.message_id]["components"]) if one["type"] == SELECT
+        ]
+        assert [option["label"] for option in shelf["options"]] == ["About sugar", "About anime"]
+        desk.answer = lambda *_: LORA
+        await answered(discord, await discord.choose(asked.message_id, f"v2:lora:{'a' * 40}"))
+    assert [command for command, _ in desk.handled[1:]] == [LoraList("", 2), LoraInfo("#" + 40 * "a")]

@@ -7,11 +7,12 @@ import pytest
 
 from bot.chats.telegram_ import TelegramChat
 from bot.commands.buttons import data_of
-from bot.commands.values import Cancel, Mine, Original
+from bot.commands.values import Cancel, LoraInfo, LoraList, Mine, Original
 from bot.outcomes import (
     History,
     HistoryEntry,
     JobState,
+    LoraListing,
     Originals,
     QueuedJob,
     QueueListing,
@@ -27,6 +28,7 @@ from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
 from tests.integration.telegram.test_delivery import HERE, TEN_MB
 from tests.integration.telegram.test_end_to_end import GROUP, pictures, serve_bot
+from tests.unit.bot.chats.making import LORA
 
 
 def history(folder: Path, *counts: int) -> History:
@@ -233,6 +235,28 @@ async def test_a_button_of_the_queue_replaces_the_page(
     shown = world.messages[listed.chat_id, listed.message_id]
     assert [label for label, _ in shown.buttons] == ["Cancel 2"]
     assert shown.text.startswith("Job k3f1 is cancelled and refunded.")
+
+
+async def test_a_button_of_the_shelf_replaces_the_page_and_a_choice_shows_its_lora(
+    server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk
+) -> None:
+    listing = LoraListing((LORA.lora,), "", page=1, pages=2, total=26)
+    desk.answer = lambda *_: listing
+    world.say("/loras")
+    await server.until(lambda: desk.settled)
+    [listed] = [each for each in world.messages.values() if each.buttons]
+    assert [label for label, _ in listed.buttons] == ["About sugar", "Next ›"]
+    desk.settled.clear()
+    desk.answer = lambda *_: replace(listing, page=2)
+    world.press(listed, "Next ›")
+    await server.until(lambda: desk.settled)
+    assert desk.handled[-1][0] == LoraList("", 2)
+    shown = world.messages[listed.chat_id, listed.message_id]
+    assert [label for label, _ in shown.buttons] == ["About sugar", "‹ Previous"]
+    desk.answer = lambda *_: LORA
+    world.press(shown, "About sugar")
+    await server.until(lambda: any("Draw with it" in dict(each.buttons) for each in world.messages.values()))
+    assert desk.handled[-1][0] == LoraInfo("#" + 40 * "a")
 
 
 async def test_another_person_s_press_turns_no_page_of_a_list_but_gets_a_list_of_its_own(

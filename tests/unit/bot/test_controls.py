@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bot.commands.buttons import EXAMPLE_PROMPT, HASH_CHARS, data_of, press_of
-from bot.commands.values import Draw, LoraSwitch, LoraWish
+from bot.commands.values import Draw, LoraInfo, LoraList, LoraSwitch, LoraWish
 from bot.messages import LOCALES, button_label
 from bot.outcomes import (
     MOST_IN_ROW,
@@ -17,6 +17,8 @@ from bot.outcomes import (
     HistoryEntry,
     JobState,
     LoraFileFacts,
+    LoraListing,
+    LoraState,
     Offers,
     PickedPicture,
     PictureFile,
@@ -36,6 +38,7 @@ ONE, FOUR = ((Path("0.png"),), tuple(Path(f"{index}.png") for index in range(4))
 ALL = Offers(enlarge=True, publish=True, report=True)
 PICTURE = PictureFile(2, 9, Path("2.png"))
 SHEET = replace(make_recipe(), sheet=Sheet(False, None, SheetAxis(Axis.SEED, ("1",)), (0,), (), 64, 64))
+REFUSED = replace(LORA.lora, sha256="", state=LoraState.REFUSED)
 
 
 def queued(job_id: str) -> QueuedJob:
@@ -72,6 +75,11 @@ WHOLE = ["reroll", "repeat", "edit", "original"]
             [4 * ["cancel-job"], ["cancel-job"], ["previous-page", "next-page"]],
         ),
         (QueueListing((queued("a"), queued("b")), 0, Service(), cancelled="a"), [["cancel-job"]]),
+        (LoraListing((), ""), []),
+        (
+            LoraListing((LORA.lora, REFUSED, *6 * (LORA.lora,)), "", "sugar", page=2, pages=3, total=60),
+            [5 * ["lora"], 2 * ["lora"], ["previous-page", "next-page"]],
+        ),
         (LORA, [["example", "default"]]),
         (replace(LORA, facts=None), [["example"]]),  # not a host
         (replace(LORA, is_default=True), [["example"]]),
@@ -87,7 +95,10 @@ def test_each_answer_has_its_controls_in_rows_that_fit(answer: Any, rows: list[l
     for control in controls_of(answer):
         found[control.row].append(control.label)
         assert len(data_of(control.command)) <= 64
-        assert all(button_label(control.label, locale, number=control.number) for locale in LOCALES)
+        assert all(
+            button_label(control.label, locale, number=control.number, name=control.name)
+            for locale in LOCALES
+        )
     assert [found[row] for row in range(len(found))] == rows
     assert all(len(row) <= MOST_IN_ROW for row in rows)
 
@@ -108,6 +119,13 @@ def test_what_cannot_be_undone_looks_dangerous() -> None:
     assert styles["delete"] is ControlStyle.DANGER
     assert styles["publish"] is ControlStyle.PRIMARY
     assert controls_of(make_receipt())[0].style is ControlStyle.DANGER
+
+
+def test_the_controls_of_a_list_of_loras_turn_its_pages_and_show_one() -> None:
+    listing = LoraListing((LORA.lora,), "", "sugar", page=2, pages=3, total=60)
+    about, *turning = controls_of(listing)
+    assert (about.name, about.command) == (LORA.lora.name, LoraInfo("#" + LORA.lora.sha256))
+    assert [each.command for each in turning] == [LoraList("sugar", 1), LoraList("sugar", 3)]
 
 
 def test_the_controls_of_a_lora_name_its_content_and_work_without_its_name() -> None:

@@ -10,7 +10,7 @@ from textwrap import wrap
 from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.event_table import EventRule, RawEvent, ignored, is_lora_file
 from bot.commands.buttons import press_of
-from bot.commands.values import Cancel, Command, Delete, Edit, Mine
+from bot.commands.values import Cancel, Command, Delete, Edit, LoraList, Mine, ShowQueue
 from bot.errors import OldButton
 
 DEFAULT, REPLY = 0, 19  # the types of messages that a person wrote; Discord itself makes all others
@@ -72,9 +72,13 @@ EVENT_RULES: dict[EventKind, EventRule] = {
 }
 
 
-_PRESSES: dict[type[Command], EventKind] = {Edit: EventKind.EDIT} | dict.fromkeys(
-    (Cancel, Delete, Mine), EventKind.IN_PLACE
-)
+CHANGE_THEIR_MESSAGE = (Cancel, Delete, Mine, LoraList, ShowQueue)
+"""Presses that change their own message."""
+
+_PRESSES: dict[type[Command], EventKind] = {
+    Edit: EventKind.EDIT,
+    **dict.fromkeys(CHANGE_THEIR_MESSAGE, EventKind.IN_PLACE),
+}
 
 
 def kind_of_message(event: RawEvent, bot_id: int) -> EventKind:

@@ -19,6 +19,7 @@ import structlog
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming import forms, parsing
+from bot.chats.discord_.incoming.event_kinds import CHANGE_THEIR_MESSAGE
 from bot.chats.discord_.incoming.forms import Form, SentForm
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.message_menus import MessageMenu
@@ -36,7 +37,7 @@ from bot.chats.discord_.outgoing.layout import (
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import LONG_COMMANDS, Cancel, Command, Delete, Edit, Help, Mine, ShowQueue
+from bot.commands.values import LONG_COMMANDS, Command, Edit, Help
 from bot.errors import CannotSave, PersonError
 from bot.outcomes import (
     CancelAccepted,
@@ -53,7 +54,6 @@ ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later respo
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 DRAIN_TIMEOUT_S = 5.0
-IN_PLACE = (Cancel, Delete, Mine, ShowQueue)  # presses that change their own message
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = (
     40060  # by our own first attempt whose reply was lost, or before the event was replayed
@@ -172,7 +172,10 @@ class InteractionHandler:
         address = parsing.address_of(interaction, is_private=is_private)
         if address.state_at(self._clock()) is AnswerState.CLOSED:  # the bot was stopped for too long
             await self._answer_late(interaction, command, address)
-        elif isinstance(command, IN_PLACE) and interaction.type is discord.InteractionType.component:
+        elif (
+            isinstance(command, CHANGE_THEIR_MESSAGE)
+            and interaction.type is discord.InteractionType.component
+        ):
             await self._answer_in_place(interaction, command, address)
         else:
             await self._answer_in_response(interaction, command, address)

@@ -127,7 +127,7 @@ class OutgoingMessage:
         return [*rows, *(ui.ActionRow(*others[start : start + ROW_BUTTONS]) for start in starts)]
 
     def _button(self, control: Control) -> ui.Button[Any]:
-        label = messages.button_label(control.label, self.locale, number=control.number)
+        label = messages.button_label(control.label, self.locale, number=control.number, name=control.name)
         return ui.Button(label=label, custom_id=data_of(control.command), style=STYLES[control.style])
 
     def _choices(self) -> ui.Select[Any]:
@@ -142,7 +142,7 @@ class OutgoingMessage:
         """A list of the pictures of a batch; each choice gives its command, as a button would."""
         choices = [
             discord.SelectOption(
-                label=messages.button_label(one.label, self.locale, number=one.number),
+                label=messages.button_label(one.label, self.locale, number=one.number, name=one.name),
                 value=data_of(one.command),
             )
             for one in controls

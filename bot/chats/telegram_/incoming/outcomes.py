@@ -31,6 +31,7 @@ from bot.outcomes import (
     EditableText,
     ExportReady,
     History,
+    LoraListing,
     Originals,
     Outcome,
     PickedPicture,
@@ -97,7 +98,7 @@ class OutcomeReplies:
                 lambda: self._send_text(address, sentences, keyboard),
                 lambda: self._pictures.send_answer_picture(png, address),
             )
-        if turned and isinstance(outcome, QueueListing):
+        if turned and isinstance(outcome, QueueListing | LoraListing):
             address = _in_place(address)
         reply = self.show_text(address, sentences, keyboard)
         self.add_consequences(reply, outcome, address, context.locale)

@@ -59,7 +59,7 @@ def _columns(label: str) -> int:
 
 
 def _button(control: Control, locale: str) -> InlineKeyboardButton:
-    label = messages.button_label(control.label, locale, number=control.number)
+    label = messages.button_label(control.label, locale, number=control.number, name=control.name)
     return InlineKeyboardButton(label, callback_data=data_of(control.command), style=_STYLES[control.style])
 
 

@@ -16,6 +16,8 @@ from bot.commands.values import (
     Edit,
     Enlarge,
     Favourite,
+    LoraInfo,
+    LoraList,
     LoraRevoke,
     LoraSwitch,
     LoraWish,
@@ -48,6 +50,8 @@ COMMANDS: st.SearchStrategy[Any] = (
     OF_A_JOB
     | OF_A_PICTURE
     | st.builds(LoraRevoke, JOB_IDS.map(lambda text: f"#{text}"))
+    | st.builds(LoraInfo, JOB_IDS.map(lambda text: f"#{text}"))
+    | st.builds(LoraList, st.text(max_size=36).map(cut_search), st.integers(1, 999))
     | st.builds(lambda text: LoraSwitch(LoraWish(f"#{text}")), JOB_IDS)
     | st.builds(lambda text: Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{text}"),)), JOB_IDS)
     | st.builds(Favourite, JOB_IDS, st.none() | st.integers(0, 99), st.booleans())
@@ -72,6 +76,8 @@ EXAMPLES = {
     Delete("k3f9"): "v2:delete:k3f9",
     Report("k3f9"): "v2:report:k3f9",
     LoraRevoke("#0a1b"): "v2:revoke:0a1b",
+    LoraInfo("#0a1b"): "v2:lora:0a1b",
+    LoraList("雀斑", 2): "v2:loras:6ZuA5paR:2",
     LoraSwitch(LoraWish("#0a1b")): "v2:default:0a1b",
     Draw(EXAMPLE_PROMPT, loras=(LoraWish("#0a1b"),)): "v2:example:0a1b",
     Favourite("k3f9", 1): "v2:star:k3f9:1",
@@ -117,7 +123,15 @@ def test_a_button_of_the_first_version_is_read_for_ever(data: str, command: Butt
         *("v3:cancel:k3", "v2:c:k3", "v2:cancel:", "v2:cancel:k3:0", "v2:cancel:k 3", "v2:cancel:k3\n"),
         *("v2:pick:k3", "v2:pick:k3:", "v2:pick:k3:-1", "v2:pick:k3:01", "v2:pick:k3:1000", "v2:pick:k3:１"),
         *("v2:mine:-", "v2:mine:-:0", "v2:starred:a:1", "v2:starred:_w:1", "v2:draw:K3:1"),
-        *("v2:queue:-", "v2:queue:-:0", "v2:queue-cancel:k3", "v2:queue-cancel:k3:0"),
+        *(
+            "v2:loras:-",
+            "v2:loras:-:0",
+            "v2:lora:0a1b:1",
+            "v2:queue:-",
+            "v2:queue:-:0",
+            "v2:queue-cancel:k3",
+            "v2:queue-cancel:k3:0",
+        ),
     ],
 )
 def test_data_of_another_version_is_refused(data: str) -> None:
