@@ -46,6 +46,7 @@ BUTTON_LABELS = {
     "original": N_("Original file"),
     "copy": N_("Copy"),
     "copy_recipe": N_("Copy recipe"),
+    "share": N_("Share"),
     "publish": N_("Publish"),
     "delete": N_("Delete"),
     "report": N_("Report"),

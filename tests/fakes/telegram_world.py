@@ -49,6 +49,7 @@ class Sent:
         rows: Labels of all buttons, row by row.
         styles: Styles of the buttons that have one, by label.
         copied: What the buttons copy, by label.
+        links: What the buttons open, by label.
         entities: Kinds and marked parts of the text.
         files: The uploaded bytes.
         album: The media group it came in; empty outside albums.
@@ -67,6 +68,7 @@ class Sent:
     rows: tuple[tuple[str, ...], ...] = ()
     styles: tuple[tuple[str, str], ...] = ()
     copied: tuple[tuple[str, str], ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     entities: tuple[tuple[str, str], ...] = ()
     has_spoiler: bool = False
 
@@ -485,6 +487,7 @@ def _keyboard(params: dict[str, str]) -> dict[str, Any]:
         "rows": tuple(tuple(button["text"] for button in row) for row in rows),
         "styles": tuple((each["text"], each["style"]) for each in flat if "style" in each),
         "copied": tuple((each["text"], each["copy_text"]["text"]) for each in flat if "copy_text" in each),
+        "links": tuple((each["text"], each["url"]) for each in flat if "url" in each),
     }
 
 

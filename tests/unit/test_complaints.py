@@ -21,6 +21,8 @@ COMPLAINTS: dict[tuple[int, str], tuple[str, ...]] = {
     (2, "stacked LoRAs damage the picture"): (
         "test_each_lora_of_a_stack_has_its_own_weight",
         "test_a_stack_is_the_sum_of_what_each_lora_does_to_the_base",
+        "test_scaled_strengths_never_exceed_the_cap_and_keep_sign_and_proportion",
+        "test_two_faces_are_drawn_with_advice",
     ),
     (3, "memory grows and switching is slow"): (
         "test_memory_is_flat_over_switches",
@@ -29,6 +31,8 @@ COMPLAINTS: dict[tuple[int, str], tuple[str, ...]] = {
     (4, "there are more LoRAs than a menu holds"): (
         "test_nothing_typed_suggests_all_and_never_more_than_25",
         "test_a_lora_is_found_by_name_title_pinyin_initials_and_near_misses",
+        "test_of_a_thousand_every_one_is_found_by_its_name_with_a_typing_error",
+        "test_the_controls_of_a_list_of_loras_turn_its_pages_and_show_one",
     ),
     (5, "the syntax of a LoRA is mangled"): ("test_what_was_read_reads_the_same_again",),
     (6, "buttons die with a restart"): (
@@ -50,7 +54,11 @@ COMPLAINTS: dict[tuple[int, str], tuple[str, ...]] = {
         "test_a_newcomer_does_not_wait_behind_all_jobs_of_another_person",
     ),
     (11, "quotas are forgotten"): ("test_credits_run_out_and_come_back_the_next_day", "row 1"),
-    (12, "the settings of a picture are lost"): ("test_our_own_settings_come_back",),
+    (12, "the settings of a picture are lost"): (
+        "test_our_own_settings_come_back",
+        "test_a_picture_of_ours_is_drawn_again_from_its_file",
+        "test_a_command_about_a_job_is_about_the_picture_that_it_replies_to",
+    ),
     (13, "floods kill the bot"): (
         "test_retry_after_is_obeyed",
         "test_a_flooded_chat_gets_no_edit_until_later_and_then_the_newest",
@@ -72,7 +80,12 @@ COMPLAINTS: dict[tuple[int, str], tuple[str, ...]] = {
         "test_the_desk_refuses_a_hosts_command_of_anybody_else",
         "test_a_server_that_the_host_did_not_allow_gets_an_explanation",
     ),
-    (21, "Chinese input is misread"): ("test_traditional_words_are_read_like_simplified_ones",),
+    (21, "Chinese input is misread"): (
+        "test_traditional_words_are_read_like_simplified_ones",
+        "test_chinese_numerals_are_numbers",
+        "test_a_prompt_that_is_too_long_for_the_model_costs_nothing",
+        "test_the_refusal_of_a_long_prompt_says_how_many_tokens_to_remove",
+    ),
 }
 
 

@@ -94,6 +94,7 @@ MIGRATION_REASONS = (
         "an original is replaced by a small preview after some days, so that the disk holds more "
         "pictures; people are told."
     ),
+    N_("a picture's file has the name of its content, so equal pictures are one file."),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

@@ -23,6 +23,10 @@ async def test_a_recipe_link_shows_the_recipe_and_its_button_draws_the_same_pict
         await server.until(lambda: len(world.in_chat(11)) == 2)
         recipe = world.in_chat(11)[1]
         assert "a fox" in recipe.text
+        plain = code.replace("-", "")
+        assert recipe.links == (
+            ("Share", f"https://t.me/share/url?url=https%3A%2F%2Ft.me%2Fsugar_test_bot%3Fstart%3Dr_{plain}"),
+        )
         world.press(recipe, "Draw this")
         await server.until(lambda: len(renderer.requests) == 2)
         await server.until(lambda: len(pictures(world)) == 2)

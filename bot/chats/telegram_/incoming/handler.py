@@ -62,7 +62,7 @@ class UpdateHandler:
         self._bot = bot
         self._desk = desk
         self._calls = calls = DeskCalls(bot, sender, desk)
-        self._outcomes = OutcomeReplies(sender, desk, calls, registry, reactions)
+        self._outcomes = OutcomeReplies(bot, sender, desk, calls, registry, reactions)
         self._texts = TextReplies(bot, sender, calls, self._outcomes, registry)
         self._presses = PressReplies(bot, sender, calls, self._outcomes)
         self._closing = asyncio.Event()

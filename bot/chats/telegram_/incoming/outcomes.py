@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from telegram import InlineKeyboardMarkup
+from telegram import Bot, InlineKeyboardMarkup
 from telegram.constants import MessageLimit
 from telegram.error import TelegramError
 
@@ -13,6 +13,7 @@ from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.desk_calls import DeskCalls
+from bot.chats.telegram_.incoming.parsing import bot_link
 from bot.chats.telegram_.incoming.updates import ButtonPress
 from bot.chats.telegram_.outgoing.keyboards import copy_keyboard, keyboard_of
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
@@ -22,6 +23,7 @@ from bot.chats.telegram_.outgoing.resending import PictureResender
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.chats.telegram_.outgoing.texts import FormattedText, with_code, with_ticking_times
 from bot.chats.telegram_.outgoing.uploads import whole_job
+from bot.commands.finding.codes import START_PREFIX
 from bot.commands.values import Command
 from bot.errors import PersonError
 from bot.outcomes import (
@@ -49,12 +51,14 @@ class OutcomeReplies:
 
     def __init__(
         self,
+        bot: Bot,
         sender: Sender,
         desk: Desk,
         calls: DeskCalls,
         registry: PlaceholderRegistry,
         reactions: RequestReactions,
     ) -> None:
+        self._bot = bot
         self._sender = sender
         self._reactions = reactions
         self._desk = desk
@@ -91,7 +95,9 @@ class OutcomeReplies:
         sentences = _text_of(outcome, context.locale)
         keyboard = None
         if isinstance(outcome, AnswerWithControls):
-            keyboard = keyboard_of(controls_of(outcome), context.locale, _code_of(outcome))
+            code = _code_of(outcome)
+            link = bot_link(self._bot.bot, f"{START_PREFIX}{code}") if code else ""
+            keyboard = keyboard_of(controls_of(outcome), context.locale, code, link)
         png, _ = messages.picture_of(outcome, context.locale)
         if png:
             return Reply(

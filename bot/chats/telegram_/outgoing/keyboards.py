@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 from unicodedata import east_asian_width
+from urllib.parse import quote
 
 from telegram import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 from telegram.constants import InlineKeyboardButtonLimit, KeyboardButtonStyle
@@ -14,6 +15,7 @@ from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import Original
 from bot.outcomes import Control, ControlStyle, History, HistoryEntry, OwnerReport, controls_of
 
+SHARE = "https://t.me/share/url?url="  # Telegram, Deep links
 MAX_ROW_COLUMNS = 40  # of all labels of a row on a small phone, in Latin characters
 LABEL_CHARS = 32  # of a prompt; phones cut off longer labels
 MAX_COPIED_UNITS = int(InlineKeyboardButtonLimit.MAX_COPY_TEXT)
@@ -24,7 +26,9 @@ _STYLES = {
 }
 
 
-def keyboard_of(controls: Sequence[Control], locale: str, code: str = "") -> InlineKeyboardMarkup | None:
+def keyboard_of(
+    controls: Sequence[Control], locale: str, code: str = "", link: str = ""
+) -> InlineKeyboardMarkup | None:
     """Make the buttons of an answer, in its rows; None without any.
 
     A phone gives all buttons of a row the same width, so a row that is too wide becomes several.
@@ -33,6 +37,7 @@ def keyboard_of(controls: Sequence[Control], locale: str, code: str = "") -> Inl
         controls: What the buttons do.
         locale: The reader's.
         code: A recipe code without dashes that one more button copies; empty for no such button.
+        link: An address that one more button sends to a chat; empty for no such button.
     """
     rows = [
         [_button(each, locale) for each in row]
@@ -42,6 +47,11 @@ def keyboard_of(controls: Sequence[Control], locale: str, code: str = "") -> Inl
         label = messages.button_label("copy_recipe", locale)
         copying = InlineKeyboardButton(label, copy_text=CopyTextButton(format_recipe_code(code)))
         rows = [*rows[:-1], [*(rows[-1] if rows else []), copying]]
+    if link:
+        sharing = InlineKeyboardButton(
+            messages.button_label("share", locale), url=f"{SHARE}{quote(link, safe='')}"
+        )
+        rows = [*rows, [sharing]]
     return InlineKeyboardMarkup([part for row in rows for part in _fitting(row)]) if rows else None
 
 
