@@ -165,14 +165,10 @@ class CostModel(BaseModel):
         measured = 1 + MARGIN if curve else 1.0
         return round((kept + grows + own * self.doubt) * measured)
 
-    def picture_s(self, pixels: int, steps: int) -> float:
-        """Predict the seconds of one picture that takes so many steps."""
-        return steps * along(self.step_s, pixels, STEP_S) + along(self.rest_s, pixels, REST_S)
-
-    def job_s(self, pixels: int, steps: int, count: int, *, has_start: bool) -> float:
+    def job_s(self, pixels: int, steps: int, count: int = 1, *, has_start: bool = False) -> float:
         """Predict the seconds of a job whose pictures each take so many steps."""
-        start_s = along(self.start_s, pixels, START_S) if has_start else 0.0
-        return count * self.picture_s(pixels, steps) + start_s
+        picture_s = steps * along(self.step_s, pixels, STEP_S) + along(self.rest_s, pixels, REST_S)
+        return count * picture_s + (along(self.start_s, pixels, START_S) if has_start else 0.0)
 
     def learned(self, request: RenderRequest, outcome: Finished, *, is_job: bool = True) -> Self:
         """Learn from a job, or from a picture that nobody waits for: of that, a job replaces the seconds."""
@@ -365,7 +361,7 @@ class CostBook:
             case Failed(reason=FailReason.OUT_OF_MEMORY):
                 self._model = self._model.doubted()
         size = request.width_px * request.height_px, request.steps_taken
-        now_s, before_s = self._model.picture_s(*size), self._priced.picture_s(*size)
+        now_s, before_s = self._model.job_s(*size), self._priced.job_s(*size)
         if abs(now_s - before_s) > NEWS * before_s:
             self._priced = self._model
             self.revision += 1

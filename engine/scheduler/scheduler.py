@@ -314,15 +314,10 @@ class Scheduler:
         Everybody's oldest job keeps its place and stays in its round; how far the later ones follow changes.
         """
         for person in self._people.values():
-            if not person.jobs:
-                continue
-            begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
-            person.jobs = [replace(job, cost=cost_of(job.job_id)) for job in person.jobs]
-            for number, job in enumerate(person.jobs):
-                entry = self._place(job, begins, follows=follows or number > 0)
-                self._entry_of[job.job_id] = entry
-                begins = max(entry.ends, self._round_end)
-        self._entries = sorted(self._entry_of.values())
+            if person.jobs:
+                begins, follows, *_ = self._entry_of[person.jobs[0].job_id]
+                person.jobs = [replace(job, cost=cost_of(job.job_id)) for job in person.jobs]
+                self._reschedule(person, 0, begins, follows)
 
     @property
     def waiting(self) -> int:
@@ -375,15 +370,11 @@ class Scheduler:
             if number:
                 previous = self._entry_of[person.jobs[number - 1].job_id]
                 begins, follows = max(previous.ends, self._round_end), True  # one job a round
-            entry = self._place(job, begins, follows=follows)
+            ends = begins + max(job.cost.seconds, MIN_JOB_S) / job.weight
+            entry = QueueEntry(begins, follows, job.accepted_order, job.job_id, ends, job)
             known = self._entry_of.get(job.job_id)
             if entry != known:
                 if known is not None:
                     del self._entries[bisect_left(self._entries, known)]
                 insort(self._entries, entry)
                 self._entry_of[job.job_id] = entry
-
-    @staticmethod
-    def _place(job: Waiting, begins: float, *, follows: bool) -> QueueEntry:
-        ends = begins + max(job.cost.seconds, MIN_JOB_S) / job.weight
-        return QueueEntry(begins, follows, job.accepted_order, job.job_id, ends, job)

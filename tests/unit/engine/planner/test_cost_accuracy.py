@@ -144,10 +144,10 @@ def test_a_size_between_two_is_no_lower_than_the_smaller_one_and_above_all_it_fo
 def test_seconds_of_sizes_that_were_not_drawn_follow_those_that_were() -> None:
     model = CostModel(weights_bytes=GIB)
     model = model.learned(a_request(512, 768, 0), Finished("j", 1, Timings(denoise_s=0.8, decode_s=0.1)))
-    assert model.picture_s(512 * 768, 8) == pytest.approx(0.9)
-    assert model.picture_s(512 * 768, 4) == pytest.approx(0.5)
+    assert model.job_s(512 * 768, 8) == pytest.approx(0.9)
+    assert model.job_s(512 * 768, 4) == pytest.approx(0.5)
     on_an_h200 = 93.3 / 33.0  # steps of the two sizes
-    assert model.picture_s(1024 * 1024, 8) == pytest.approx(0.8 * on_an_h200 + 0.1, rel=0.02)
+    assert model.job_s(1024 * 1024, 8) == pytest.approx(0.8 * on_an_h200 + 0.1, rel=0.02)
 
 
 def test_a_large_picture_needs_more_memory_than_a_calibrated_small_one() -> None:
