@@ -30,6 +30,7 @@ from engine.request import LoraChoice
 URGENT = True
 _LISTS = ("loras", "triggers", "asked_in", "prompts")  # columns of job that hold JSON
 _SHEET = TypeAdapter(Sheet)
+_PICTURES = TypeAdapter(tuple[PictureRow, ...])
 
 
 class Inbox:
@@ -291,7 +292,7 @@ class Outbox:
         if not rows:
             return None
         values = dict(rows[0])
-        pictures = tuple([picture_of_row(picture) for picture in json.loads(values.pop("pictures"))])
+        pictures = _PICTURES.validate_json(values.pop("pictures"))
         beside_job = {name: values.pop(name) for name in ("user_id", "user_name", "refund", "credits")}
         return ResultRow(job_of_row(values), pictures, **beside_job)
 
@@ -345,7 +346,7 @@ def job_of_row(row: sqlite3.Row | dict[str, Any]) -> JobRow:
     return JobRow(**values)
 
 
-def picture_of_row(row: sqlite3.Row | dict[str, Any]) -> PictureRow:
+def picture_of_row(row: sqlite3.Row) -> PictureRow:
     """Return a row of the table ``picture`` as a value."""
     values = dict(row)
     return PictureRow(**values | {"form": PictureForm(values["form"])})

@@ -177,12 +177,17 @@ class PictureRow:
 class AccountRow:
     """A person's credits; ``given`` of the allowance counts until ``renews_at_s`` (unix seconds).
 
-    ``given`` is None in accounts from before migration 0002.
+    Attributes:
+        given: None in accounts from before migration 0002.
+        granted: What a host gave the person a day, until ``granted_until_ms``; 0 for nothing.
     """
 
+    person: int
     credits: int
     renews_at_s: int
     given: int | None
+    granted: int = 0
+    granted_until_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,6 @@ class HistoryQueries:
         async with self._store.atomic():
             person = await self._store.people.find_or_create(context, self._clock())
             account = await self._ledger.renew(person)
-            daily = (await self._tiers.entitlement_of(person)).daily_credits
+            daily = (await self._tiers.entitlement_of(account)).daily_credits
         owns = owns_machine(context, self._rules.now)
         return CreditBalance(account.credits, daily, account.renews_at_s, is_unlimited=owns)

@@ -63,13 +63,13 @@ class TierMembership:
         for person, named in found.items():
             self.weights[person] = rules.entitlement_of(named).weight
 
-    async def entitlement_of(self, person: int) -> Entitlement:
+    async def entitlement_of(self, account: AccountRow) -> Entitlement:
         """Return what the person is entitled to now; linking and grants may change it."""
         rules = self._rules.now
         entitlement = Entitlement(daily_credits=rules.daily_credits)
         if rules.tiers:
-            entitlement = await self._of_tiers(person, rules)
-        granted = await self._store.grants.daily(person, self._clock())
+            entitlement = await self._of_tiers(account.person, rules)
+        granted = account.granted if account.granted_until_ms > self._clock() else 0
         return replace(entitlement, daily_credits=max(entitlement.daily_credits, granted))
 
     async def _of_tiers(self, person: int, rules: Rules) -> Entitlement:
@@ -99,7 +99,7 @@ class Ledger:
         """
         people, now_ms = self._store.people, self._clock()
         account = await people.account(person)
-        daily = (await self._tiers.entitlement_of(person)).daily_credits
+        daily = (await self._tiers.entitlement_of(account)).daily_credits
         if now_ms < 1_000 * account.renews_at_s:
             today_ends_s, given = account.renews_at_s, daily if account.given is None else account.given
             if daily <= given:
@@ -114,12 +114,13 @@ class Ledger:
     async def link(self, gone: int, stays: int, code: str) -> None:
         """Make two people one, with one allowance; a ledger row says how much of the other lapses."""
         one, other = await self.renew(stays), await self.renew(gone)
-        one_daily = (await self._tiers.entitlement_of(stays)).daily_credits
-        other_daily = (await self._tiers.entitlement_of(gone)).daily_credits
+        one_daily = (await self._tiers.entitlement_of(one)).daily_credits
+        other_daily = (await self._tiers.entitlement_of(other)).daily_credits
         await self._store.asking.merge(gone, stays)
         await self._store.grants.merge(gone, stays)
         await self._store.links.merge(gone, stays, code)
-        daily = (await self._tiers.entitlement_of(stays)).daily_credits
+        both = await self._store.people.account(stays)
+        daily = (await self._tiers.entitlement_of(both)).daily_credits
         kept = joint(one.credits, one_daily, other.credits, other_daily, daily)
         await self._lapse(stays, one.credits + other.credits - kept)
 
@@ -130,9 +131,9 @@ class Ledger:
             The new person.
         """
         both = await self.renew(person)
-        daily_of_both = (await self._tiers.entitlement_of(person)).daily_credits
+        daily_of_both = (await self._tiers.entitlement_of(both)).daily_credits
         alone = await self._store.links.split(platform, user_id, person, self._clock())
-        daily = (await self._tiers.entitlement_of(person)).daily_credits
+        daily = (await self._tiers.entitlement_of(both)).daily_credits
         await self._lapse(person, both.credits - joint(both.credits, daily_of_both, 0, 0, daily))
         return alone
 

@@ -52,11 +52,11 @@ class Oversight:
             page, pages = _page_of(command.page, total)
             offset = (page - 1) * PAGE_LENGTH
             rows = await found.people(command.search, today_ms, PAGE_LENGTH, offset)
-            identities = await self._store.identities.of(row.person for row in rows)
-            people = [
-                await self._summary(row, [each for each in identities if each.person == row.person], now_s)
-                for row in rows
-            ]
+            identities = await self._store.identities.of(row.account.person for row in rows)
+            people = []
+            for row in rows:
+                theirs = [each for each in identities if each.person == row.account.person]
+                people.append(await self._summary(row, theirs, now_s))
         return PeopleListing(tuple(people), command.search, page=page, pages=pages, total=total)
 
     async def list_actions(self, command: ListHostActions, context: CommandContext) -> HostActionListing:
@@ -83,7 +83,7 @@ class Oversight:
         return HostActionListing(tuple(actions), page=page, pages=pages, total=total)
 
     async def _summary(self, row: PersonRow, identities: list[IdentityRow], now_s: int) -> PersonSummary:
-        entitled = await self._tiers.entitlement_of(row.person)
+        entitled = await self._tiers.entitlement_of(row.account)
         account, daily = row.account, entitled.daily_credits
         given = daily if account.given is None else account.given
         given = given if account.renews_at_s > now_s else 0  # the next request adds today's allowance

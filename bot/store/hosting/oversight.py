@@ -1,7 +1,7 @@
 """Everybody at a glance: people with their credits and jobs, and what hosts did. Queries of oversight.sql."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 from bot.store.database import Database
@@ -22,7 +22,6 @@ class PersonRow:
         unfinished: That wait or are drawn.
     """
 
-    person: int
     account: AccountRow
     platform: str
     last_ms: int | None
@@ -48,8 +47,7 @@ class OversightStore:
         )
         return tuple(
             PersonRow(
-                row["person"],
-                AccountRow(row["credits"], row["renews_at_s"], row["given"]),
+                AccountRow(**{each.name: row[each.name] for each in fields(AccountRow)}),
                 row["platform"] or "",
                 row["last_ms"],
                 row["jobs_since"],

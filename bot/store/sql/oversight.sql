@@ -17,11 +17,12 @@ WITH page AS MATERIALIZED (
     SELECT coalesce((SELECT accepted_order FROM job WHERE created_ms < :since_ms
                      ORDER BY accepted_order DESC LIMIT 1), -1) AS accepted_order
 )
-SELECT page.id AS person, credits, renews_at_s, given, newest.platform, newest.created_ms AS last_ms,
+SELECT page.id AS person, account.credits, renews_at_s, given, coalesce(daily_grant.credits, 0) AS granted,
+       coalesce(until_ms, 0) AS granted_until_ms, newest.platform, newest.created_ms AS last_ms,
        (SELECT count(*) FROM job WHERE person = page.id
         AND accepted_order > (SELECT accepted_order FROM earlier)) AS jobs_since,
        (SELECT count(*) FROM job WHERE state IN ('queued', 'running') AND person = page.id) AS unfinished
-FROM page JOIN account ON account.person = page.id
+FROM page JOIN account ON account.person = page.id LEFT JOIN daily_grant ON daily_grant.person = page.id
 LEFT JOIN job AS newest ON newest.accepted_order = page.last
 ORDER BY page.last DESC NULLS LAST, page.id DESC;
 

@@ -21,8 +21,11 @@ UPDATE identity SET name = :name, locale = :locale
 WHERE platform = :platform AND user_id = :user_id AND (name <> :name OR locale <> :locale);
 
 -- name: find_account
--- A person's credits.
-SELECT credits, renews_at_s, given FROM account WHERE person = :person;
+-- A person's credits, and what a host gave them a day.
+SELECT account.person, account.credits, renews_at_s, given, coalesce(daily_grant.credits, 0) AS granted,
+       coalesce(until_ms, 0) AS granted_until_ms
+FROM account LEFT JOIN daily_grant USING (person)
+WHERE account.person = :person;
 
 -- name: set_allowance
 -- How much of the allowance is given, and until when it counts.
@@ -146,9 +149,9 @@ SELECT :person, renews_at_s, given FROM account WHERE person = :was;
 -- The identity belongs to another person from now on.
 UPDATE identity SET person = :person WHERE platform = :platform AND user_id = :user_id;
 
--- name: chat_default
--- This chat's own default LoRA.
-SELECT lora, weight FROM chat_default WHERE platform = :platform AND chat_id = :chat_id;
+-- name: chat_defaults
+-- The default LoRA of each chat that has its own.
+SELECT platform, chat_id, lora, weight FROM chat_default;
 
 -- name: bot_default
 -- The default of all chats without their own.
@@ -190,10 +193,6 @@ WITH RECURSIVE earlier (chat_id) AS (
     UNION
     SELECT earlier_chat_id FROM chat_alias JOIN earlier USING (chat_id) WHERE platform = :platform)
 SELECT chat_id FROM earlier;
-
--- name: daily_grant
--- What a host gave a person a day, unless it is over.
-SELECT credits, until_ms FROM daily_grant WHERE person = :person AND until_ms > :now_ms;
 
 -- name: save_daily_grant
 -- A host gives a person credits a day; it replaces an earlier grant.

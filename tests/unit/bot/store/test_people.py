@@ -11,15 +11,15 @@ async def test_a_new_person_has_nothing_and_was_given_nothing(store: Store) -> N
     person = await a_person(store, "web", "ann", "Ann", "en", 1)
     assert await store.people.find("web", "ann") == person
     assert await store.people.find("discord", "ann") is None
-    assert await store.people.account(person) == AccountRow(credits=0, renews_at_s=0, given=None)
+    assert await store.people.account(person) == AccountRow(person, credits=0, renews_at_s=0, given=None)
 
 
 async def test_an_allowance_is_noted_for_its_person_alone(store: Store) -> None:
     ann = await a_person(store, "web", "ann", "Ann", "en", 1)
     bob = await a_person(store, "web", "bob", "Bob", "en", 1)
     await store.people.renew(ann, 86_400, 20)
-    assert await store.people.account(ann) == AccountRow(credits=0, renews_at_s=86_400, given=20)
-    assert await store.people.account(bob) == AccountRow(credits=0, renews_at_s=0, given=None)
+    assert await store.people.account(ann) == AccountRow(ann, credits=0, renews_at_s=86_400, given=20)
+    assert await store.people.account(bob) == AccountRow(bob, credits=0, renews_at_s=0, given=None)
 
 
 async def test_a_result_goes_to_the_present_name_of_its_person(store: Store) -> None:
@@ -136,8 +136,7 @@ async def test_identities_are_found_by_their_names_and_strangers_are_not(store: 
 async def test_a_chats_default_and_its_history_move_to_its_new_id(store: Store) -> None:
     await store.defaults.set_for_chat("web", "-5", DefaultLora("sugar", 0.5))
     await store.defaults.move_chat("web", "-5", "-1005")
-    assert await store.defaults.of("web", "-1005") == DefaultLora("sugar", 0.5)
-    assert await store.defaults.of("web", "-5") is None
+    assert await store.defaults.of_chats() == {("web", "-1005"): DefaultLora("sugar", 0.5)}
     await store.defaults.move_chat("web", "-1005", "-2005")
     assert set(await store.defaults.earlier_ids("web", "-2005")) == {"-5", "-1005"}
     assert await store.defaults.earlier_ids("discord", "-2005") == ()
@@ -149,7 +148,7 @@ async def test_a_default_that_a_chat_has_already_is_not_replaced_when_another_mo
     await store.defaults.set_for_chat("web", "old", DefaultLora("sugar", 0.5))
     await store.defaults.set_for_chat("web", "new", DefaultLora("anime", 1.0))
     await store.defaults.move_chat("web", "old", "new")
-    assert await store.defaults.of("web", "new") == DefaultLora("anime", 1.0)
+    assert await store.defaults.of_chats() == {("web", "new"): DefaultLora("anime", 1.0)}
 
 
 async def test_the_bots_default_is_the_last_one_set(store: Store) -> None:
