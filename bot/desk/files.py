@@ -187,7 +187,7 @@ def name_pictures(job_id: str, pictures: Sequence[Picture]) -> tuple[PictureRow,
     return tuple(rows)
 
 
-def save_pictures(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+def save_pictures(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
     """Write pictures durably, before their rows are stored; their files are held meanwhile. Blocking.
 
     A file that exists is written again: that repairs a damaged one, and takes the same time as a new one, so
@@ -196,19 +196,11 @@ def save_pictures(rows: Sequence[PictureRow], pictures: Sequence[Picture], folde
     Raises:
         OSError: The disk is full or read-only; what was written is loose.
     """
-    for row, picture in zip(rows, pictures, strict=True):
-        write_picture(folder / row.file_name, picture.png)
-
-
-def write_picture(path: Path, content: bytes) -> None:
-    """Write one file durably, in its subfolder. Blocking.
-
-    Raises:
-        OSError: The disk refused; ``path`` is unchanged.
-    """
-    if not path.parent.is_dir():
-        make_subfolder(path.parent)
-    write_file(path, content)
+    for row, content in zip(rows, contents, strict=True):
+        path = folder / row.file_name
+        if not path.parent.is_dir():
+            make_subfolder(path.parent)
+        write_file(path, content)
 
 
 def make_subfolder(folder: Path) -> None:

@@ -220,8 +220,9 @@ class JobCompletion:
         pictures: tuple[PictureRow, ...] | None = await asyncio.to_thread(name_pictures, job.id, drawn)
         async with self._loose_files.holding([row.file_name for row in pictures or ()]):
             try:
+                contents = [picture.png for picture in drawn]
                 await run_to_completion(
-                    asyncio.to_thread(save_pictures, pictures or (), drawn, self._pictures_dir)
+                    asyncio.to_thread(save_pictures, pictures or (), contents, self._pictures_dir)
                 )
             except OSError as error:
                 if not is_disk_full(error):

@@ -146,11 +146,6 @@ class PictureForm(StrEnum):
     EXPIRED = "expired"
 
 
-def file_name_of(sha256: str) -> str:
-    """Return the name of a picture file with this content, within the pictures folder."""
-    return f"{sha256[:2]}/{sha256}.png"
-
-
 @dataclass(frozen=True, slots=True)
 class PictureRow:
     """One finished picture.
@@ -169,8 +164,8 @@ class PictureRow:
 
     @property
     def file_name(self) -> str:
-        """Of its file, within the pictures folder; empty for one that has expired."""
-        return self.earlier_name or (file_name_of(self.sha256) if self.sha256 else "")
+        """Of its file, within the pictures folder: that of its content; empty for one that has expired."""
+        return self.earlier_name or (f"{self.sha256[:2]}/{self.sha256}.png" if self.sha256 else "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from bot.store.jobs import Inbox, Jobs, Outbox
 from bot.store.rows import JobRow, OutboxState, PictureRow, TakenResult
 from bot.store.statements import load_statements
 from engine.errors import JobNotStarted
-from engine.request import Picture
 
 _later: set[asyncio.Task[Any]] = set()
 
@@ -167,11 +166,11 @@ def ready_job_loses_an_attempt() -> None:
 def picture_row_before_its_file() -> None:
     """The rows are stored first, then the files that they name."""
     save, end = results.save_pictures, JobCompletion.end
-    unsaved: dict[str, tuple[Sequence[PictureRow], Sequence[Picture], Path]] = {}
+    unsaved: dict[str, tuple[Sequence[PictureRow], Sequence[bytes], Path]] = {}
 
-    def rows_alone(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+    def rows_alone(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
         if rows:
-            unsaved[rows[0].job] = rows, pictures, folder
+            unsaved[rows[0].job] = rows, contents, folder
 
     async def end_then_save(self: JobCompletion, job: JobRow, *how: Any, **more: Any) -> None:
         await end(self, job, *how, **more)

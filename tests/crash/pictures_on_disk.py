@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from bot.store.rows import file_name_of
+from tests.fakes.pictures import file_name_of
 
 
 def broken_files(folder: Path) -> list[str]:

@@ -7,18 +7,19 @@ original goes, unless another picture names it. So after a crash a picture has t
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, read_picture, write_picture
+from bot.desk.files import PictureSpace, read_picture, save_pictures
 from bot.desk.retention.loose import LooseFiles
 from bot.errors import CannotSave
 from bot.pictures.preview import make_preview
 from bot.settings.sections import StorageSettings
 from bot.store import Store
 from bot.store.database import run_to_completion
-from bot.store.rows import PictureForm, PictureRow, file_name_of
+from bot.store.rows import PictureForm, PictureRow
 
 LOOK_EVERY_S = 60.0
 DAY_MS = 86_400_000
@@ -90,9 +91,10 @@ class OriginalsRetention:
             await self._store.pictures.set_form(row, PictureForm.SMALL)
             return 0
         sha256 = hashlib.sha256(preview).hexdigest()
-        name = file_name_of(sha256)
-        async with self._loose_files.holding([name]):
-            await run_to_completion(asyncio.to_thread(write_picture, self._pictures_dir / name, preview))
+        replaced = replace(row, form=PictureForm.PREVIEW, sha256=sha256, earlier_name="")
+        async with self._loose_files.holding([replaced.file_name]):
+            work = asyncio.to_thread(save_pictures, [replaced], [preview], self._pictures_dir)
+            await run_to_completion(work)
             await self._store.pictures.replace(row, PictureForm.PREVIEW, sha256)
         return await self._loose_files.delete() - len(preview)
 

@@ -8,16 +8,17 @@ import asyncio
 import hashlib
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, make_subfolder, read_picture, write_picture
+from bot.desk.files import PictureSpace, make_subfolder, read_picture, save_pictures
 from bot.desk.retention.loose import LooseFiles
 from bot.pictures.preview import make_preview
 from bot.store import Store
 from bot.store.database import run_to_completion
-from bot.store.rows import PictureForm, PictureRow, file_name_of
+from bot.store.rows import PictureForm, PictureRow
 from engine.durable import FILE_MODE, read_whole, replacing
 
 BATCH = 20
@@ -54,9 +55,9 @@ async def _rename(row: PictureRow, store: Store, loose_files: LooseFiles, folder
     if content is None and not row.sha256:
         return False
     sha256 = row.sha256 if content is None else hashlib.sha256(content).hexdigest()
-    name = file_name_of(sha256)
-    async with loose_files.holding([name]):
-        work = asyncio.to_thread(_place, folder / row.earlier_name, folder / name, sha256, content)
+    renamed = replace(row, sha256=sha256, earlier_name="")
+    async with loose_files.holding([renamed.file_name]):
+        work = asyncio.to_thread(_place, folder / row.earlier_name, renamed, folder, content)
         if not await run_to_completion(work):
             return False
         return await store.pictures.replace(row, row.form, sha256)
@@ -73,18 +74,19 @@ def _read_unhashed(row: PictureRow, folder: Path) -> bytes | None:
     return make_preview(content) or content
 
 
-def _place(earlier: Path, path: Path, sha256: str, content: bytes | None) -> bool:
+def _place(earlier: Path, renamed: PictureRow, folder: Path, content: bytes | None) -> bool:
     """Give a file its new name, or write its ``content`` there; False if there is no file. Blocking.
 
     A whole file that has the new name stays.
     """
-    is_there = path.is_file()
+    path = folder / renamed.file_name
+    is_there, sha256 = path.is_file(), renamed.sha256
     if is_there and (not earlier.is_file() or path.samefile(earlier) or read_whole(path, sha256) is not None):
         return True
     if not earlier.is_file():
         return False
     if content is not None:
-        write_picture(path, content)
+        save_pictures([renamed], [content], folder)
         return True
     make_subfolder(path.parent)
     with replacing(path) as draft:

@@ -19,13 +19,13 @@ from bot.errors import PersonError
 from bot.outcomes import CommandContext, Receipt
 from bot.policy.rules import Rules
 from bot.settings.sections import StorageSettings
-from bot.store.rows import file_name_of
 from tests.crash.harness import begin
 from tests.crash.laws import broken_laws_of
 from tests.crash.pictures_on_disk import broken_files
 from tests.crash.rows import Measured, Row, Scale
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.pictures import file_name_of
 from tests.fakes.renderer import FakeRenderer
 
 RULES = Rules(daily_credits=10_000, max_waiting=1_000)

@@ -16,10 +16,10 @@ import httpx
 import psutil
 import pytest
 
-from bot.store.rows import file_name_of
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.pictures import file_name_of
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person
 from tests.integration.app.conftest import environment, sugarbot, with_platforms

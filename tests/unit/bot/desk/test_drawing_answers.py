@@ -108,7 +108,7 @@ async def test_a_job_that_loses_the_worker_lets_others_come_first_and_is_given_u
 async def test_a_job_whose_pictures_cannot_be_saved_after_its_last_try_ends_and_the_next_is_drawn(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(rows: Sequence[PictureRow], drawn: Sequence[Picture], folder: Path) -> None:
+    def refuse(rows: Sequence[PictureRow], drawn: Sequence[bytes], folder: Path) -> None:
         if not rows or rows[0].job == poison:
             raise OSError("the disk failed")
         save_pictures(rows, drawn, folder)
@@ -141,7 +141,7 @@ async def test_a_finish_without_every_picture_is_a_failure_that_refunds_them(
     def name_one(job_id: str, drawn: Sequence[Picture]) -> tuple[PictureRow, ...]:
         return name_pictures(job_id, drawn[:1])
 
-    def save_one(rows: Sequence[PictureRow], drawn: Sequence[Picture], folder: Path) -> None:
+    def save_one(rows: Sequence[PictureRow], drawn: Sequence[bytes], folder: Path) -> None:
         save_pictures(rows, drawn[:1], folder)
 
     monkeypatch.setattr("bot.desk.results.name_pictures", name_one)

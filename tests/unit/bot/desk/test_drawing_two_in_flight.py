@@ -11,7 +11,7 @@ from bot.commands.values import Cancel, Draw, LoraWish, Mine
 from bot.desk.files import save_pictures
 from bot.outcomes import History, JobState
 from bot.store.rows import PictureRow
-from engine.request import Event, Failed, Finished, Picture, RenderRequest, Stopped
+from engine.request import Event, Failed, Finished, RenderRequest, Stopped
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 
@@ -133,10 +133,10 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
 ) -> None:
     go_on, real = threading.Event(), save_pictures
 
-    def slow(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+    def slow(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
         if rows[0].job == jobs[0]:
             go_on.wait(10)
-        real(rows, pictures, folder)
+        real(rows, contents, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     harness.renderer.step_s = 0.02  # each has long been saved when the one behind it is drawn
@@ -155,9 +155,9 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
 ) -> None:
     go_on, real = threading.Event(), save_pictures
 
-    def slow(rows: Sequence[PictureRow], pictures: Sequence[Picture], folder: Path) -> None:
+    def slow(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
         go_on.wait(10)
-        real(rows, pictures, folder)
+        real(rows, contents, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)
     for n in range(9):

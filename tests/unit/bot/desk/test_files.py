@@ -18,7 +18,7 @@ def picture(index: int, png: bytes) -> Picture:
 def save(folder: Path, *pictures: Picture) -> list[Path]:
     """Save the pictures of a job, and return their files."""
     rows = name_pictures("1m3250v00shy4w7c", pictures)
-    save_pictures(rows, pictures, folder)
+    save_pictures(rows, [each.png for each in pictures], folder)
     return [folder / row.file_name for row in rows]
 
 

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Draw, Export
-from bot.desk.files import write_picture
+from bot.desk.files import save_pictures
 from bot.desk.finding.export import MOST_JOBS, ExportLimits, PictureExport
 from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet, NotInPublic
 from bot.outcomes import ExportReady, Platform
 from bot.policy.rules import Rules
 from bot.store.finding.queries import JobPage
-from bot.store.rows import JobRow, file_name_of
+from bot.store.rows import JobRow, PictureRow
 from tests.fakes.desk_harness import DeskHarness, a_context, in_group, open_harness
 
 
@@ -72,7 +72,7 @@ async def test_what_does_not_fit_is_left_out_from_the_oldest_on(harness: DeskHar
     await draw(harness, "a fox", "a cat", "a dog")
     large = bytes(100_000)
     sha256 = hashlib.sha256(large).hexdigest()
-    write_picture(harness.folder / "pictures" / file_name_of(sha256), large)
+    save_pictures([PictureRow("any", 0, 1, sha256)], [large], harness.folder / "pictures")
     await harness.store._run(f"UPDATE picture SET sha256 = '{sha256}'")  # noqa: S608
     limits = ExportLimits(part_bytes=250_000, parts=2)
     ready = await export(harness, limits)

@@ -6,9 +6,10 @@ from pathlib import Path
 from bot.commands.values import Draw, Mine
 from bot.messages import format_outcome
 from bot.outcomes import History, Receipt
-from bot.store.rows import PictureForm, file_name_of
+from bot.store.rows import PictureForm
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.pictures import file_name_of
 from tests.unit.bot.store.stored import a_hash
 
 

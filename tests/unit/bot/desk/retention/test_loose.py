@@ -8,8 +8,9 @@ import pytest
 from bot.commands.values import Delete, Draw, Mine, Original
 from bot.errors import CannotSave, NoSuchJob
 from bot.outcomes import History, Originals, Receipt
-from bot.store.rows import PictureRow, file_name_of
+from bot.store.rows import PictureRow
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.pictures import file_name_of
 from tests.unit.bot.store.stored import a_hash
 
 NAME = file_name_of(a_hash("face"))

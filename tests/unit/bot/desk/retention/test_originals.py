@@ -3,21 +3,23 @@
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.commands.values import Delete, Draw, Enlarge, Mine, Original, Pick
-from bot.desk.files import write_picture
+from bot.desk.files import save_pictures
 from bot.desk.retention import originals as module
 from bot.desk.retention.originals import OriginalsRetention
 from bot.errors import OriginalsExpired, StartGone
 from bot.messages import format_error, format_outcome
 from bot.outcomes import History, Originals, Receipt
 from bot.settings.sections import StorageSettings
-from bot.store.rows import PictureForm, file_name_of
+from bot.store.rows import PictureForm, PictureRow
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.pictures import file_name_of
 
 LARGE, SMALL = b"the original " * 50, b"the preview"
 
@@ -52,7 +54,7 @@ class World:
         rows = await self.harness.store.jobs.pictures_of([receipt.job_id])
         sha256 = hashlib.sha256(LARGE).hexdigest()
         async with self.harness.desk.parts.loose_files.holding([file_name_of(sha256)]):
-            write_picture(self.folder / file_name_of(sha256), LARGE)
+            save_pictures([replace(rows[1], sha256=sha256)], [LARGE], self.folder)
             assert await self.harness.store.pictures.replace(rows[1], PictureForm.ORIGINAL, sha256)
         return receipt.job_id
 
@@ -177,13 +179,13 @@ async def test_a_crash_before_the_picture_names_its_preview_leaves_the_original(
         job_id = await world.draw("1")
         world.harness.clock.advance(days=8)
 
-        def crash(path: Path, preview: bytes) -> None:
+        def crash(rows: list[PictureRow], previews: list[bytes], folder: Path) -> None:
             if is_written:
-                write_picture(path, preview)
+                save_pictures(rows, previews, folder)
             raise ZeroDivisionError
 
         with monkeypatch.context() as patch:
-            patch.setattr(module, "write_picture", crash)
+            patch.setattr(module, "save_pictures", crash)
             with pytest.raises(ZeroDivisionError):
                 await world.retention.work()
         assert await world.content(job_id) == LARGE

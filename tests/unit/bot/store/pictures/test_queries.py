@@ -10,9 +10,10 @@ import pytest
 from bot.outcomes import Recipe, Start
 from bot.store import Store, open_store
 from bot.store.files.migrate import read_migrations
-from bot.store.rows import NewJob, OutboxState, PictureForm, PictureRow, file_name_of
+from bot.store.rows import NewJob, OutboxState, PictureForm, PictureRow
 from tests.crash.rows.migrations import first_steps
 from tests.fakes.desk_harness import MIGRATIONS
+from tests.fakes.pictures import file_name_of
 from tests.unit.bot.store.stored import a_hash, a_job, take
 
 ORIGINALS = [PictureForm.ORIGINAL]
