@@ -114,48 +114,48 @@ class JobAcceptance:
     async def accept(self, command: DrawingCommand, context: CommandContext, disk: DiskState) -> Receipt:
         """Store and charge a job if the disk has what it needs, and return its receipt.
 
-        The receipt has no position yet: the queue knows the job only after the commit.
+        Call it in a transaction. The receipt has no position yet: the queue knows the job after the commit.
 
         Raises:
             PersonError: Refused; nothing is charged or stored. What continues from a job also
                 raises as ``JobContinuation.find``.
         """
-        jobs = self._store.jobs
-        async with self._store.atomic():
-            if job := await jobs.find_by_origin(context.platform, context.event_id):
-                is_repeated, notes = True, self._recipes.find_notes(job.recipe)
-                credits_left = (await self._store.people.account(job.person)).credits
-            elif self._is_closing:
-                raise Closing
-            else:
-                new_job, notes, limit = await self._new_job(command, context, disk)
-                job = await jobs.add(new_job, context.event_id, limit)
-                if job is None:
-                    raise TooManyWaiting(limit=limit)
-                # The largest size that a PNG of these pixels can have.
-                size = job.recipe
-                needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
-                if size.sheet:
-                    needed_bytes += 3 * math.prod(size_of_sheet(size))
-                if needed_bytes > disk.available_bytes:
-                    raise NoDiskSpace(free_bytes=disk.available_bytes, needed_bytes=needed_bytes)
-                is_repeated = False
-                credits_left = await self._ledger.charge(job)
-                self._store.after_commit(partial(self._queue.add, job))
-                if job.recipe.loras:
-                    self._store.after_commit(partial(self._habits.note, job, context))
-                facts = {"job_id": job.id, "person": job.person, "price": job.price}
-                self._store.after_commit(partial(log.info, "job accepted", **facts))
-                self._store.after_commit(JOBS_ACCEPTED.labels(job.platform).inc)
+        if self._is_closing:
+            raise Closing
+        new_job, notes, limit = await self._new_job(command, context, disk)
+        job = await self._store.jobs.add(new_job, context.event_id, limit)
+        if job is None:
+            raise TooManyWaiting(limit=limit)
+        # The largest size that a PNG of these pixels can have.
+        size = job.recipe
+        needed_bytes = size.count * (3 * size.width_px * size.height_px + 2**16)
+        if size.sheet:
+            needed_bytes += 3 * math.prod(size_of_sheet(size))
+        if needed_bytes > disk.available_bytes:
+            raise NoDiskSpace(free_bytes=disk.available_bytes, needed_bytes=needed_bytes)
+        credits_left = await self._ledger.charge(job)
+        self._store.after_commit(partial(self._queue.add, job))
+        if job.recipe.loras:
+            self._store.after_commit(partial(self._habits.note, job, context))
+        facts = {"job_id": job.id, "person": job.person, "price": job.price}
+        self._store.after_commit(partial(log.info, "job accepted", **facts))
+        self._store.after_commit(JOBS_ACCEPTED.labels(job.platform).inc)
+        return Receipt(job.id, job.recipe, job.price, credits_left, 0, notes=notes, lineage=job.lineage)
+
+    async def repeat(self, job_id: str) -> Receipt:
+        """Return the receipt of a job again, because its event came again."""
+        job = await self._store.jobs.find(job_id)
+        if job is None:
+            raise LookupError(f"an event made {job_id}, which is not stored")
         return Receipt(
             job_id=job.id,
             recipe=job.recipe,
             price=job.price,
-            credits_left=credits_left,
+            credits_left=(await self._store.people.account(job.person)).credits,
             position=0,
-            repeated=is_repeated,
-            address=Address(Platform(job.platform), job.chat_id, job.ref) if is_repeated else None,
-            notes=notes,
+            repeated=True,
+            address=Address(Platform(job.platform), job.chat_id, job.ref),
+            notes=self._recipes.find_notes(job.recipe),
             lineage=job.lineage,
         )
 

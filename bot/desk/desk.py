@@ -98,9 +98,11 @@ class Desk:
         answer: Outcome | PersonError
         async with self._store.atomic():
             stored = await inbox.find(*event)
-            if stored is not None and stored.answer is not None:
+            if stored.answer is not None:
                 log.info("event answered as before", platform=context.platform, event_id=context.event_id)
                 answer = decode(stored.answer)
+            elif stored.job is not None:
+                answer = await self.parts.acceptance.repeat(stored.job)
             elif isinstance(command, MANAGEMENT):
                 assert prepared is not None  # noqa: S101 - the event had no answer, and one task handles it
                 answer = await self.parts.management.finish(
@@ -108,7 +110,7 @@ class Desk:
                 )
                 if isinstance(answer, PersonError):
                     self.parts.refusals.note(type(answer).__name__)
-                if stored is not None:
+                if stored.is_stored:
                     await inbox.save_answer(*event, encode(answer))
             else:
                 try:
@@ -118,7 +120,7 @@ class Desk:
                     raise
                 except PersonError as refusal:
                     answer = refusal
-                if stored is not None and not isinstance(answer, Receipt):
+                if stored.is_stored and not isinstance(answer, Receipt):
                     await inbox.save_answer(*event, encode(answer))
         if isinstance(answer, PersonError):
             raise answer
@@ -152,8 +154,7 @@ class Desk:
         return partial(self.parts.consents.may_use, context)
 
     async def _is_answered(self, event: tuple[Platform, str]) -> bool:
-        stored = await self._store.inbox.find(*event)
-        return stored is not None and stored.answer is not None
+        return (await self._store.inbox.find(*event)).answer is not None
 
     async def _require_permission(self, command: Command, context: CommandContext) -> None:
         """Return when the person may give this command here.

@@ -297,6 +297,7 @@ class OutboxDelivery:
             try:
                 while True:
                     changed.clear()
+                    in_flight = {task for task in in_flight if not task.done()}
                     now_ms, taken, due_ms = self._clock(), None, None
                     if len(in_flight) < MOST_IN_FLIGHT:
                         limits = {
@@ -305,10 +306,8 @@ class OutboxDelivery:
                         }
                         taken, due_ms = await self._saved(partial(outbox.take, platform, now_ms, **limits))
                     if taken:
-                        task = group.create_task(self._deliver(taken, chat), name=f"deliver {taken.job}")
-                        in_flight.add(task)
-                        task.add_done_callback(in_flight.discard)
-                        task.add_done_callback(lambda _: changed.set())  # later results may go now
+                        delivery = self._deliver(taken, chat, changed)
+                        in_flight.add(group.create_task(delivery, name=f"deliver {taken.job}"))
                     elif self._closing.is_set() and not in_flight:
                         return
                     else:
@@ -319,8 +318,8 @@ class OutboxDelivery:
             except CannotSave:
                 log.warning("closing while the disk is full", platform=platform)
 
-    async def _deliver(self, taken: TakenResult, chat: ChatOutput) -> None:
-        """Deliver one result, and store how that ended."""
+    async def _deliver(self, taken: TakenResult, chat: ChatOutput, changed: asyncio.Event) -> None:
+        """Deliver one result, store how that ended, and set ``changed``."""
         structlog.contextvars.bind_contextvars(job_id=taken.job)  # also for what the chat logs
         await self._progress.stop_updates(taken.job)
         facts = {"job_id": taken.job, "attempts": taken.attempts}
@@ -348,6 +347,8 @@ class OutboxDelivery:
             await self._saved(partial(self._store.outbox.mark, taken.job, state, due_ms))
         except CannotSave:
             log.warning("closing while the disk is full: the next start delivers it again", **facts)
+        finally:
+            changed.set()  # later results may go now
 
     async def _load_result(self, job_id: str) -> JobResult:
         stored = await self._store.outbox.load(job_id)

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from bot.outcomes import Derivation, Lineage, PictureMessage, Platform, Recipe, Sheet, Start
 from bot.store.database import Database
 from bot.store.rows import (
-    InboxRow,
+    EventRow,
     JobRow,
     NewJob,
     OutboxState,
@@ -34,7 +34,7 @@ _PICTURES = TypeAdapter(tuple[PictureRow, ...])
 
 
 class Inbox:
-    """Queries on inbox, and the expiry of everything that recognises a repeated event."""
+    """Queries on inbox and origin, and the expiry of everything that recognises a repeated event."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -53,10 +53,10 @@ class Inbox:
         rows = await self._query("unsettled_events", platform=platform)
         return tuple((row["event_id"], row["payload"]) for row in rows)
 
-    async def find(self, platform: str, event_id: str) -> InboxRow | None:
-        """Return a stored event that is not settled."""
-        rows = await self._query("find_event", platform=platform, event_id=event_id)
-        return InboxRow(**dict(rows[0])) if rows else None
+    async def find(self, platform: str, event_id: str) -> EventRow:
+        """Return what became of an event, which need not be known."""
+        [row] = await self._query("find_event", platform=platform, event_id=event_id)
+        return EventRow(bool(row["is_stored"]), row["answer"], row["job"])
 
     async def save_answer(self, platform: str, event_id: str, answer: str) -> None:
         """Store the answer to an event; call it in the transaction of the event's effect."""
@@ -83,11 +83,6 @@ class Jobs:
 
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "jobs.sql")
-
-    async def find_by_origin(self, platform: str, event_id: str) -> JobRow | None:
-        """Return the job that this event made, if it made one."""
-        rows = await self._query("find_by_origin", platform=platform, event_id=event_id)
-        return job_of_row(rows[0]) if rows else None
 
     async def add(self, job: NewJob, event_id: str, most_unfinished: int) -> JobRow | None:
         """Queue a job with its origin, unless its person has ``most_unfinished`` jobs that wait or run.

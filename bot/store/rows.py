@@ -230,10 +230,18 @@ class OwnerReportRow:
 
 
 @dataclass(frozen=True, slots=True)
-class InboxRow:
-    """An event that is not settled; ``answer`` is the desk's JSON, None before the event is handled."""
+class EventRow:
+    """What became of an event.
 
+    Attributes:
+        is_stored: A chat stored it, and it is not settled.
+        answer: The desk's JSON, while the event is stored; None before it is handled.
+        job: The job that it made; None for none.
+    """
+
+    is_stored: bool
     answer: str | None = field(repr=False)
+    job: str | None
 
 
 @dataclass(frozen=True, slots=True)

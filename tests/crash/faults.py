@@ -13,7 +13,7 @@ from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import JobResult
 from bot.store.database import Database
 from bot.store.jobs import Inbox, Jobs, Outbox
-from bot.store.rows import JobRow, OutboxState, PictureRow, TakenResult
+from bot.store.rows import EventRow, JobRow, OutboxState, PictureRow, TakenResult
 from bot.store.statements import load_statements
 from engine.errors import JobNotStarted
 
@@ -183,16 +183,16 @@ def picture_row_before_its_file() -> None:
 
 def same_message_not_recognised() -> None:
     """A repeated message counts as a new one."""
-    real = Jobs.add
+    real, find = Jobs.add, Inbox.find
     numbers = iter(range(10**6))
 
-    async def find_by_origin(_: Jobs, platform: str, event_id: str) -> None:
-        return
+    async def find_no_job(self: Inbox, platform: str, event_id: str) -> EventRow:
+        return replace(await find(self, platform, event_id), job=None)
 
     async def add(self: Jobs, job: Any, event_id: str, most_unfinished: int) -> JobRow | None:
         return await real(self, job, f"{event_id} {job.id} {next(numbers)}", most_unfinished)
 
-    Jobs.find_by_origin, Jobs.add = find_by_origin, add  # type: ignore[method-assign]
+    Inbox.find, Jobs.add = find_no_job, add  # type: ignore[method-assign]
 
 
 def answer_as_a_new_message() -> None:

@@ -1,8 +1,3 @@
--- name: find_by_origin
--- The job that this event made before.
-SELECT job.* FROM origin JOIN job ON job.id = origin.job
-WHERE origin.platform = :platform AND origin.event_id = :event_id;
-
 -- name: add_job
 -- A new job, last in the order of acceptance; no row if its person has enough unfinished jobs.
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
@@ -219,8 +214,11 @@ ON CONFLICT (platform, event_id) DO NOTHING;
 SELECT event_id, payload FROM inbox WHERE platform = :platform AND settled = 0 ORDER BY id;
 
 -- name: find_event
--- An event that is not settled, with its answer if one is stored.
-SELECT answer FROM inbox WHERE platform = :platform AND event_id = :event_id AND settled = 0;
+-- What became of an event: its answer while it is stored, and the job that it made.
+SELECT inbox.id IS NOT NULL AS is_stored, inbox.answer, origin.job
+FROM (SELECT :platform AS platform, :event_id AS event_id) AS event
+LEFT JOIN inbox ON inbox.platform = event.platform AND inbox.event_id = event.event_id AND inbox.settled = 0
+LEFT JOIN origin ON origin.platform = event.platform AND origin.event_id = event.event_id;
 
 -- name: save_answer
 -- Store an answer until it is sent.

@@ -251,7 +251,8 @@ async def test_an_accept_cancelled_at_any_moment_is_whole_or_absent(harness: Des
             await asyncio.sleep(0.0001)
         acceptance.cancel()
         await asyncio.gather(acceptance, return_exceptions=True)
-        job = await harness.store.jobs.find_by_origin(context.platform, context.event_id)
+        event = await harness.store.inbox.find(context.platform, context.event_id)
+        job = await harness.store.jobs.find(event.job or "")
         person = await harness.store.people.find(context.platform, context.user_id)
         assert (job is None) == (person is None)
         if job is not None and person is not None:

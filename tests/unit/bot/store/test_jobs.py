@@ -6,9 +6,11 @@ import pytest
 
 from bot.outcomes import PictureMessage, Platform
 from bot.store import Store
-from bot.store.rows import InboxRow, NewJob, OutboxState, PictureRow, TakenResult
+from bot.store.rows import EventRow, NewJob, OutboxState, PictureRow, TakenResult
 from engine.request import LoraChoice
 from tests.unit.bot.store.stored import a_job, ended_jobs, next_due_ms, take
+
+NOT_KNOWN = EventRow(is_stored=False, answer=None, job=None)
 
 
 async def test_a_persons_jobs_are_listed_newest_first_and_counted_while_they_wait_or_run(
@@ -33,11 +35,12 @@ async def test_a_person_with_enough_unfinished_jobs_adds_no_other(store: Store) 
     new = NewJob(**{field.name: getattr(waits, field.name) for field in fields(NewJob)})
     assert await store.jobs.add(replace(new, id="refused"), "third", most_unfinished=2) is None
     assert await store.jobs.find("refused") is None
-    assert await store.jobs.find_by_origin("web", "third") is None
+    assert (await store.inbox.find("web", "third")).job is None
     await store.jobs.end(waits, "cancelled", 2)
     accepted = await store.jobs.add(replace(new, id="accepted"), "third", most_unfinished=2)
     assert accepted is not None
-    assert await store.jobs.find_by_origin("web", "third") == accepted
+    assert await store.jobs.find("accepted") == accepted
+    assert (await store.inbox.find("web", "third")).job == "accepted"
     assert runs.person == accepted.person
 
 
@@ -57,8 +60,8 @@ async def test_a_chat_sees_only_what_was_drawn_openly_in_it(store: Store) -> Non
 async def test_a_missing_job_is_none(store: Store) -> None:
     await a_job(store)
     assert await store.jobs.find("nothing") is None
-    assert await store.jobs.find_by_origin("web", "nothing") is None
-    assert await store.jobs.find_by_origin("discord", "job") is None
+    assert await store.inbox.find("web", "nothing") == NOT_KNOWN
+    assert await store.inbox.find("discord", "job") == NOT_KNOWN
     assert await store.jobs.take("nothing", "run", 1) is None
     assert await store.jobs.pictures_of(["job"]) == ()
     assert await store.outbox.load("nothing") is None
@@ -200,13 +203,13 @@ async def test_a_result_is_its_job_with_the_pictures_in_order(store: Store) -> N
 
 async def test_an_answer_is_kept_until_its_event_is_settled(store: Store) -> None:
     await store.inbox.add("web", [("1", "one")], 10)
-    assert await store.inbox.find("web", "1") == InboxRow(None)
+    assert await store.inbox.find("web", "1") == EventRow(is_stored=True, answer=None, job=None)
     await store.inbox.save_answer("web", "1", '{"said": 1}')
-    assert await store.inbox.find("web", "1") == InboxRow('{"said": 1}')
-    assert await store.inbox.find("web", "2") is None
+    assert await store.inbox.find("web", "1") == EventRow(is_stored=True, answer='{"said": 1}', job=None)
+    assert await store.inbox.find("web", "2") == NOT_KNOWN
     assert await store.inbox.unsettled("discord") == ()
     await store.inbox.settle("web", "1")
-    assert await store.inbox.find("web", "1") is None
+    assert await store.inbox.find("web", "1") == NOT_KNOWN
 
 
 async def test_repeated_events_are_recognised_until_their_records_expire(store: Store) -> None:
@@ -219,14 +222,14 @@ async def test_repeated_events_are_recognised_until_their_records_expire(store: 
     await store.inbox.settle("web", "job")
 
     await store.inbox.delete_expired(before_ms=10)
-    assert await store.jobs.find_by_origin("web", "job") is not None
+    assert (await store.inbox.find("web", "job")).job == "job"
     await store.inbox.add("web", [("job", "draw again")], 11)
     assert [name for name, _ in await store.inbox.unsettled("web")] == ["open"]
 
     await store.inbox.delete_expired(before_ms=21)
-    assert await store.jobs.find_by_origin("web", "job") is None
-    assert await store.jobs.find_by_origin("web", "open") is not None, "its event is still to be handled"
-    assert await store.jobs.find_by_origin("web", "waits") is not None
+    assert await store.inbox.find("web", "job") == NOT_KNOWN
+    assert (await store.inbox.find("web", "open")).job == "open", "its event is still to be handled"
+    assert (await store.inbox.find("web", "waits")).job == "waits"
     left = await store._run("SELECT job FROM outbox")
     assert [row[0] for row in left] == ["open"]
     assert (await store.survey()).is_sound

@@ -113,7 +113,8 @@ def test_a_process_that_closes_its_store_ends(tmp_path: Path) -> None:
 
 async def test_a_job_comes_back_as_it_was_stored(store: Store) -> None:
     job = await a_job(store)
-    assert await store.jobs.find(job.id) == job == await store.jobs.find_by_origin("web", "job")
+    assert await store.jobs.find(job.id) == job
+    assert (await store.inbox.find("web", "job")).job == job.id
     assert (job.recipe.loras, job.private, job.state, job.attempt) == (
         (LoraChoice("sugar", "a" * 64, 0.8),),
         True,
