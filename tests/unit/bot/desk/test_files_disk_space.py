@@ -273,8 +273,10 @@ async def test_pictures_that_fit_exactly_are_accepted(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         accept = harness.desk.parts.acceptance.accept
         with pytest.raises(NoDiskSpace):
-            await accept(draw, a_context("1"), DiskState(needed_bytes - 1))
-        assert (await accept(draw, a_context("2"), DiskState(needed_bytes))).recipe.count == 4
+            async with harness.store.atomic():
+                await accept(draw, a_context("1"), DiskState(needed_bytes - 1))
+        async with harness.store.atomic():
+            assert (await accept(draw, a_context("2"), DiskState(needed_bytes))).recipe.count == 4
 
 
 async def test_a_measure_of_the_disk_is_good_for_a_second(
