@@ -117,6 +117,17 @@ async def test_a_refusal_stays_a_refusal_when_the_reason_is_gone(harness: DeskHa
     assert isinstance(await ask(harness, Draw(prompt="a"), await stored(harness, "s")), Receipt)
 
 
+async def test_an_accepted_request_stays_accepted_when_its_chat_is_closed(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        context = await stored(harness, "1", platform=Platform.TELEGRAM)
+        first = await ask(harness, Draw(prompt="a"), context)
+    async with open_harness(tmp_path, rules=Rules(hosts=frozenset({"telegram:host"}))) as harness:
+        again = await ask(harness, Draw(prompt="a"), context)
+    assert isinstance(first, Receipt)
+    assert isinstance(again, Receipt)
+    assert (again.job_id, again.repeated, again.credits_left) == (first.job_id, True, first.credits_left)
+
+
 async def test_nothing_to_cancel_is_repeated_even_if_a_job_was_accepted_since(harness: DeskHarness) -> None:
     context = await stored(harness, "c")
     assert await ask(harness, Cancel(), context) == (NothingToCancel, {})

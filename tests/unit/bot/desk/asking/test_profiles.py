@@ -15,13 +15,16 @@ from bot.commands.values import (
     EditProfile,
     EditSettings,
     LoraList,
+    LoraSwitch,
     LoraWish,
     PixelSize,
     Ratio,
     Repeat,
     Reroll,
+    Scope,
     ShowRecipe,
 )
+from bot.desk.loras.shelf import for_everybody
 from bot.errors import HostsOnly, LoraNotHere, PersonError, SizeOverLimit, UnknownLora
 from bot.outcomes import (
     CommandContext,
@@ -249,3 +252,17 @@ async def test_a_thread_has_the_default_lora_of_its_channel_until_it_has_its_own
         ):
             await harness.desk.handle(parse(f"/lora switch {name}"), context)
             assert (await loras_in(in_thread()), await loras_in(at())) == (of_thread, of_channel)
+
+
+async def test_a_switch_that_is_rolled_back_changes_no_default(tmp_path: Path) -> None:
+    async def switch_in_vain(scope: Scope) -> None:
+        command = LoraSwitch(LoraWish("sugar"), scope)
+        async with harness.store.atomic():
+            await harness.desk.parts.defaults.switch(command, at(user_id="host"), for_everybody)
+            raise ZeroDivisionError
+
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        for scope in Scope:
+            with pytest.raises(ZeroDivisionError):
+                await switch_in_vain(scope)
+            assert (await draw(harness, Draw(f"a face {next(events)}"))).recipe.loras == ()
