@@ -153,10 +153,10 @@ def find_pictures(
         shown = [row for row in rows if row.job == job.id]
         if job.recipe.sheet is not None:
             shown = [row for row in shown if job.recipe.is_shown(row.idx)]
-        existing = [row for row in shown if (pictures_dir / row.file_name).is_file()]
+        existing = [row for row in shown if (pictures_dir / file_name(row)).is_file()]
         damaged = [row.idx for row in existing if must_check and read_picture(row, pictures_dir) is None]
         files = [
-            PictureFile(row.idx, row.seed, pictures_dir / row.file_name, row.sha256)
+            PictureFile(row.idx, row.seed, pictures_dir / file_name(row), row.sha256)
             for row in existing
             if row.idx not in damaged
         ]
@@ -170,13 +170,18 @@ def read_picture(picture: PictureRow, folder: Path) -> bytes | None:
     """Return the file of a picture; None, and a line in the log, if it is gone or damaged. Blocking."""
     facts = {"job_id": picture.job, "index": picture.idx}
     try:
-        content = read_whole(folder / picture.file_name, picture.sha256)
+        content = read_whole(folder / file_name(picture), picture.sha256)
     except OSError as error:
         log.warning("picture missing", **facts, detail=str(error))
         return None
     if content is None:
-        log.error("picture damaged on the disk", **facts, file=picture.file_name)
+        log.error("picture damaged on the disk", **facts, file=file_name(picture))
     return content
+
+
+def file_name(picture: PictureRow) -> str:
+    """Return the name of a picture's file, within the folder of the pictures; empty if it has expired."""
+    return picture.earlier_name or (f"{picture.sha256[:2]}/{picture.sha256}.png" if picture.sha256 else "")
 
 
 def name_pictures(job_id: str, pictures: Sequence[Picture]) -> tuple[PictureRow, ...]:
@@ -197,7 +202,7 @@ def save_pictures(rows: Sequence[PictureRow], contents: Sequence[bytes], folder:
         OSError: The disk is full or read-only; what was written is loose.
     """
     for row, content in zip(rows, contents, strict=True):
-        path = folder / row.file_name
+        path = folder / file_name(row)
         if not path.parent.is_dir():
             make_subfolder(path.parent)
         write_file(path, content)

@@ -20,7 +20,14 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import LogLimiter, find_pictures, name_pictures, retry_while_full, save_pictures
+from bot.desk.files import (
+    LogLimiter,
+    file_name,
+    find_pictures,
+    name_pictures,
+    retry_while_full,
+    save_pictures,
+)
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
 from bot.desk.retention.loose import LooseFiles
@@ -218,7 +225,7 @@ class JobCompletion:
         if job.recipe.sheet and drawn:
             drawn = [*drawn, await asyncio.to_thread(draw_sheet, job.recipe, drawn, job.locale)]
         pictures: tuple[PictureRow, ...] | None = await asyncio.to_thread(name_pictures, job.id, drawn)
-        async with self._loose_files.holding([row.file_name for row in pictures or ()]):
+        async with self._loose_files.holding([file_name(row) for row in pictures or ()]):
             try:
                 contents = [picture.png for picture in drawn]
                 await run_to_completion(

@@ -162,11 +162,6 @@ class PictureRow:
     form: PictureForm = PictureForm.ORIGINAL
     earlier_name: str = ""
 
-    @property
-    def file_name(self) -> str:
-        """Of its file, within the pictures folder: that of its content; empty for one that has expired."""
-        return self.earlier_name or (f"{self.sha256[:2]}/{self.sha256}.png" if self.sha256 else "")
-
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:

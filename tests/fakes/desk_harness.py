@@ -11,6 +11,7 @@ from typing import Any
 from bot.commands.values import Draw
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
+from bot.desk.files import file_name
 from bot.desk.retention.expiry import PictureExpiry
 from bot.outcomes import Address, CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
@@ -108,7 +109,7 @@ class DeskHarness:
     async def picture_file(self, job_id: str, index: int = 0) -> Path:
         """Return the file of one picture, which must exist in the database."""
         rows = await self.store.jobs.pictures_of([job_id])
-        return self.folder / "pictures" / next(row.file_name for row in rows if row.idx == index)
+        return self.folder / "pictures" / next(file_name(row) for row in rows if row.idx == index)
 
     def expiry(self, keep_days: int) -> PictureExpiry:
         """Return the daily work on the desk's pictures."""

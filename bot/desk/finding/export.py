@@ -22,7 +22,7 @@ from pathlib import Path
 
 from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import Export
-from bot.desk.files import PictureSpace, read_picture
+from bot.desk.files import PictureSpace, file_name, read_picture
 from bot.errors import ExportRunning, NoDiskSpace, NoPicturesYet
 from bot.outcomes import CommandContext, ExportReady, Platform
 from bot.policy.rules import require_private_chat
@@ -174,8 +174,8 @@ class PictureExport:
         """Yield each picture that is still on the disk, with the bytes of its file."""
         for picture in pictures:
             with contextlib.suppress(FileNotFoundError):
-                if picture.file_name:  # not expired
-                    yield picture, (self._pictures_dir / picture.file_name).stat().st_size
+                if file_name(picture):  # not expired
+                    yield picture, (self._pictures_dir / file_name(picture)).stat().st_size
 
     def _pack(
         self,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, read_picture, save_pictures
+from bot.desk.files import PictureSpace, file_name, read_picture, save_pictures
 from bot.desk.retention.loose import LooseFiles
 from bot.errors import CannotSave
 from bot.pictures.preview import make_preview
@@ -92,7 +92,7 @@ class OriginalsRetention:
             return 0
         sha256 = hashlib.sha256(preview).hexdigest()
         replaced = replace(row, form=PictureForm.PREVIEW, sha256=sha256, earlier_name="")
-        async with self._loose_files.holding([replaced.file_name]):
+        async with self._loose_files.holding([file_name(replaced)]):
             work = asyncio.to_thread(save_pictures, [replaced], [preview], self._pictures_dir)
             await run_to_completion(work)
             await self._store.pictures.replace(row, PictureForm.PREVIEW, sha256)

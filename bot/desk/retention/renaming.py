@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, make_subfolder, read_picture, save_pictures
+from bot.desk.files import PictureSpace, file_name, make_subfolder, read_picture, save_pictures
 from bot.desk.retention.loose import LooseFiles
 from bot.pictures.preview import make_preview
 from bot.store import Store
@@ -56,7 +56,7 @@ async def _rename(row: PictureRow, store: Store, loose_files: LooseFiles, folder
         return False
     sha256 = row.sha256 if content is None else hashlib.sha256(content).hexdigest()
     renamed = replace(row, sha256=sha256, earlier_name="")
-    async with loose_files.holding([renamed.file_name]):
+    async with loose_files.holding([file_name(renamed)]):
         work = asyncio.to_thread(_place, folder / row.earlier_name, renamed, folder, content)
         if not await run_to_completion(work):
             return False
@@ -79,7 +79,7 @@ def _place(earlier: Path, renamed: PictureRow, folder: Path, content: bytes | No
 
     A whole file that has the new name stays.
     """
-    path = folder / renamed.file_name
+    path = folder / file_name(renamed)
     is_there, sha256 = path.is_file(), renamed.sha256
     if is_there and (not earlier.is_file() or path.samefile(earlier) or read_whole(path, sha256) is not None):
         return True

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.desk.files import name_pictures, picture_folders, save_pictures
+from bot.desk.files import file_name, name_pictures, picture_folders, save_pictures
 from engine.request import Picture
 
 
@@ -19,7 +19,7 @@ def save(folder: Path, *pictures: Picture) -> list[Path]:
     """Save the pictures of a job, and return their files."""
     rows = name_pictures("1m3250v00shy4w7c", pictures)
     save_pictures(rows, [each.png for each in pictures], folder)
-    return [folder / row.file_name for row in rows]
+    return [folder / file_name(row) for row in rows]
 
 
 def fail(_: int) -> None:

@@ -30,6 +30,7 @@ from bot.commands.values import (
     ShowRecipe,
     Vary,
 )
+from bot.desk.files import file_name
 from bot.errors import AlreadyAsked, ChooseFromSheet, NoSheet, NoSuchPicture, NotYours, StartGone
 from bot.outcomes import (
     Axis,
@@ -82,7 +83,7 @@ async def test_a_sheet_is_drawn_by_one_request_and_shown_as_one_picture(harness:
         assert picture.size == size_of_sheet(result.recipe)
     rows = await harness.store.jobs.pictures_of([result.job_id])
     assert [row.idx for row in rows] == list(range(8))
-    assert all((harness.folder / "pictures" / row.file_name).is_file() for row in rows)
+    assert all((harness.folder / "pictures" / file_name(row)).is_file() for row in rows)
     history = await harness.desk.handle(Mine(), a_context("2"))
     assert isinstance(history, History)
     assert [file.index for file in history.entries[0].pictures] == [7]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.desk.files import file_name
 from bot.outcomes import Recipe, Start
 from bot.store import Store, open_store
 from bot.store.files.migrate import read_migrations
@@ -48,7 +49,7 @@ async def test_what_a_picture_stops_naming_becomes_loose(store: Store) -> None:
     assert await store.pictures.loose() == (file_of("face"),)
     assert not await store.pictures.replace(first, PictureForm.PREVIEW, a_hash("again")), "it has changed"
     row, _ = await store.jobs.pictures_of(["job"])
-    assert (row.form, row.file_name) == (PictureForm.PREVIEW, file_of("small"))
+    assert (row.form, file_name(row)) == (PictureForm.PREVIEW, file_of("small"))
     await store.pictures.forget([second.job])
     assert await store.jobs.pictures_of(["job"]) == ()
     assert set(await store.pictures.loose()) == {file_of("face"), file_of("other"), file_of("small")}
@@ -84,7 +85,7 @@ async def test_old_pictures_expire_and_their_rows_stay(store: Store) -> None:
     assert await store.pictures.expire(11, ORIGINALS, 9) == 1
     assert await store.pictures.expire(11, ORIGINALS, 9) == 0
     rows = await store.jobs.pictures_of(["old", "new"])
-    assert [(row.job, row.form, row.file_name) for row in rows] == [
+    assert [(row.job, row.form, file_name(row)) for row in rows] == [
         ("new", PictureForm.ORIGINAL, file_of("face")),
         ("old", PictureForm.EXPIRED, ""),
         ("old", PictureForm.EXPIRED, ""),
@@ -164,7 +165,7 @@ async def test_pictures_of_an_earlier_version_keep_their_names_until_they_are_re
         PictureRow("job", 1, 8, "", PictureForm.ORIGINAL, "job-1.png"),
         PictureRow("job", 2, 9, "", PictureForm.PREVIEW, "job-2.png"),
     )
-    assert [row.file_name for row in rows] == ["job-0.png", "job-1.png", "job-2.png"]
+    assert [file_name(row) for row in rows] == ["job-0.png", "job-1.png", "job-2.png"]
     assert await store.jobs.file_ids("telegram", ["job"], "photo") == {("job", 0): "id"}
     assert await store.pictures.with_earlier_names("job-0.png", 1) == rows[1:2]
     await store.pictures.forget(["job"])
