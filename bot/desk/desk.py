@@ -81,7 +81,7 @@ class Desk:
         if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
             return await self._execute(command, context)
         prepared: Prepared | None = None
-        if isinstance(command, MANAGEMENT) and not await self._is_answered(event):
+        if isinstance(command, MANAGEMENT) and (await inbox.find(*event)).answer is None:
             try:
                 await self._require_permission(command, context)
             except PersonError as refusal:
@@ -152,9 +152,6 @@ class Desk:
 
     def _may_use(self, context: CommandContext) -> Rule:
         return partial(self.parts.consents.may_use, context)
-
-    async def _is_answered(self, event: tuple[Platform, str]) -> bool:
-        return (await self._store.inbox.find(*event)).answer is not None
 
     async def _require_permission(self, command: Command, context: CommandContext) -> None:
         """Return when the person may give this command here.
