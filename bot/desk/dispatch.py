@@ -28,6 +28,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GiveCredits,
     GrantCredits,
     Help,
     Link,
@@ -95,6 +96,7 @@ from bot.desk.loras.habits import LoraHabits
 from bot.desk.loras.reports import OwnerReports
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.people.claiming import HostClaim
+from bot.desk.people.gifts import Gifts
 from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
@@ -179,6 +181,7 @@ class DeskParts:
     refusals: RefusalCounts
     statistics: StatisticsView
     grants: Grants
+    gifts: Gifts
     access: Access
     oversight: Oversight
     queue: JobQueue
@@ -224,6 +227,7 @@ def actions(parts: DeskParts) -> dict[type[Command], Action]:
         EditProfile: parts.profiles.edit,
         Cancel: partial(_cancel, parts),
         Quota: partial(_read_balance, parts),
+        GiveCredits: parts.gifts.give,
         Help: partial(_show_help, parts),
         **_of_pictures(parts),
         **_of_identities(parts),

@@ -8,7 +8,7 @@
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
-      - BadDuration · BadCredits · BadDays · UnknownPerson
+      - BadDuration · BadCredits · BadDays · UnknownPerson · UnknownRecipient
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · PictureNeeded
     + NotAllowed
@@ -24,6 +24,7 @@
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
       - OwnJob · TooManyReports
       - HostNotBanned · NotBanned · NotOnList · AllowedInSettings · NeverWrote · NothingToTake
+      - NothingToGive · OwnRecipient
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
       - NotSafetensors · DownloadTooLarge · DownloadMissing · DownloadNotAllowed · DownloadRedirected
       - DownloadFailed · DownloadDamaged · DownloadRunning · DownloadLeavesNoSpace
@@ -80,9 +81,12 @@ from bot.errors.hosting import (
     HostNotBanned,
     NeverWrote,
     NotBanned,
+    NothingToGive,
     NothingToTake,
     NotOnList,
+    OwnRecipient,
     UnknownPerson,
+    UnknownRecipient,
 )
 from bot.errors.loras import (
     BadSubject,
@@ -303,6 +307,7 @@ __all__ = [
     "NotYours",
     "NothingToCancel",
     "NothingToCompare",
+    "NothingToGive",
     "NothingToPublish",
     "NothingToTake",
     "OldButton",
@@ -311,6 +316,7 @@ __all__ = [
     "OutFolderUnusable",
     "OwnJob",
     "OwnLinkCode",
+    "OwnRecipient",
     "OwnersOnly",
     "PackageMissing",
     "PersonError",
@@ -354,4 +360,5 @@ __all__ = [
     "UnknownPerson",
     "UnknownPreset",
     "UnknownRecipe",
+    "UnknownRecipient",
 ]

@@ -1,4 +1,4 @@
-"""What hosts cannot do to people and chats."""
+"""What hosts cannot do to people and chats, and people with their credits."""
 
 from bot.errors.base import NotPossible, NotUnderstood
 
@@ -21,6 +21,18 @@ class NeverWrote(NotPossible):
 
 class NothingToTake(NotPossible):
     """The person has no credits, or nothing is granted a day. Facts: ``who``."""
+
+
+class NothingToGive(NotPossible):
+    """Only credits above the daily allowance may be given. Facts: ``limit``, how many those are."""
+
+
+class UnknownRecipient(NotUnderstood):
+    """No identity or unique name is meant. Facts: ``text``."""
+
+
+class OwnRecipient(NotPossible):
+    """People cannot give themselves credits."""
 
 
 class UnknownPerson(NotUnderstood):

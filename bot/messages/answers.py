@@ -29,6 +29,7 @@ from bot.outcomes import (
     BanListing,
     CancelAccepted,
     CreditBalance,
+    CreditsGiven,
     CreditsGranted,
     DailyCreditsGranted,
     Deleted,
@@ -234,7 +235,9 @@ _WITH_TIMES: dict[type[Outcome], Callable[[Any, str, Times], str]] = {
         (PickedPicture, EditableText, Published, Deleted, Reported, ReportListing), format_continued
     ),
     **dict.fromkeys((QueueListing, PersonBanned, PersonUnbanned, BanListing), format_hosted),
-    **dict.fromkeys((CreditsGranted, DailyCreditsGranted, AccessChanged, AccessListing), format_hosted),
+    **dict.fromkeys(
+        (CreditsGiven, CreditsGranted, DailyCreditsGranted, AccessChanged, AccessListing), format_hosted
+    ),
 }
 """What may contain a time."""
 

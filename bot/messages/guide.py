@@ -13,12 +13,14 @@ from bot.commands.values import (
     Draw,
     Export,
     Favourite,
+    GiveCredits,
     Link,
     LoraAllow,
     LoraInfo,
     LoraList,
     LoraRevoke,
     Mine,
+    Quota,
     ReadSettings,
     ShowRecipe,
     Unlink,
@@ -64,13 +66,14 @@ BUTTON_LABELS = {
 }
 _BESIDE = (  # lines of their own would not fit
     *(entry.command_type for entry in JOB_COMMANDS),
-    *(Compare, Draft, Adopt, LoraInfo, LoraRevoke, Unlink),
+    *(Compare, Draft, Adopt, LoraInfo, LoraRevoke, Unlink, GiveCredits),
     *(Favourite, ShowRecipe, ReadSettings, Export),
 )
 _ALSO: dict[type[Command], str] = {
     Draw: N_("{about}; also /compare, /draft, /adopt"),
     Mine: N_("{about}; also /favourite, /recipe, /info, /export, /again, /vary …"),
     LoraList: N_("{about}; /lorainfo shows one"),
+    Quota: N_("{about}; /give gives some away"),
     Link: N_("{about}; /unlink undoes it"),
     LoraAllow: N_("{about}; /lora revoke takes it back"),
 }

@@ -134,6 +134,7 @@ from bot.outcomes.output import (
 )
 from bot.outcomes.people import (
     CreditBalance,
+    CreditsGiven,
     HostClaimed,
     LinkCode,
     LinkConfirmation,
@@ -167,6 +168,7 @@ __all__ = [
     "Control",
     "ControlStyle",
     "CreditBalance",
+    "CreditsGiven",
     "CreditsGranted",
     "DailyCreditsGranted",
     "DefaultMissing",

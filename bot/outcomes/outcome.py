@@ -42,7 +42,15 @@ from bot.outcomes.loras import (
     LoraSwitched,
     ShelfReloaded,
 )
-from bot.outcomes.people import CreditBalance, HostClaimed, LinkCode, LinkConfirmation, Linked, Unlinked
+from bot.outcomes.people import (
+    CreditBalance,
+    CreditsGiven,
+    HostClaimed,
+    LinkCode,
+    LinkConfirmation,
+    Linked,
+    Unlinked,
+)
 from engine.host.report import CardReport
 
 
@@ -102,6 +110,7 @@ Outcome = (
     | PersonBanned
     | PersonUnbanned
     | BanListing
+    | CreditsGiven
     | CreditsGranted
     | DailyCreditsGranted
     | AccessChanged

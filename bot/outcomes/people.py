@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from bot.outcomes.hosting.people import Who
 from bot.outcomes.places import Platform
 
 
@@ -18,6 +19,15 @@ class CreditBalance:
     daily: int
     renews_at_s: int
     is_unlimited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsGiven:
+    """The person gave ``credits`` to another one, and has this many ``left``."""
+
+    who: Who
+    credits: int
+    left: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,11 @@ class People:
         """Store how much of the daily allowance is given, and until when it counts."""
         await self._query("set_allowance", person=person, renews_at_s=renews_at_s, given=given)
 
+    async def granted_in_all(self, person: int) -> int:
+        """Return what hosts and others gave this person, less what was taken or given away."""
+        [(credits,)] = await self._query("granted_credits", person=person)
+        return int(credits)
+
     async def move_credits(
         self,
         person: int,
@@ -59,7 +64,7 @@ class People:
     ) -> bool:
         """Add signed ``credits`` to account and ledger; False, with nothing changed, if there are too few.
 
-        ``decided_by`` is the host who grants them, as ``platform:user_id``.
+        ``decided_by`` is who grants or gives them, as ``platform:user_id``.
         """
         if not await self._query("move_credits", person=person, credits=credits):
             return False

@@ -15,7 +15,7 @@ class LedgerKind(StrEnum):
     """Why credits moved. Values equal the CHECK list of ledger.kind in migrations/0001.
 
     ALLOWANCE the daily renewal · CHARGE a job's price, negative · REFUND of pictures that were not made ·
-    GRANT by a host, or a correction.
+    GRANT by a host or another person, or a correction.
     """
 
     ALLOWANCE = "allowance"

@@ -13,6 +13,7 @@ from bot.commands.table import ENTRY_OF, Option
 from bot.commands.table.hosting import (
     AUDIT_OPTIONS,
     BAN_OPTIONS,
+    GIVE,
     GRANT_OPTIONS,
     MAX_GRANT,
     MAX_GRANT_DAYS,
@@ -28,6 +29,7 @@ from bot.commands.values import (
     Diagnose,
     DisallowAccess,
     DrainQueue,
+    GiveCredits,
     GrantCredits,
     Help,
     ListHostActions,
@@ -117,6 +119,25 @@ def grant_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyT
     return GrantCredits(person, credits, days)
 
 
+def give_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyType({})) -> GiveCredits:
+    """Return the ``/give`` of a text, or of the options of a menu: a person and credits.
+
+    Raises:
+        NotUnderstood: MissingValue, BadCredits.
+    """
+    found, chosen = scan(clean(typed), GIVE.options), chosen_of(options)
+    values = {flag.option.name: flag.value for flag in found.flags} | chosen
+    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    credits_text = values.get("credits") or rest
+    if not person or not credits_text:
+        entry = ENTRY_OF[GiveCredits]
+        raise MissingValue(flag=f"/{entry.name}", example=entry.usage)
+    credits = _whole_number(credits_text, MAX_GRANT)
+    if credits is None or credits < 1:
+        raise BadCredits(text=credits_text, limit=MAX_GRANT)
+    return GiveCredits(person, credits)
+
+
 def _whole_number(text: str, most: int) -> int | None:
     """Convert to a whole number from -``most`` to ``most``; None for anything else."""
     plain = normalize(text)
@@ -191,6 +212,7 @@ HOSTING_MAKERS: dict[type[Command], Callable[[str], Command]] = {
     Diagnose: lambda _: Diagnose(),
     ShowStatistics: statistics_of,
     GrantCredits: grant_of,
+    GiveCredits: give_of,
     UnbanPerson: lambda rest: UnbanPerson(_required(rest, UnbanPerson)),
     AllowAccess: lambda rest: AllowAccess(_whole(rest)),
     DisallowAccess: lambda rest: DisallowAccess(_required(rest, DisallowAccess)),
@@ -202,6 +224,7 @@ HOSTING_MENUS: dict[type[Command], Callable[[Mapping[str, Any]], Command]] = {
     PauseDrawing: lambda options: PauseDrawing(_reason(options.get("reason", ""))),
     DrainQueue: lambda options: DrainQueue(_reason(options.get("reason", ""))),
     GrantCredits: lambda options: grant_of(options=options),
+    GiveCredits: lambda options: give_of(options=options),
     ShowStatistics: lambda options: statistics_of(options.get("days")),
     BanPerson: lambda options: ban_of(options=options),
     UnbanPerson: lambda options: UnbanPerson(_required(options.get("person", ""), UnbanPerson)),

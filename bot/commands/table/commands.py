@@ -4,7 +4,7 @@ from bot.commands.table.asking import ASKING_COMMANDS
 from bot.commands.table.drawing import SUGAR_OPTIONS
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
 from bot.commands.table.finding import FINDING_COMMANDS
-from bot.commands.table.hosting import HOSTING_COMMANDS, STATUS
+from bot.commands.table.hosting import GIVE, HOSTING_COMMANDS, STATUS
 from bot.commands.table.jobs import JOB_COMMANDS
 from bot.commands.table.loras import LORA_COMMANDS
 from bot.commands.table.sheets import SHEET_COMMANDS
@@ -41,6 +41,7 @@ COMMANDS: tuple[CommandEntry, ...] = (
     CommandEntry(
         "quota", "额度", ("额度", "我的额度", "余额"), "Show how many credits you have left", "/quota", Quota
     ),
+    GIVE,
     CommandEntry(
         "cancel",
         "取消",

@@ -1,4 +1,4 @@
-"""The commands of hosts about people and the queue, and ``/status`` for everybody."""
+"""The commands of hosts about people and the queue; ``/status`` and ``/give`` for everybody."""
 
 from bot.commands.reading import MAX_PAGE
 from bot.commands.table.entry import CommandEntry, Option, OptionKind, Right
@@ -8,6 +8,7 @@ from bot.commands.values import (
     Diagnose,
     DisallowAccess,
     DrainQueue,
+    GiveCredits,
     GrantCredits,
     ListHostActions,
     ListPeople,
@@ -72,6 +73,35 @@ GRANT_OPTIONS = (
     ),
 )
 
+GIVE = CommandEntry(
+    "give",
+    "转赠",
+    ("转赠额度",),
+    "Give another person credits that were granted to you",
+    "/give discord:1234 5",
+    GiveCredits,
+    (
+        Option(
+            "person",
+            "人",
+            OptionKind.TEXT,
+            "A mention, an id or a name",
+            example="discord:1234",
+            required=True,
+            positional=True,
+        ),
+        Option(
+            "credits",
+            "额度",
+            OptionKind.INTEGER,
+            "How many",
+            example="5",
+            required=True,
+            least=1,
+            most=MAX_GRANT,
+        ),
+    ),
+)
 STATUS = CommandEntry(
     "status",
     "状态",

@@ -77,14 +77,14 @@ from bot.commands.values.loras import (
     Scope,
     SentFile,
 )
-from bot.commands.values.people import ClaimBot, Help, Link, Quota, ShowCard, Unlink
+from bot.commands.values.people import ClaimBot, GiveCredits, Help, Link, Quota, ShowCard, Unlink
 from bot.commands.values.sheets import DRAFTS, MAX_CELLS, Adopt, Compare, Draft
 
 IterateCommand = (
     Reroll | Repeat | Vary | Enlarge | Pick | Edit | Original | Publish | Delete | Report | ListReports
 )
 FindingCommand = Mine | Favourite | ShowRecipe | DrawRecipe | ReadSettings | Export
-PersonCommand = EditSettings | EditPresets | EditProfile | Quota | Link | Unlink | ClaimBot
+PersonCommand = EditSettings | EditPresets | EditProfile | Quota | GiveCredits | Link | Unlink | ClaimBot
 
 SheetCommand = Compare | Draft | Adopt
 
@@ -138,6 +138,7 @@ __all__ = [
     "Face",
     "Favourite",
     "FindingCommand",
+    "GiveCredits",
     "GrantCredits",
     "Help",
     "HostingCommand",

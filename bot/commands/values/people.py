@@ -9,6 +9,18 @@ class Quota:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveCredits:
+    """Give another person credits of one's own; ``person`` is a mention, an id or a name.
+
+    Attributes:
+        credits: Above zero.
+    """
+
+    person: str
+    credits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """Link two chats to one person; without ``code``, issue a code to type in the other chat."""
 

@@ -16,6 +16,7 @@ from bot.desk.hosting.queue import QueueView
 from bot.desk.hosting.statistics import RefusalCounts, StatisticsView
 from bot.desk.hosting.status import StatusView
 from bot.desk.people.claiming import HostClaim
+from bot.desk.people.gifts import Gifts
 from bot.desk.people.oversight import Oversight
 
 
@@ -29,6 +30,7 @@ class HostingParts:
     cancellation: JobCancellation
     bans: Bans
     grants: Grants
+    gifts: Gifts
     refusals: RefusalCounts
     statistics: StatisticsView
     oversight: Oversight
@@ -82,6 +84,7 @@ def build_hosting(
             audit=audit,
             clock=clock,
         ),
+        gifts=Gifts(store=store, ledger=people.ledger, clock=clock),
         grants=Grants(store=store, ledger=people.ledger, subjects=people.subjects, audit=audit, clock=clock),
         refusals=refusals,
         statistics=StatisticsView(store=store, refusals=refusals, draw=inputs.draw_statistics, clock=clock),

@@ -111,6 +111,17 @@ class Ledger:
             await people.move_credits(person, LedgerKind.ALLOWANCE, missing, now_ms)
         return await people.account(person)
 
+    async def transferable(self, person: int) -> int:
+        """Return how many of a person's credits may become another person's; call ``renew`` before.
+
+        They are above the daily allowance, and were granted or given: refunds that came after a renewal are
+        above it, too, but come from it.
+        """
+        account = await self._store.people.account(person)
+        daily = (await self._tiers.entitlement_of(account)).daily_credits
+        granted = await self._store.people.granted_in_all(person)
+        return max(0, min(account.credits - daily, granted))
+
     async def link(self, gone: int, stays: int, code: str) -> None:
         """Make two people one, with one allowance; a ledger row says how much of the other lapses."""
         one, other = await self.renew(stays), await self.renew(gone)

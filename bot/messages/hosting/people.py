@@ -8,6 +8,7 @@ from bot.outcomes import (
     AccessListing,
     BanListing,
     BanShown,
+    CreditsGiven,
     CreditsGranted,
     DailyCreditsGranted,
     PersonBanned,
@@ -25,6 +26,7 @@ HostedOutcome = (
     | PersonBanned
     | PersonUnbanned
     | BanListing
+    | CreditsGiven
     | CreditsGranted
     | DailyCreditsGranted
     | AccessChanged
@@ -46,6 +48,9 @@ def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
         case BanListing(bans=bans):
             shown = [_ban(each, locale, times) for each in bans[:MOST_LISTED]]
             return "\n".join([text(N_("Excluded:"), locale), *shown, *_more(len(bans), locale)])
+        case CreditsGiven(who=who, credits=credits, left=left):
+            sentence = N_("You gave {person} {credits} credits, and have {left} left.")
+            return text(sentence, locale, person=format_who(who), credits=credits, left=left)
         case CreditsGranted():
             return _granted(outcome, locale)
         case DailyCreditsGranted(who=who, until_s=None):

@@ -17,6 +17,15 @@ HOSTING_SENTENCES: dict[type[Exception], str] = {
     errors.BadCredits: N_("“{text}” is not a number of credits. Write a whole number up to {limit}."),
     errors.NeverWrote: N_("{who} has never written to me. Ask them to send me /help first."),
     errors.NothingToTake: N_("{who} has nothing that I could take back."),
+    errors.NothingToGive: N_(
+        "Of your credits you can give {limit} now: those that were given to you. The daily allowance is for "
+        "you alone."
+    ),
+    errors.UnknownRecipient: N_(
+        "I don't know whom “{text}” means. Write a mention, an id like discord:1234, or a name that only one "
+        "person has."
+    ),
+    errors.OwnRecipient: N_("You can't give yourself credits. Name another person."),
     errors.UnknownPerson: N_(
         "I don't know whom “{text}” means. Write a mention, an id like discord:1234, or the id of one of "
         "their jobs; /queue and /reports show both."

@@ -42,6 +42,10 @@ RETURNING credits;
 INSERT INTO ledger (person, job, kind, credits, at_ms, decided_by)
 VALUES (:person, :job, :kind, :credits, :at_ms, :decided_by);
 
+-- name: granted_credits
+-- What was granted and given to a person, less what was taken and given away.
+SELECT coalesce(sum(credits), 0) FROM ledger WHERE person = :person AND kind = 'grant';
+
 -- name: identities_of
 -- The identities of a person.
 SELECT platform, user_id FROM identity WHERE person = :person ORDER BY platform;

@@ -40,6 +40,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GiveCredits,
     GrantCredits,
     Help,
     Link,
@@ -96,7 +97,7 @@ def menu_words(entry: CommandEntry) -> set[str]:
 def test_every_command_value_has_one_row() -> None:
     values: list[Command] = [
         Draw(), EditSettings(), EditPresets(), EditProfile(),
-        Reroll("a"), Cancel(), Mine(), Quota(), Link(), Unlink(), ClaimBot(),
+        Reroll("a"), Cancel(), Mine(), Quota(), GiveCredits("a", 1), Link(), Unlink(), ClaimBot(),
         LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("a")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
         LoraReload(), LoraAllow("a"), LoraRevoke("a"), ShowCard(), Help(),
         Repeat("a"), Vary("a", 0), Enlarge("a", 0), Pick("a", 0), Edit("a"), Original("a"),
@@ -174,6 +175,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         "prompt",
         *3 * ["job"],
         *6 * ["name"],
+        *("person", "credits"),
         "code",
         "person",
         *("person", "credits"),
@@ -186,7 +188,7 @@ def test_only_names_of_loras_are_needed_and_commands_without_flags_take_all_text
         ("settings", "reset"), ("preset", "name"), ("profile", "reset"),
         ("pause", "reason"), ("drain", "reason"),
         ("stats", "days"),
-        *((word, "person") for word in ("ban", "unban", "grant")),
+        *((word, "person") for word in ("give", "ban", "unban", "grant")),
         *((word, "subject") for word in ("allow", "disallow")),
         ("people", "search"),
         ("cancel", "job"), ("link", "code"), ("claim", "code"), ("lora list", "search"),

@@ -12,6 +12,7 @@ from bot.commands.values import (
     Draw,
     Export,
     Favourite,
+    GiveCredits,
     LoraInfo,
     LoraRevoke,
     ReadSettings,
@@ -34,6 +35,7 @@ def test_help_names_every_command_and_option_on_one_screen(locale: str) -> None:
         LoraInfo,
         LoraRevoke,
         Unlink,
+        GiveCredits,
     }
     everyones = [entry for entry in COMMANDS if entry.right is Right.EVERYONE]
     assert all(

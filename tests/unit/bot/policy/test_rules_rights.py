@@ -26,6 +26,7 @@ from bot.commands.values import (
     Enlarge,
     Export,
     Favourite,
+    GiveCredits,
     GrantCredits,
     Help,
     Link,
@@ -69,7 +70,7 @@ from bot.settings import Settings
 from bot.settings.sections import WebSettings
 
 COMMAND_VALUES: list[Command] = [
-    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), Link(), Unlink(), ClaimBot(),
+    Draw("x"), Reroll("k"), Cancel("k"), Mine(), Quota(), GiveCredits("a", 1), Link(), Unlink(), ClaimBot(),
     LoraList(), LoraInfo("a"), LoraSwitch(LoraWish("sugar")), LoraAdd(), LoraRemove("a"), LoraCheck("a"),
     LoraReload(), LoraAllow("sugar"), LoraRevoke("sugar"), ShowCard(), Help(),
     Repeat("k"), Vary("k", 0), Enlarge("k", 0), Pick("k", 0), Edit("k"), Original("k"),
