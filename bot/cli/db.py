@@ -7,27 +7,32 @@ from pathlib import Path
 from rich.table import Table
 
 from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.checks.finding import Level
 from bot.cli.screen import Screen
 from bot.desk import maintenance
 from bot.desk.backups import forget_failure, require_space
 from bot.messages import N_, text
+from bot.messages.checks import format_finding
 from bot.messages.problems import format_problem
 from bot.settings import Settings
-from bot.store import Survey, open_store
+from bot.store import Survey
 from bot.store.files import backup
 from bot.store.files import restore as restoring
+from bot.store.files.migrate import read_migrations
+from bot.store.survey import survey_at
 
 
 async def check(settings: Settings) -> int:
-    """Print the database's contents and whether it is sound; return 1 if it is not."""
+    """Print the database's contents and whether it is sound, also while the bot runs; return 1 if it is not.
+
+    Raises:
+        OperatorError: The database is missing, or cannot be read; nothing was changed.
+    """
     locale = settings.language
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    store = await open_store(path, MIGRATIONS)
-    try:
-        survey = await store.survey()
-    finally:
-        await store.close()
+    known = len(await asyncio.to_thread(read_migrations, MIGRATIONS))
+    survey = await asyncio.to_thread(survey_at, path, known)
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in (
         (N_("file"), str(path)),
@@ -40,6 +45,9 @@ async def check(settings: Settings) -> int:
         table.add_row(text(label, locale), value)
     out = Screen()
     out.print(table)
+    if survey.schema < known:
+        facts = {"found": survey.schema, "known": known}
+        out.print_line(f"{Level.NOTE} {format_finding('database_old', facts, locale)}")
     for problem in describe_problems(survey, locale):
         out.print(f"✗ {problem}")
     return int(not survey.is_sound)

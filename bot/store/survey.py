@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.errors import Problem
-from bot.store.database import Database
+from bot.errors import DatabaseMissing, Problem
+from bot.store.database import Database, operator_error
+from bot.store.files.migrate import require_ours
 from bot.store.statements import load_statements
 
 _STATEMENTS = ("schema", "integrity", "orphans", "jobs", "totals", "unbalanced", "lost_results")
@@ -70,6 +71,24 @@ def survey_in_use(path: Path) -> Survey:
     with contextlib.closing(connection):
         connection.execute("BEGIN")  # it sees no later change, and nobody waits for it
         return survey_file(connection)
+
+
+def survey_at(path: Path, known: int) -> Survey:
+    """Read everything of the host's database, in use or not; nothing creates or migrates it. Blocking.
+
+    Raises:
+        DatabaseMissing: There is no database.
+        DatabaseForeign: It belongs to another program.
+        DatabaseNewer: It has more than ``known`` migrations.
+        DatabaseDamaged, DatabaseInUse, FolderUnusable: It cannot be read.
+    """
+    if not path.is_file():
+        raise DatabaseMissing(path=str(path))
+    require_ours(path, known)
+    try:
+        return survey_in_use(path)
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise operator_error(error, path) from error
 
 
 async def survey(database: Database) -> Survey:

@@ -61,7 +61,7 @@ async def test_no_file_of_a_job_a_backup_or_a_running_bot_is_readable_by_others(
 
 async def test_failed_database_commands_explain_themselves(tmp_path: Path) -> None:
     environ = environment(tmp_path)
-    code, output = await run_to_end("db", "check", environ=environ)
+    code, output = await run_to_end("say", "/quota", environ=environ)
     assert code == 0, output
     (tmp_path / "file").touch()
     for words in (

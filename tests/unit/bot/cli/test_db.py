@@ -1,6 +1,7 @@
-"""``sugarbot db restore`` says what it has done, how to go back, and what it refuses."""
+"""``sugarbot db check`` only looks; ``db restore`` says what it did, how to go back, and what it refuses."""
 
 import contextlib
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from typing import Any, Literal
 import pytest
 
 from bot.cli import db
-from bot.errors import BackupUnsound
+from bot.errors import BackupUnsound, DatabaseMissing
 from bot.settings import Settings
 from bot.store import open_store
 from bot.store.files.backup import back_up
@@ -56,3 +57,34 @@ async def test_credits_that_do_not_add_up_are_restored_and_named_if_the_host_wan
         await db.restore(settings, made)
     assert await db.restore(settings, made, accepts_broken_laws=True) == 0
     assert "✗ 1 people have credits that differ" in capsys.readouterr().out
+
+
+async def test_a_check_answers_while_the_bot_has_the_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = await open_store(tmp_path / "sugarbot.db", MIGRATIONS)
+    try:
+        await a_person(store, "web", "ann")
+        assert await db.check(Settings(data_dir=tmp_path)) == 0
+    finally:
+        await store.close()
+    assert "people                         1" in capsys.readouterr().out
+
+
+async def test_a_check_creates_no_database(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseMissing):
+        await db.check(Settings(data_dir=tmp_path / "misspelt"))
+    assert not (tmp_path / "misspelt").exists()
+
+
+async def test_a_check_leaves_the_database_of_an_earlier_version_to_that_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, earlier)
+    max(earlier.glob("*.sql")).unlink()
+    await (await open_store(tmp_path / "sugarbot.db", earlier)).close()
+    before = (tmp_path / "sugarbot.db").read_bytes()
+    assert await db.check(Settings(data_dir=tmp_path)) == 0
+    assert (tmp_path / "sugarbot.db").read_bytes() == before
+    assert "The next start makes a copy and migrates it." in capsys.readouterr().out
