@@ -93,7 +93,16 @@ _Proxy = Annotated[
         "an http, https or socks5 address", "socks5://127.0.0.1:1080", repr=False
     ),  # may hold a password
 ]
-_Folder = Annotated[Path, _must_be("a folder", "/srv/sugarbot")]
+
+
+def _named_folder(value: object) -> object:
+    """Refuse an empty name: it would be the working directory, which the bot would close to other users."""
+    if value == "":
+        raise ValueError("no folder")
+    return value
+
+
+_Folder = Annotated[Path, BeforeValidator(_named_folder), _must_be("a folder", "/srv/sugarbot")]
 
 
 def _is_hub_name(model: str) -> bool:
@@ -258,7 +267,9 @@ class EngineSettings(Section):
         Literal["auto", "bf16", "fp8", "int8"], _must_be("auto, bf16, fp8 or int8", "auto")
     ] = "auto"
     default_lora: Annotated[str, _must_be("a LoRA's name, or empty", "sugar")] = ""
-    lora_dir: Annotated[Path | None, _must_be("a folder", "/srv/loras")] = None
+    lora_dir: Annotated[Path | None, BeforeValidator(_named_folder), _must_be("a folder", "/srv/loras")] = (
+        None
+    )
     reserve_mib: Annotated[int, _must_be("mebibytes, from 0 to 1000000", 512, ge=0, le=1_000_000)] = 512
     spare_worker: Annotated[bool, _must_be("true or false", "true")] = True
     idle_release_min: Annotated[

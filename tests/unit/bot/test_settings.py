@@ -466,3 +466,11 @@ def test_modelscope_has_commits_of_its_own_so_the_pin_of_the_hub_is_not_used_the
 def test_a_mirror_reaches_the_engine() -> None:
     settings = load_settings(write(Path(), 'engine.endpoint = "https://mirror.example.org"'), {})
     assert settings.to_engine_config().endpoint == "https://mirror.example.org"
+
+
+@pytest.mark.parametrize("text", ['data_dir = ""', '[engine]\nlora_dir = ""'])
+def test_an_empty_folder_is_not_the_working_directory(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sugarbot.toml").write_text(text)
+    with pytest.raises(BadSettings) as bad:
+        load_settings(tmp_path / "sugarbot.toml", {})
+    assert [problem.code for problem in bad.value.facts["problems"]] == ["must_be_not"]
