@@ -25,7 +25,7 @@ from bot.settings import Settings
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.durable import make_folder, replacing, write_file
-from engine.errors import LoraMissing, LoraNameRefused, LoraPinBroken, LoraRejected
+from engine.errors import LoraMissing, LoraNameRefused, LoraNotAFile, LoraPinBroken, LoraRejected
 from engine.formatting import in_mib
 from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
 from engine.shelf.layouts import describe_layout
@@ -119,7 +119,7 @@ async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int
         require_name(path.stem)
         facts = await asyncio.to_thread(lambda: examine(path, _model_of(settings)))
     except LoraRejected as error:
-        _refuse(out, path.stem, error, locale, as_json=as_json)
+        _refuse(out, path.stem, error, locale, as_json=as_json, path=path)
         return 1
     _print_facts(out, facts, locale, as_json=as_json)
     if not as_json:
@@ -231,7 +231,7 @@ def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) ->
             target.unlink()
             raise next((each.error for each in shelf.rejected if each.name == name), LoraNameRefused())
     except LoraRejected as error:
-        _refuse(out, name, error, locale, as_json=False)
+        _refuse(out, name, error, locale, as_json=False, path=path)
         return 1
     proposed = proposed_sidecar(facts.proposals, locale)
     if proposed and not os.path.lexists(sidecar_path(target)):
@@ -336,10 +336,12 @@ def _print_json(out: Screen, values: Mapping[str, object]) -> None:
     out.print_line(json.dumps(values, ensure_ascii=True, indent=2))
 
 
-def _refuse(out: Screen, name: str, error: LoraRejected, locale: str, *, as_json: bool) -> None:
+def _refuse(out: Screen, name: str, error: LoraRejected, locale: str, *, as_json: bool, path: Path) -> None:
     error.facts.setdefault("name", name)
     if as_json:
         _print_json(out, {"name": name, "error": type(error).__name__, "detail": str(error)})
+    elif isinstance(error, LoraNotAFile) and not os.path.lexists(path):
+        out.print_line(text(N_("There is no file {path}. Check its name."), locale, path=str(path)))
     else:
         out.print_line(f"{Level.WRONG} {format_error(error, locale)}")
 

@@ -226,3 +226,13 @@ async def test_a_refused_file_is_removed_whatever_its_suffix_and_folder(
     (settings.engine.lora_dir / "old" / "bad v1.SAFETENSORS").write_bytes(b"")
     assert await lora.remove(settings, "old/bad v1") == 0
     assert await lora.list_shelf(settings) == 0
+
+
+async def test_a_file_that_is_not_there_is_named(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    missing = tmp_path / "misspelt.safetensors"
+    assert await lora.check(settings, missing) == 1
+    assert printed() == f"There is no file {missing}. Check its name.\n"
+    assert await lora.add(settings, missing, "") == 1
+    assert printed() == f"There is no file {missing}. Check its name.\n"
