@@ -175,6 +175,7 @@ def picture_row_before_its_file() -> None:
     async def end_then_save(self: JobCompletion, job: JobRow, *how: Any, **more: Any) -> None:
         await end(self, job, *how, **more)
         if job.id in unsaved:
+            await asyncio.sleep(0.005)  # a busy disk takes as long, a folder in memory takes no time
             await asyncio.to_thread(save, *unsaved.pop(job.id))
 
     results.save_pictures = rows_alone

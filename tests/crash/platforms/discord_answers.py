@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,9 +108,10 @@ class Bot:
         None if the act has no such moment: a message is not acknowledged, a refusal may be the first call.
         """
         discord, died = self._discord, asyncio.Event()
+        earlier = {*discord.person_messages, *discord.interactions}
 
         async def die(request: Request) -> None:
-            if not died.is_set() and _is_about(request, discord) and _is_at(request, moment):
+            if not died.is_set() and _is_about(request, discord, earlier) and _is_at(request, moment):
                 died.set()
                 await self.end()
                 raise ConnectionError
@@ -135,11 +136,11 @@ class Bot:
         return whole_bot._count(folder, "SELECT count(*) FROM inbox WHERE settled = 0")
 
 
-def _is_about(request: Request, discord: FakeDiscord) -> bool:
-    """Whether the request belongs to the last act, and not to pictures of an earlier one."""
+def _is_about(request: Request, discord: FakeDiscord, earlier: Collection[str]) -> bool:
+    """Whether the request belongs to the last act, and not to an earlier one."""
     reference = (request.body or {}).get("message_reference") or {}
-    is_reply = str(reference.get("message_id")) == next(reversed(discord.person_messages), "")
-    return is_reply or f"/{next(reversed(discord.interactions))}/" in f"{request.path}/"
+    new = {*discord.person_messages, *discord.interactions} - {*earlier}
+    return str(reference.get("message_id")) in new or not new.isdisjoint(request.path.split("/"))
 
 
 def _is_at(request: Request, moment: str) -> bool:

@@ -82,8 +82,11 @@ async def test_a_command_about_a_job_is_about_the_picture_that_it_replies_to(
         world.say("a bear --seed 3")
         await server.until(lambda: len(files(world)) == 3)
         for text, answer in (("/recipe", "a fox"), ("/info", "a fox"), ("收藏", "Picture 2 of job")):
+            before = len(world.texts(11))
             world.say(text, reply_to=second)
-            await server.until(lambda answer=answer: answer in world.texts(11)[-1])
+            await server.until(
+                lambda answer=answer, before=before: any(answer in each for each in world.texts(11)[before:])
+            )
         world.say("/again", reply_to=control)
         await server.until(lambda: len(renderer.requests) == 3)
         await server.until(lambda: not _waiting(world))
