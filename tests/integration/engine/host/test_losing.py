@@ -12,6 +12,7 @@ import psutil
 import pytest
 import structlog
 
+from engine.backoff import Backoff
 from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.host import Host
 from engine.host import host as host_module
@@ -112,20 +113,29 @@ async def test_a_replacement_that_fails_to_start_is_tried_again(tmp_path: Path) 
 async def test_restarts_come_later_and_later_until_a_picture_was_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # 0.5, 1, 2: more than the start varies on a busy machine
-    monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_from(0.5))
-    pauses: list[float] = []
+    first, second, third = pauses_s = (0.05, 0.1, 0.2)
+    waited_s: list[float] = []
+
+    class Recorded(Backoff):
+        def next_pause_s(self) -> float:
+            waited_s.append(super().next_pause_s())
+            return waited_s[-1]
+
+    monkeypatch.setattr(host_module, "RESTART_PAUSES_S", pauses_s)
+    monkeypatch.setattr(host_module, "Backoff", Recorded)
     async with started() as host:
-        for _ in range(3):
-            started_s = time.monotonic()
+        for prompt in ("die", "die", "die", "a face", "die"):
+            render = host.render(make_request(prompt=prompt), lambda event: None)
+            if prompt == "a face":
+                assert isinstance(await render, Finished)
+                continue
             with pytest.raises(WorkerLost):
-                await host.render(make_request(prompt="die"), lambda event: None)
-            lost = time.monotonic()
+                await render
+            lost_s = time.monotonic()
             await eventually(lambda: host.info is None)
             await eventually(lambda: host.info is not None)
-            pauses.append(time.monotonic() - lost)
-            assert lost - started_s < 10
-    assert pauses[2] > pauses[0] + 0.1
+            assert time.monotonic() - lost_s >= waited_s[-1]
+    assert waited_s == [first, second, third, first]
 
 
 async def test_a_card_fault_in_a_files_thread_costs_its_own_job_a_try_and_the_next_one_nothing() -> None:
