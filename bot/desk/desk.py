@@ -182,7 +182,7 @@ class Desk:
         async def move() -> None:
             """Change the id everywhere in one transaction, then wake the delivery of results."""
             async with self._store.atomic():
-                await self.parts.defaults.move_chat(platform, old_chat_id, new_chat_id)
+                await self._store.defaults.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.jobs.move_chat(platform, old_chat_id, new_chat_id)
                 await self._store.messages.forget_chat(platform, old_chat_id)
                 await self.parts.consents.move_chat(platform, old_chat_id, new_chat_id)

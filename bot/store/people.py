@@ -166,10 +166,13 @@ class DefaultLoras:
     def __init__(self, database: Database) -> None:
         self._query = partial(database.query, "people.sql")
 
-    async def of_chats(self) -> dict[tuple[str, str], DefaultLora]:
-        """Return the default of each chat (platform, id) that has its own."""
-        rows = await self._query("chat_defaults")
-        return {(row["platform"], row["chat_id"]): DefaultLora(row["lora"], row["weight"]) for row in rows}
+    async def of(self, platform: str, chat_id: str, parent_chat_id: str = "") -> DefaultLora | None:
+        """Return the chat's default, else its parent's, else the bot's; None if no host set one."""
+        rows = await self._query("chat_default", platform=platform, chat_id=chat_id)
+        if not rows and parent_chat_id:
+            rows = await self._query("chat_default", platform=platform, chat_id=parent_chat_id)
+        rows = rows or await self._query("bot_default")
+        return DefaultLora(**dict(rows[0])) if rows else None
 
     async def of_bot(self) -> DefaultLora | None:
         """Return the bot's default; None if no host set one."""

@@ -31,36 +31,25 @@ NO_PROFILE = ChatProfile()
 class LoraDefaults:
     """The LoRA of a request that names none: the default of the chat, its parent, the bot, or the settings.
 
-    What hosts set is kept in memory: it is read once, and ``switch`` and ``move_chat`` change it.
+    Attributes:
+        of_bot: The default of chats without their own; empty for none. Valid once ``load`` has returned.
     """
 
     def __init__(self, *, store: Store, shelf: LoraShelf, from_settings: str) -> None:
         self._store = store
         self._shelf = shelf
         self._from_settings = "" if normalize(from_settings) == NO_LORA else from_settings
-        self._of_bot: DefaultLora | None = None
-        self._of_chats: dict[tuple[str, str], DefaultLora] = {}  # of those that have their own
-        self._is_loaded = False
+        self.of_bot = self._from_settings
 
     async def load(self) -> None:
-        """Read what hosts set; the first request of a run may come before the call at the start."""
-        async with self._store.atomic():
-            self._of_bot = await self._store.defaults.of_bot()
-            self._of_chats = await self._store.defaults.of_chats()
-            self._is_loaded = True
-
-    @property
-    def of_bot(self) -> str:
-        """The default of chats without their own; empty for none. Valid once ``load`` has returned."""
-        return self._from_settings if self._of_bot is None else self._of_bot.lora
+        """Load the default that hosts switched before this start."""
+        if stored := await self._store.defaults.of_bot():
+            self.of_bot = stored.lora
 
     async def find(self, context: CommandContext, may_use: Rule) -> LoraWish | DefaultMissing | None:
         """Return the default of this chat; None for none, also if it is not for this person to use."""
-        if not self._is_loaded:
-            await self.load()
-        platform, chats = context.address.platform, (context.address.chat_id, context.parent_chat_id)
-        found = [own for chat in chats if (own := self._of_chats.get((platform, chat)))]
-        stored = found[0] if found else self._of_bot
+        address = context.address
+        stored = await self._store.defaults.of(address.platform, address.chat_id, context.parent_chat_id)
         wish = LoraWish(stored.lora, stored.weight) if stored else LoraWish(self._from_settings)
         if not wish.name:
             return None
@@ -84,9 +73,11 @@ class LoraDefaults:
         """
         defaults, address = self._store.defaults, context.address
         is_bot, is_reset = command.scope is Scope.BOT, is_default(command.lora.name)
-        if not self._is_loaded:
-            await self.load()
-        before = self.of_bot if is_bot else await self.of_chat(context, may_use)
+        if is_bot:  # from the store, because the first command of a run may come before ``load``
+            stored = await defaults.of_bot()
+            before = stored.lora if stored else self._from_settings
+        else:
+            before = await self.of_chat(context, may_use)
         default = None if is_reset else self.require(command.lora, may_use)
         match is_bot, default:
             case True, None:
@@ -97,36 +88,19 @@ class LoraDefaults:
                 await defaults.set_for_bot(default)
             case False, DefaultLora():
                 await defaults.set_for_chat(address.platform, address.chat_id, default)
-        chat = None if is_bot else (address.platform, address.chat_id)
-        self._store.after_commit(partial(self._keep, chat, default))
+        if is_bot:
+            name = self._from_settings if default is None else default.lora
+            self._store.after_commit(lambda: self._set_of_bot(name))
         if default is None:
-            around = replace(address, chat_id=context.parent_chat_id)  # no own default counts any more
-            in_parent = replace(context, address=around, parent_chat_id="")
             of_settings = LoraWish(self._from_settings)
-            found = of_settings if is_bot else await self.find(in_parent, may_use)
+            found = of_settings if is_bot else await self.find(context, may_use)
             now = found if isinstance(found, LoraWish) else LoraWish("")
             weight = self._weight_of(now)
             return LoraSwitched(now.name, weight, command.scope, before=before, is_reset=True)
         return LoraSwitched(default.lora, default.weight, command.scope, before=before)
 
-    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
-        """Move the default of a chat to its new id, in the transaction of the caller."""
-        await self._store.defaults.move_chat(platform, earlier, now)
-        of_chats = await self._store.defaults.of_chats()
-
-        def keep() -> None:
-            self._of_chats = of_chats
-
-        self._store.after_commit(keep)
-
-    def _keep(self, chat: tuple[str, str] | None, default: DefaultLora | None) -> None:
-        """Note what is stored now for a chat, or for the bot; None: nothing."""
-        if chat is None:
-            self._of_bot = default
-        elif default is None:
-            self._of_chats.pop(chat, None)
-        else:
-            self._of_chats[chat] = default
+    def _set_of_bot(self, name: str) -> None:
+        self.of_bot = name
 
     def _weight_of(self, wish: LoraWish) -> float:
         file = self._shelf.find(wish.name) if wish.name else None

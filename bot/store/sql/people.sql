@@ -153,9 +153,9 @@ SELECT :person, renews_at_s, given FROM account WHERE person = :was;
 -- The identity belongs to another person from now on.
 UPDATE identity SET person = :person WHERE platform = :platform AND user_id = :user_id;
 
--- name: chat_defaults
--- The default LoRA of each chat that has its own.
-SELECT platform, chat_id, lora, weight FROM chat_default;
+-- name: chat_default
+-- This chat's own default LoRA.
+SELECT lora, weight FROM chat_default WHERE platform = :platform AND chat_id = :chat_id;
 
 -- name: bot_default
 -- The default of all chats without their own.

@@ -228,18 +228,14 @@ async def test_an_event_is_stored_once_and_its_text_goes_when_it_is_settled(stor
     assert [row[0] for row in await store._run("SELECT event_id FROM inbox")] == ["1", "3"]
 
 
-async def test_the_default_of_a_chat_is_the_last_one_set_and_no_other_chats(store: Store) -> None:
-    assert await store.defaults.of_chats() == {}
+async def test_the_default_of_a_chat_has_priority_over_the_bots(store: Store) -> None:
+    assert await store.defaults.of("web", "room") is None
     await store.defaults.set_for_bot(DefaultLora("anime", 1.0))
     await store.defaults.set_for_chat("web", "room", DefaultLora("sugar", 0.5))
     await store.defaults.set_for_chat("web", "room", DefaultLora("", 0.0))
-    await store.defaults.set_for_chat("web", "hall", DefaultLora("sugar", 0.5))
-    assert await store.defaults.of_chats() == {
-        ("web", "room"): DefaultLora("", 0.0),
-        ("web", "hall"): DefaultLora("sugar", 0.5),
-    }
-    await store.defaults.reset_chat("web", "hall")
-    assert await store.defaults.of_chats() == {("web", "room"): DefaultLora("", 0.0)}
+    assert await store.defaults.of("web", "room") == DefaultLora("", 0.0)
+    assert await store.defaults.of("web", "hall") == DefaultLora("anime", 1.0)
+    assert await store.defaults.of("web", "hall", "room") == DefaultLora("", 0.0)
 
 
 async def test_the_address_of_a_placeholder_is_stored_before_waiting_statements(store: Store) -> None:

@@ -112,8 +112,7 @@ async def test_a_switch_tries_the_lora_out_first_and_is_recorded(harness: DeskHa
 
 async def test_the_first_switch_of_a_run_knows_the_default_of_the_run_before(harness: DeskHarness) -> None:
     await give(harness, LoraSwitch(LoraWish("anime"), Scope.BOT))
-    defaults = harness.desk.parts.defaults
-    defaults._of_bot, defaults._is_loaded = None, False  # as before ``load``
+    harness.desk.parts.defaults.of_bot = ""  # as before ``load``
     switched = await give(harness, LoraSwitch(LoraWish("sugar"), Scope.BOT))
     assert isinstance(switched, LoraSwitched)
     assert switched.before == "anime"
