@@ -113,11 +113,10 @@ async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
 
 
 async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int:
-    """Check a file, which may be anywhere, without a worker; return 1 if it is refused."""
+    """Check a file, which may be anywhere, and its sidecar without a worker; return 1 if it is refused."""
     locale, out = settings.language, Screen()
     try:
-        require_name(path.stem)
-        facts = await asyncio.to_thread(lambda: examine(path, _model_of(settings)))
+        facts = await asyncio.to_thread(_examine_as_shelf, settings, path)
     except LoraRejected as error:
         _refuse(out, path.stem, error, locale, as_json=as_json, path=path)
         return 1
@@ -207,6 +206,25 @@ def proposed_sidecar(proposals: Proposals, locale: str) -> str:
     ]
     first = text(N_("The file proposes these lines. Remove the # before one to make it count."), locale)
     return "\n".join([f"# {first}", *lines, ""]) if lines else ""
+
+
+def _examine_as_shelf(settings: Settings, path: Path) -> FileFacts:
+    """Examine a file; the shelf decides on one of its folders, and a sidecar counts everywhere.
+
+    Raises:
+        LoraRejected: Its class says why.
+    """
+    model = _model_of(settings)
+    place = path.parent.resolve() / path.name
+    if any(place.is_relative_to(folder.resolve()) for folder in _folders(settings, model)):
+        for each in _read_shelf(settings, model).rejected:
+            if each.path and place == each.path.parent.resolve() / each.path.name:
+                raise each.error
+    require_name(path.stem)
+    facts = examine(path, model)
+    if (pinned := read_sidecar(path).sha256) not in ("", facts.sha256):
+        raise LoraPinBroken(found=facts.sha256, pinned=pinned)
+    return facts
 
 
 def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) -> int:
@@ -371,4 +389,8 @@ def _model_of(settings: Settings) -> ModelInfo:
 
 
 def _read_shelf(settings: Settings, model: ModelInfo) -> Shelf:
-    return read_shelf([built_in_lora_folder(model), settings.to_engine_config().lora_dir], model)
+    return read_shelf(_folders(settings, model), model)
+
+
+def _folders(settings: Settings, model: ModelInfo) -> list[Path]:
+    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]

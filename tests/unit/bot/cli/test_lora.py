@@ -236,3 +236,37 @@ async def test_a_file_that_is_not_there_is_named(
     assert printed() == f"There is no file {missing}. Check its name.\n"
     assert await lora.add(settings, missing, "") == 1
     assert printed() == f"There is no file {missing}. Check its name.\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b'ower = "discord:1"\n', b"#" * 70_000, b"no toml", b'sha256 = "' + b"0" * 64 + b'"\n']
+)
+@pytest.mark.parametrize("is_in_folder", [True, False])
+async def test_a_file_is_checked_with_its_sidecar(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path, content: bytes, is_in_folder: bool
+) -> None:
+    assert settings.engine.lora_dir is not None
+    on_shelf = settings.engine.lora_dir / "typo.safetensors"
+    for path in (on_shelf, tmp_path / on_shelf.name):
+        shutil.copy(INK, path)
+        path.with_suffix(".toml").write_bytes(content)
+    assert await lora.list_shelf(settings) == 1
+    sentence = printed().splitlines()[-1].replace("typo: ", "", 1)
+    assert await lora.check(settings, on_shelf if is_in_folder else tmp_path / on_shelf.name) == 1
+    assert printed() == f"{sentence}\n"
+
+
+async def test_a_name_that_the_shelf_refuses_is_refused_by_the_check(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert settings.engine.lora_dir is not None
+    names = ("Good", "good", "Sugar")
+    for name in names:
+        shutil.copy(INK, settings.engine.lora_dir / f"{name}.safetensors")
+    codes = [await lora.check(settings, settings.engine.lora_dir / f"{name}.safetensors") for name in names]
+    assert codes == [0, 1, 1]
+    refusals = [line for line in printed().splitlines() if line.startswith("✗")]
+    assert await lora.list_shelf(settings) == 1
+    assert sorted(refusals) == sorted(
+        f"✗ {line.split(': ', 1)[1]}" for line in printed().splitlines() if line.startswith("✗")
+    )
