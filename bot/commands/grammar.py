@@ -187,7 +187,7 @@ def _parse_slash_command(message: str) -> Command:
         return _MAKERS[entry.command_type](rest)
     for prefix in _DRAW_WORDS:  # /画一个女孩: Chinese is written without spaces
         if not prefix.isascii() and found["word"].startswith(prefix):
-            return read_drawing(scan(message[1 + len(prefix) :].strip()))
+            return _MAKERS[Draw](message[1 + len(prefix) :].strip())
     raise _unknown_command(found["word"])
 
 

@@ -7,6 +7,7 @@ equal receipts.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -31,6 +32,7 @@ from bot.errors import (
     NoDiskSpace,
     NoPrivateChat,
     NotInPublic,
+    PersonError,
     TooManyWaiting,
 )
 from bot.monitoring.figures import JOBS_ACCEPTED
@@ -159,15 +161,18 @@ class JobAcceptance:
             lineage=job.lineage,
         )
 
-    async def foresee(self, command: Draw | Compare | Draft, context: CommandContext) -> DryRun:
+    async def foresee(self, command: Draw | Compare | Draft | DrawRecipe, context: CommandContext) -> DryRun:
         """Return what the request would be now; nothing is stored.
 
         Raises:
             PersonError: It would be refused.
         """
+        disk = NOT_NEEDED
+        if isinstance(command, DrawRecipe):
+            disk = replace(disk, has_start=await self._continuation.has_start(command, context))
         try:
             async with self._store.atomic():
-                new_job, notes, limit = await self._new_job(command, context, NOT_NEEDED)
+                new_job, notes, limit = await self._new_job(command, context, disk)
                 unfinished = await self._store.jobs.unfinished_of(new_job.person)
                 account = await self._ledger.renew(new_job.person)
                 ahead, wait = self._queue.foresee(new_job.person, new_job.recipe)
@@ -189,6 +194,20 @@ class JobAcceptance:
             loading_s=self._queue.loading_s(),
             notes=(*self._pausing.notes, *notes),
         )
+
+    async def price_of(self, code: str, context: CommandContext) -> int | None:
+        """Return what the recipe of a code costs this person; None if they cannot draw it now."""
+        command = DrawRecipe(code)
+        has_start = await self._continuation.has_start(command, context)
+        try:
+            asked = await self._drawings.read(command, context, has_start=has_start)
+        except PersonError:
+            return None
+        if owns_machine(context, self._rules.now):
+            return 0
+        recipe = asked.recipe  # of no sheet, for a sheet has no code
+        strength = recipe.start.strength if recipe.start else 1.0
+        return price(recipe.width_px, recipe.height_px, recipe.count, strength)
 
     async def _new_job(
         self, command: DrawingCommand, context: CommandContext, disk: DiskState
@@ -218,7 +237,8 @@ class JobAcceptance:
             self._profiles.require(asked.recipe, context)
         # In a group, private pictures go to the person's private chat.
         address = context.private_address if asked.private and context.is_group else context.address
-        if address is None and isinstance(command, Draw | Compare | Draft):
+        wished = isinstance(command, DrawRecipe) and command.private
+        if address is None and (wished or isinstance(command, Draw | Compare | Draft)):
             raise NoPrivateChat
         if address is None:  # it continues from private pictures, for which the chat looks up no address
             raise NotInPublic(command=ENTRY_OF[type(command)].name)

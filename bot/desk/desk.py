@@ -23,7 +23,7 @@ from bot.commands.values import (
     LoraOffer,
 )
 from bot.desk.answers import decode, encode
-from bot.desk.dispatch import DRAWS, FROM_JOBS, MANAGEMENT, READ_ONLY, DeskParts, actions
+from bot.desk.dispatch import DRAWS, FROM_JOBS, MANAGEMENT, READ_ONLY, TRIALS, DeskParts, actions
 from bot.desk.files import retry_while_full
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
@@ -78,7 +78,7 @@ class Desk:
         if context.groups is not None:
             self.parts.tiers.note(context)
         inbox, event, queue = self._store.inbox, (context.platform, context.event_id), self.parts.queue
-        if isinstance(command, READ_ONLY) or (isinstance(command, Draw | Compare | Draft) and command.dry):
+        if isinstance(command, READ_ONLY) or (isinstance(command, TRIALS) and command.dry):
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and (await inbox.find(*event)).answer is None:
@@ -141,7 +141,7 @@ class Desk:
         """Carry out the command if the person may give it here."""
         try:
             await self._require_permission(command, context)
-            if isinstance(command, Draw | Compare | Draft) and command.dry:
+            if isinstance(command, TRIALS) and command.dry:
                 return await self.parts.acceptance.foresee(command, context)
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, disk)
@@ -275,7 +275,8 @@ class Desk:
         if isinstance(command, Compare | Draft):
             command = command.draw
         if isinstance(command, DrawRecipe):
-            return bool(self.parts.preferences.settings_of(context).options.private)
+            always = self.parts.preferences.settings_of(context).options.private
+            return bool(always if command.private is None else command.private)
         if not isinstance(command, Draw):
             return False
         try:

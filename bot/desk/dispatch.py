@@ -118,6 +118,8 @@ from bot.outcomes import (
     LoraFileOffered,
     Outcome,
     Platform,
+    RecipeShown,
+    SettingsRead,
 )
 from bot.policy.live import LiveRules
 from bot.policy.rules import require_permission, require_private_chat
@@ -140,6 +142,8 @@ FROM_JOBS = (Adopt, Reroll, Repeat, Vary, Enlarge, DrawRecipe)
 """Commands that continue from a job, perhaps from one of its pictures."""
 DRAWS = (Draw, Compare, Draft, *FROM_JOBS)
 """Commands that make a job, all through ``JobAcceptance``."""
+TRIALS = (Draw, Compare, Draft, DrawRecipe)
+"""Those of them that may be ``dry``."""
 
 Action = Callable[[Any, CommandContext], Awaitable[Outcome]]
 """Carries out one class of command, in the transaction of ``Desk.handle`` unless it is ``READ_ONLY``.
@@ -240,8 +244,8 @@ def _of_pictures(parts: DeskParts) -> dict[type[Command], Action]:
     return {
         Mine: parts.finding.list_jobs,
         Favourite: parts.finding.set_favourite,
-        ShowRecipe: parts.book.show,
-        ReadSettings: parts.settings.read,
+        ShowRecipe: partial(_show_priced, parts, parts.book.show),
+        ReadSettings: partial(_show_priced, parts, parts.settings.read),
         Export: parts.export.export,
         Original: parts.history.find_originals,
         Pick: parts.picking.pick,
@@ -324,6 +328,17 @@ async def _cancel(parts: DeskParts, command: Cancel, context: CommandContext) ->
     require_private_chat(page, context)
     cancelled = await parts.cancellation.cancel(command, context)
     return replace(await parts.queue_view.show(page, context), cancelled=cancelled.job_id)
+
+
+async def _show_priced(
+    parts: DeskParts,
+    show: Callable[[Any, CommandContext], Awaitable[RecipeShown | SettingsRead]],
+    command: ShowRecipe | ReadSettings,
+    context: CommandContext,
+) -> Outcome:
+    """Show a recipe with what it costs this person to draw it."""
+    shown = await show(command, context)
+    return replace(shown, price=await parts.acceptance.price_of(shown.code, context))
 
 
 async def _read_balance(parts: DeskParts, _: Quota, context: CommandContext) -> Outcome:

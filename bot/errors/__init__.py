@@ -10,7 +10,7 @@
       - BadSetting · BadLanguage · BadPresetName
       - BadDuration · BadCredits · BadDays · UnknownPerson · UnknownRecipient
       - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
-      - BadRecipeCode · PictureNeeded
+      - BadRecipeCode · OptionBehindCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed (BotUnclaimed) · ClaimCodeVoid · NotYours · NotInPublic
       - NoPrivateChat · AnonymousSender · NotLoggedIn
@@ -68,6 +68,7 @@ from bot.errors.finding import (
     NoPicturesYet,
     NoSettings,
     NotAPicture,
+    OptionBehindCode,
     PictureNeeded,
     PictureTooLarge,
     RecipeLoraGone,
@@ -312,6 +313,7 @@ __all__ = [
     "NothingToTake",
     "OldButton",
     "OperatorError",
+    "OptionBehindCode",
     "OriginalsExpired",
     "OutFolderUnusable",
     "OwnJob",

@@ -7,6 +7,10 @@ class BadRecipeCode(NotUnderstood):
     """The check digits of a recipe code say that it has a typo. Facts: ``text`` as typed."""
 
 
+class OptionBehindCode(NotUnderstood):
+    """A code draws exactly its recipe, whatever this option says. Facts: ``option``, its name; ``code``."""
+
+
 class UnknownRecipe(NotPossible):
     """The code has no typo, but this bot has no such recipe. Facts: ``code``."""
 

@@ -9,7 +9,7 @@ from bot.languages import is_chinese
 from bot.messages.asking.answers import format_asking
 from bot.messages.catalogue import N_, PLATFORM_NAMES, Times, format_time, join_facts, shorten, text
 from bot.messages.finding.history import format_export, format_favourite, format_history
-from bot.messages.finding.recipes import format_recipe, format_settings
+from bot.messages.finding.recipes import NO_QUOTA, format_recipe, format_settings
 from bot.messages.guide import help_text, host_help_text
 from bot.messages.hosting.claim import format_claimed
 from bot.messages.hosting.diagnosis import format_diagnosis
@@ -82,7 +82,6 @@ from bot.outcomes import (
 )
 from engine.host.report import CardReport
 
-NO_QUOTA = N_("You need no credits here, because this machine is yours.")
 MAX_DRY_CHARS = 1_200  # of the final prompts of a trial; a Discord message has 2,000
 
 

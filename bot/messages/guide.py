@@ -171,7 +171,7 @@ def _switches_line(switches: Sequence[Option], locale: str) -> str:
 
 def example_of(option: Option, locale: str) -> str:
     """Return the option with a value, as it is typed: ``--seed 7``, ``--种子 7``."""
-    return f"--{_name_of(option, locale)} {text(option.example, locale)}"
+    return f"--{_name_of(option, locale)} {text(option.example, locale)}".rstrip()
 
 
 def _face_line(locale: str) -> str:

@@ -189,6 +189,11 @@ SENTENCES: dict[type[Exception], str] = {
         "“{text}” has a typo: its characters don't belong together. Compare it with the code that you were "
         "given; it has three groups of four, like K3F9-7QXM-2AWV."
     ),
+    errors.OptionBehindCode: N_(
+        "A code draws exactly its recipe, so an option like {example} can't stand behind it; --dry, "
+        "--private and --spoiler can. To change the recipe, send /recipe {code}, then its text with your "
+        "change."
+    ),
     errors.UnknownRecipe: N_("I know no recipe with this code. Is it from another bot, or deleted?"),
     errors.RecipeLoraGone: LORAS_GONE,
     errors.PictureNeeded: N_(

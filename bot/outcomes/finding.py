@@ -67,11 +67,13 @@ class RecipeShown:
         code: Without dashes.
         text: The command that asks for the same in this bot's grammar.
         gone: Names of its LoRAs whose file is not on the shelf any more; it cannot be drawn then.
+        price: In credits, for whoever reads it; None if they cannot draw it now.
     """
 
     code: str
     text: str = field(repr=False)
     gone: tuple[str, ...] = ()
+    price: int | None = None
 
 
 class Setting(StrEnum):
@@ -99,12 +101,14 @@ class SettingsRead:
         text: As in ``RecipeShown``.
         left_out: What is not carried over, with its value in the file.
         by_name: LoRAs that were found by their name alone: the file may be another one.
+        price: As in ``RecipeShown``.
     """
 
     code: str
     text: str = field(repr=False)
     left_out: tuple[tuple[Setting, str], ...] = ()
     by_name: tuple[str, ...] = ()
+    price: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

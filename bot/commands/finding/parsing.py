@@ -1,15 +1,24 @@
 """Parses the commands that find pictures and settings again, from typed text and from menus."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-from bot.commands.finding.codes import START_PREFIX, find_recipe_code, looks_like_recipe_code, recipe_code_of
-from bot.commands.flags import scan
+from bot.commands.finding.codes import (
+    START_PREFIX,
+    find_recipe_code,
+    format_recipe_code,
+    looks_like_recipe_code,
+    recipe_code_of,
+)
+from bot.commands.flags import Scan, scan
 from bot.commands.job_commands import words_about_job
+from bot.commands.makers.drawing import read_switch
 from bot.commands.reading import OptionValue, as_typed, page_of
 from bot.commands.table import ENTRY_OF
 from bot.commands.text import clean, normalize
 from bot.commands.values import Command, DrawRecipe, Export, Favourite, Help, Mine, ReadSettings, ShowRecipe
+from bot.errors import OptionBehindCode
 
 MAX_SEARCH_CHARS = 64
 MAX_PATH_CHARS = 4_096
@@ -21,6 +30,8 @@ _EXPORT_WORDS = frozenset({"export", "导出", "匯出", "導出"})
 _FAVOURITES_WORDS = frozenset({"favourites", "favorites", "收藏"})
 _JOB_AND_NUMBER = re.compile(r"[#＃]?[0-9a-z]{16}(?:\s+\S{1,4})?")
 
+_BEHIND_CODE = ("private", "spoiler", "dry")
+"""Options that leave the pictures of a recipe as they are."""
 _HOST_WORDS = frozenset({"hosts", "host", "管理", "管理员", "管理員"})
 
 
@@ -78,13 +89,27 @@ def code_in(message: str) -> ShowRecipe | None:
     return ShowRecipe(recipe_code_of(message)) if looks_like_recipe_code(message) else None
 
 
-def drawn_code(rest: str) -> DrawRecipe | None:
+def drawn_code(rest: str, chosen: Mapping[str, str] = MappingProxyType({})) -> DrawRecipe | None:
     """Return the drawing of a code that is the whole text behind ``/sugar``; None for any other text.
+
+    Options of the text count, and those in ``chosen``, which come from a menu and win.
 
     Raises:
         BadRecipeCode: It is written like a code, and has a typo.
+        OptionBehindCode: An option is none of those that a code takes.
+        NotUnderstood: As for ``scan``.
     """
-    return DrawRecipe(recipe_code_of(rest)) if looks_like_recipe_code(rest) else None
+    # In a code, long dashes are no options.
+    found = Scan(rest, (), ()) if looks_like_recipe_code(rest) else scan(rest)
+    if not looks_like_recipe_code(found.prompt):
+        return None
+    code = recipe_code_of(found.prompt)
+    values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
+    for name in (*values, *(["lora"] if found.tags else [])):
+        if name not in _BEHIND_CODE:
+            raise OptionBehindCode(option=name, code=format_recipe_code(code))
+    private, spoiler, dry = (read_switch(name, values) for name in _BEHIND_CODE)
+    return DrawRecipe(code, private, spoiler, dry=bool(dry))
 
 
 def is_prose(command_type: type[Command], word: str, rest: str) -> bool:

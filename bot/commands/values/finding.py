@@ -47,9 +47,17 @@ class ShowRecipe:
 
 @dataclass(frozen=True, slots=True)
 class DrawRecipe:
-    """Draw the recipe of a code: the same LoRA files, the same seed, so the same pixels."""
+    """Draw the recipe of a code: the same LoRA files, the same seed, so the same pixels.
+
+    Attributes:
+        code: Without dashes.
+        private, spoiler, dry: As in ``Draw``.
+    """
 
     code: str
+    private: bool | None = None
+    spoiler: bool | None = None
+    dry: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from bot.outcomes import CommandContext
 
 
 class RecipeDrawings:
-    """Reads the requests that name a recipe; call it in the transaction of the job."""
+    """Reads the requests that name a recipe; for a job, in its transaction."""
 
     def __init__(
         self, *, book: RecipeBook, recipes: Recipes, consents: ConsentLedger, preferences: Preferences
@@ -26,8 +26,8 @@ class RecipeDrawings:
     async def read(self, command: DrawRecipe, context: CommandContext, *, has_start: bool) -> AskedPictures:
         """Return the pictures of a recipe: those of a job exactly, with the same files and seed.
 
-        What was drawn in private or hidden is not shown to others by its code, nor what its person now always
-        wants so.
+        What was drawn in private or hidden is not shown to others by its code; else the command says whether
+        it is, and where it does not, the settings of whoever draws.
 
         Raises:
             PersonError: UnknownRecipe, RecipeLoraGone, StartGone; as ``Recipes.repeat`` and
@@ -36,7 +36,8 @@ class RecipeDrawings:
         if not self._preferences.is_loaded:
             await self._preferences.require_loaded()
         always = self._preferences.settings_of(context).options
-        private, spoiler = bool(always.private), bool(always.spoiler)
+        private = bool(always.private if command.private is None else command.private)
+        spoiler = bool(always.spoiler if command.spoiler is None else command.spoiler)
         may_use = partial(self._consents.may_use, context)
         found = await self._book.find(command.code)
         loras = found.loras if isinstance(found, KeptSettings) else found.recipe.loras

@@ -4,6 +4,11 @@ from bot.commands.finding.codes import format_recipe_code
 from bot.messages.catalogue import N_, text
 from bot.outcomes import Recipe, RecipeShown, Setting, SettingsRead
 
+NO_QUOTA = N_("You need no credits here, because this machine is yours.")
+RECIPE_PRICE = N_(
+    "Drawing this takes {price} of your credits; /sugar {code} --dry also tells its place in the queue."
+)
+
 LEFT_OUT: dict[Setting, str] = {
     Setting.NEGATIVE: N_("negative prompt “{value}” (this model ignores it)"),
     Setting.SAMPLER: N_("sampler {value} (this model has its own)"),
@@ -42,7 +47,15 @@ def format_recipe(shown: RecipeShown, locale: str) -> str:
     else:
         sentence = N_("/sugar {code} draws exactly this, in any of my chats; change the text to vary it.")
         lines.append(text(sentence, locale, code=code))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_price_of(shown, locale)])
+
+
+def _price_of(shown: RecipeShown | SettingsRead, locale: str) -> list[str]:
+    """Return the line about the price of drawing it; none if it cannot be drawn now."""
+    if shown.price is None:
+        return []
+    sentence = RECIPE_PRICE if shown.price else NO_QUOTA
+    return [text(sentence, locale, price=shown.price, code=format_recipe_code(shown.code))]
 
 
 LORAS_GONE = N_(
@@ -65,4 +78,4 @@ def format_settings(read: SettingsRead, locale: str) -> str:
         "start."
     )
     lines.append(text(sentence, locale, code=format_recipe_code(read.code)))
-    return "\n".join(lines)
+    return "\n".join([*lines, *_price_of(read, locale)])

@@ -16,6 +16,7 @@ from bot.languages import LOCALES, in_script, is_chinese
 from bot.messages import button_label
 from bot.messages.asking.answers import ADVICE
 from bot.messages.catalogue import read_catalogue
+from bot.messages.finding.recipes import RECIPE_PRICE
 from bot.messages.refusals import SENTENCES
 from tests.integration.chats.sides import SIDES, Answer, Side
 
@@ -92,6 +93,9 @@ CONVERSATION = (
     Turn("a fox --no hats --dry", sentences=(ADVICE[AdviceKind.NEGATIVE],)),
     Turn("a fox --cfg 7", refused(errors.NoGuidance)),
     Turn("a fox --frobnicate 7", refused(errors.UnknownFlag)),
+    Turn(("/sugar K3F9-7QXM-2AWV --dry", "画 K3F9-7QXM-2AWV --试算"), refused(errors.UnknownRecipe)),
+    Turn(("/sugar K3F9-7QXM-2AWV --seed 7", "画 K3F9-7QXM-2AWV --种子 7"), refused(errors.OptionBehindCode)),
+    Turn("/recipe", (RECIPE_PRICE,), by_members=True),
     Turn("/original nothing", refused(errors.NoSuchJob)),
     Turn("/frobnicate", refused(errors.UnknownCommand)),
     Turn("/sugar", refused(errors.EmptyPrompt)),

@@ -17,9 +17,11 @@ from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
 from bot.commands.makers.asking import ASKING_MENUS
+from bot.commands.makers.drawing import MAX_TEXT_CHARS, chosen_of
 from bot.commands.makers.hosting import HOSTING_MENUS
 from bot.commands.makers.sheets import compare_of
 from bot.commands.table import CommandEntry
+from bot.commands.text import clean
 from bot.commands.values import (
     Adopt,
     Command,
@@ -62,10 +64,10 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
         NotUnderstood: The text of an option has the wrong form.
     """
     if entry.command_type is Draw:
-        if set(options) == {"prompt"} and (drawing := finding.drawn_code(options["prompt"])):
-            return drawing
         draw_options = dict(options)
-        return grammar.draw_of(draw_options.pop("prompt", ""), **draw_options)
+        prompt = draw_options.pop("prompt", "")
+        drawing = finding.drawn_code(clean(prompt, limit=MAX_TEXT_CHARS), chosen_of(draw_options))
+        return drawing or grammar.draw_of(prompt, **draw_options)
     if make := ASKING_MENUS.get(entry.command_type) or HOSTING_MENUS.get(entry.command_type):
         return make(options)
     if entry.command_type is Compare:

@@ -78,6 +78,7 @@ OUTCOMES: list[Outcome] = [
     ),
     *(FavouriteSet("k3", index, on) for index in (None, 1) for on in (True, False)),
     RecipeShown("K3F97QXM2AWV", "/sugar a face"),
+    *(RecipeShown("K3F97QXM2AWV", "/sugar a face", price=price) for price in (0, 2)),
     RecipeShown("K3F97QXM2AWV", "/sugar a face", gone=("sugar",)),
     SettingsRead("K3F97QXM2AWV", "/sugar a face"),
     SettingsRead("K3F97QXM2AWV", "/sugar a face", tuple((each, "7") for each in Setting), ("sugar",)),
@@ -104,6 +105,18 @@ def test_a_link_code_is_shown_as_it_is_typed() -> None:
     for outcome in (LinkCode("K3F97QXM", 10), LinkConfirmation("K3F97QXM", Platform.DISCORD, "a member")):
         assert "/link K3F9-7QXM" in format_outcome(outcome, "en")
         assert "/link K3F9-7QXM" in format_outcome(outcome, "zh-CN")
+
+
+def test_a_recipe_names_its_price_before_it_is_drawn() -> None:
+    for shown in (
+        RecipeShown("K3F97QXM2AWV", "/sugar a", price=2),
+        SettingsRead("K3F97QXM2AWV", "a", price=2),
+    ):
+        assert "takes 2 of your credits" in format_outcome(shown, "en")
+        assert "/sugar K3F9-7QXM-2AWV --dry" in format_outcome(shown, "en")
+        assert "2 点额度" in format_outcome(shown, "zh-CN")
+    assert "this machine is yours" in format_outcome(RecipeShown("K3F97QXM2AWV", "/sugar a", price=0), "en")
+    assert "credits" not in format_outcome(RecipeShown("K3F97QXM2AWV", "/sugar a"), "en")
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES, ids=lambda outcome: type(outcome).__name__)

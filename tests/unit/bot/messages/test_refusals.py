@@ -44,6 +44,7 @@ FACTS: dict[str, object] = {
     "command": "lora switch",
     "chat": "discord:1",
     "job_id": "k3",
+    "code": "K3F9-7QXM-2AWV",
     "name": "sugr",
     "other": "Sugr",
     "depth": 4,

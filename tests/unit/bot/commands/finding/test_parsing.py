@@ -16,7 +16,7 @@ from bot.commands.values import (
     SentFile,
     ShowRecipe,
 )
-from bot.errors import BadPage, BadPicture, BadRecipeCode
+from bot.errors import BadPage, BadPicture, BadRecipeCode, OptionBehindCode
 
 CODE = "K3F97QXM2AWV"
 JOB = "0123456789abcdef"
@@ -50,6 +50,14 @@ JOB = "0123456789abcdef"
         ("/start", Help()),
         ("look: K3F9-7QXM-2AWV!", ShowRecipe(CODE)),
         ("/sugar K3F9-7QXM-2AWV", DrawRecipe(CODE)),
+        ("/sugar K3F9-7QXM-2AWV --dry", DrawRecipe(CODE, dry=True)),
+        ("/sugar K3F9–7QXM—2AWV", DrawRecipe(CODE)),
+        ("/sugar --dry K3F9-7QXM-2AWV", DrawRecipe(CODE, dry=True)),
+        ("画 K3F9-7QXM-2AWV --试算", DrawRecipe(CODE, dry=True)),
+        ("/画K3F9-7QXM-2AWV --预览", DrawRecipe(CODE, dry=True)),
+        ("/sugar K3F9-7QXM-2AWV --private --spoiler", DrawRecipe(CODE, private=True, spoiler=True)),
+        ("/sugar K3F9-7QXM-2AWV --public", DrawRecipe(CODE, private=False)),
+        ("/sugar a girl K3F9-7QXM-2AWV --dry", Draw("a girl K3F9-7QXM-2AWV", dry=True)),
         ("/sugar a girl K3F9-7QXM-2AWV", Draw("a girl K3F9-7QXM-2AWV")),
         ("a phone 5551-2345-6789", Draw("a phone 5551-2345-6789")),
         ("/mine export", Export()),
@@ -68,6 +76,7 @@ def test_each_text_has_its_command(text: str, command: Command) -> None:
     [
         ("K3F9-7QXM-2AWW", BadRecipeCode),
         ("/sugar K3F9-7QXM-2AWW", BadRecipeCode),
+        ("/sugar K3F9-7QXM-2AWW --dry", BadRecipeCode),
         ("/recipe nonsense", BadRecipeCode),
         ("/start r_K3F9", BadRecipeCode),
         ("/mine --page x", BadPage),
@@ -77,6 +86,22 @@ def test_each_text_has_its_command(text: str, command: Command) -> None:
 def test_a_typo_has_its_own_refusal(text: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "option"),
+    [
+        ("/sugar K3F9-7QXM-2AWV --seed 3 --dry", "seed"),
+        ("/sugar K3F9-7QXM-2AWV -n 4", "count"),
+        ("/sugar K3F9-7QXM-2AWV <lora:sugar:1>", "lora"),
+        ("/sugar K3F9-7QXM-2AWV --skin dewy", "skin"),
+        ("画 K3F9-7QXM-2AWV --种子 3", "seed"),
+    ],
+)
+def test_an_option_that_would_change_the_recipe_is_refused(text: str, option: str) -> None:
+    with pytest.raises(OptionBehindCode) as caught:
+        parse(text)
+    assert caught.value.facts == {"option": option, "code": "K3F9-7QXM-2AWV"}
 
 
 def test_the_options_of_a_menu_are_read_like_text() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, DrawRecipe, EditSettings, LoraRevoke, LoraWish, ShowRecipe
-from bot.errors import NoCreditsLeft, NotInPublic, NotYours, RecipeLoraGone, UnknownRecipe
-from bot.outcomes import Address, Platform, Receipt, RecipeShown
+from bot.errors import NoCreditsLeft, NoPrivateChat, NotInPublic, NotYours, RecipeLoraGone, UnknownRecipe
+from bot.outcomes import Address, DryRun, Platform, Receipt, RecipeShown
 from bot.policy.rules import Rules
 from engine.shelf import Shelf
 from tests.fakes.desk_harness import HOST, SHELF, SUGAR, DeskHarness, a_context, in_group, open_harness
@@ -127,3 +127,48 @@ async def test_a_job_from_before_there_were_codes_gets_one_when_it_is_shown(harn
     assert (await harness.job(job.job_id)).recipe.code == shown[0].code
     second = await accept(harness, DrawRecipe(shown[0].code), "5")
     assert second.recipe == job.recipe
+
+
+async def test_a_trial_of_a_code_tells_price_and_place_and_stores_nothing(harness: DeskHarness) -> None:
+    first = await accept(harness, ASKED, "1")
+    before = await harness.store.people.account((await harness.job(first.job_id)).person)
+    trial = await harness.desk.handle(DrawRecipe(first.recipe.code, dry=True), a_context("2"))
+    assert isinstance(trial, DryRun)
+    assert (trial.price, trial.credits_left, trial.position) == (2, first.credits_left - 2, 1)
+    assert trial.recipe == first.recipe
+    assert await harness.store.people.account((await harness.job(first.job_id)).person) == before
+    assert len(await harness.store.jobs.unfinished_of((await harness.job(first.job_id)).person)) == 1
+    drawn = await accept(harness, DrawRecipe(first.recipe.code), "3")
+    assert (drawn.price, drawn.position) == (trial.price, trial.position)
+    with pytest.raises(UnknownRecipe):
+        await harness.desk.handle(DrawRecipe("K3F97QXM2AWV", dry=True), a_context("4"))
+
+
+async def test_options_behind_a_code_win_over_the_settings_of_whoever_draws(harness: DeskHarness) -> None:
+    code = (await accept(harness, ASKED, "1")).recipe.code
+    hidden = await accept(harness, DrawRecipe(code, private=True, spoiler=True), "2")
+    job = await harness.job(hidden.job_id)
+    assert (job.private, job.spoiler) == (True, True)
+    await harness.desk.handle(EditSettings(Draw(private=True)), a_context("3", "ben"))
+    shown = DrawRecipe(code, private=False)
+    assert not harness.desk.wants_private(shown, in_group("4", "ben"))
+    assert not (await harness.job((await accept(harness, shown, "4", "ben")).job_id)).private
+    wish = DrawRecipe(code, private=True)
+    assert harness.desk.wants_private(wish, in_group("5"))
+    with pytest.raises(NoPrivateChat):  # pressing Start there helps
+        await harness.desk.handle(wish, in_group("5"))
+    still = await accept(harness, DrawRecipe(hidden.recipe.code, private=False), "6")
+    assert (await harness.job(still.job_id)).private
+
+
+async def test_a_shown_recipe_names_its_price_for_whoever_reads_it(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        code = (await accept(harness, ASKED, "1")).recipe.code
+        for there, price in ((a_context("2", "ben"), 2), (a_context("3", platform=Platform.WEB), 0)):
+            shown = await harness.desk.handle(ShowRecipe(code), there)
+            assert isinstance(shown, RecipeShown)
+            assert shown.price == price
+    async with open_harness(tmp_path, shelf=Shelf(files={})) as harness:
+        shown = await harness.desk.handle(ShowRecipe(code), a_context("4"))
+        assert isinstance(shown, RecipeShown)
+        assert shown.price is None

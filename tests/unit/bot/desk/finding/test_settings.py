@@ -45,6 +45,7 @@ async def test_a_picture_of_ours_is_drawn_again_from_its_file(harness: DeskHarne
     found = await read(harness, text)
     assert (found.left_out, found.by_name) == ((), ())
     second = await draw(harness, found.code)
+    assert found.price == second.price
     assert (second.recipe.prompt, second.recipe.loras, second.recipe.seed) == (old.prompt, old.loras, 7)
     assert (second.recipe.width_px, second.recipe.height_px) == (old.width_px, old.height_px)
     assert isinstance(parse(found.text), Draw)

@@ -17,6 +17,7 @@ from bot.commands.table import ENTRY_OF
 from bot.commands.values import (
     Command,
     Draw,
+    DrawRecipe,
     Edit,
     LoraAdd,
     LoraInfo,
@@ -26,7 +27,7 @@ from bot.commands.values import (
     Quota,
     SentFile,
 )
-from bot.errors import EmptyPrompt, NotInPublic, TextOnly
+from bot.errors import EmptyPrompt, NotInPublic, OptionBehindCode, TextOnly
 from bot.outcomes import Outcome
 from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, message_event, user
 
@@ -149,3 +150,13 @@ def test_a_menu_of_the_shelf_makes_its_command(
     command_type: type[Command], options: dict[str, Any], command: Command
 ) -> None:
     assert parse_slash(ENTRY_OF[command_type], options) == command
+
+
+def test_a_code_in_the_menu_takes_the_options_that_leave_the_picture_as_it_is() -> None:
+    entry, code = ENTRY_OF[Draw], "K3F9-7QXM-2AWV"
+    assert parse_slash(entry, {"prompt": code, "dry": True}) == DrawRecipe("K3F97QXM2AWV", dry=True)
+    assert parse_slash(entry, {"prompt": f"{code} --spoiler", "private": True}) == DrawRecipe(
+        "K3F97QXM2AWV", private=True, spoiler=True
+    )
+    with pytest.raises(OptionBehindCode):
+        parse_slash(entry, {"prompt": code, "seed": 7})
