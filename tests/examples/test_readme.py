@@ -35,7 +35,10 @@ def ending_commands() -> list[str]:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("readme")
+    """A folder in which a bot has run: some commands look at its database."""
+    home = tmp_path_factory.mktemp("readme")
+    subprocess.run([*SUGARBOT, "say", "a face"], cwd=home, env=environment(home), check=True, timeout=150)
+    return home
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:

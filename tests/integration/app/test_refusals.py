@@ -1,6 +1,7 @@
 """Bad input at the console: each message gets one clear sentence and costs no credit."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,5 +89,5 @@ async def test_unusual_text_is_a_valid_prompt(application: Application, prompt: 
     receipt = await application.desk.handle(grammar.parse(f"/sugar {prompt}"), context)
     assert isinstance(receipt, Receipt)
     assert await credits(application) == before - receipt.price
-    await application.desk.handle(Cancel(receipt.job_id), context)
+    await application.desk.handle(Cancel(receipt.job_id), replace(context, event_id=f"cancel {prompt}"))
     assert await credits(application) == before
