@@ -46,6 +46,9 @@ GIB = 2**30
 PEOPLE = 50
 LORAS = 6
 POLL_S = 0.02
+NEAR = 0.05
+MOST_MISSES = 40
+REPORT_EVERY = 50  # pictures of the crowd: a run that is stopped has told how far it came
 MOST_LINES, MOST_CHARS = 60, 1_000  # of the log: a lack of memory is explained at its end
 
 
@@ -62,7 +65,9 @@ class CapResult:
         crowd: State of each job of the crowd → how many; ``seconds`` it took.
         predicted: Predicted ÷ real peak of the crowd's jobs: ``least``, ``median``, ``most``, and the shares
             ``within_5_percent`` and ``over_2_percent_too_low``.
+        misses: Jobs whose peak was not predicted within 5 %: size, predicted, real and kept MiB.
         starts: Starts of the crowd's jobs before, within and after the wait that they were promised.
+        events: Line of the log → how often it was written; a retry after a lack of memory is one of them.
     """
 
     free_gib: float
@@ -72,7 +77,9 @@ class CapResult:
     peak_gib: float = 0.0
     crowd: dict[str, float] = field(default_factory=dict)
     predicted: dict[str, float] = field(default_factory=dict)
+    misses: list[str] = field(default_factory=list)
     starts: dict[str, float] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
 
@@ -84,6 +91,7 @@ class Stopwatch:
         self._host = host
         self.costs: CostBook | None = None
         self.predicted: list[float] = []  # predicted ÷ real peak
+        self.misses: list[str] = []  # of the jobs whose prediction is more than 5 % off
         self.seconds: list[float] = []
         self.begun_s: list[float] = []  # times at which a job's first step began
         self.has_begun = asyncio.Event()
@@ -111,6 +119,9 @@ class Stopwatch:
         self.outcomes.append(outcome)
         if isinstance(outcome, Finished) and outcome.peak_bytes:
             self.predicted.append(expected_bytes / outcome.peak_bytes)
+            if abs(self.predicted[-1] - 1) > NEAR:
+                mib = [each // 2**20 for each in (expected_bytes, outcome.peak_bytes, outcome.kept_bytes)]
+                self.misses.append(f"{len(self.predicted)}: {request.width_px} x {request.height_px} {mib}")
         return outcome
 
     def cancel(self, job_id: str) -> None:
@@ -230,6 +241,8 @@ async def crowd(bot: OpenBot, sizes: Sequence[str], loras: Sequence[str], pictur
                 who=f"member {number}",
             )
             states[answer.state or JobState.FAILED] += 1
+            if not sum(states.values()) % REPORT_EVERY:
+                print(f"{sum(states.values())} after {time.perf_counter() - started_s:.0f} s", flush=True)
 
     started_s = time.perf_counter()
     await asyncio.gather(*(person(number) for number in range(PEOPLE)))
@@ -249,12 +262,17 @@ def make_settings(folder: str, data_dir: Path, precision: str) -> Settings:
     )
 
 
-def remember(lines: list[str]) -> Callable[[Any, str, dict[str, Any]], dict[str, Any]]:
-    """Return a log processor that keeps what matters for the result."""
+def remember(
+    lines: list[str], counts: dict[str, int] | None = None
+) -> Callable[[Any, str, dict[str, Any]], dict[str, Any]]:
+    """Return a log processor that keeps what matters for the result, and counts all of it."""
 
     def keep(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-        is_about_plans = "plan" in str(event.get("event", ""))
-        if len(lines) < MOST_LINES and (is_about_plans or method in ("warning", "error")):
+        name = str(event.get("event", ""))
+        matters = "plan" in name or method in ("warning", "error")
+        if matters and counts is not None:
+            counts[name[:MOST_CHARS]] = counts.get(name[:MOST_CHARS], 0) + 1
+        if matters and len(lines) < MOST_LINES:
             text = " ".join(f"{key}={value}" for key, value in event.items())
             lines.append(
                 text if len(text) <= MOST_CHARS else f"{text[: MOST_CHARS // 2]} … {text[-MOST_CHARS // 2 :]}"
@@ -269,7 +287,7 @@ async def measure(
 ) -> CapResult:
     """Start the bot beside the ballast, draw, and stop it."""
     result = CapResult(0.0)
-    structlog.configure(processors=[remember(result.log)])
+    structlog.configure(processors=[remember(result.log, result.events)])
     if ballast is not None and free_bytes is not None:
         result.free_gib = round(await ballast.leave_free(free_bytes) / GIB, 2)
     async with watch_peak() as peak:
@@ -285,6 +303,7 @@ async def measure(
                     sizes = options.crowd_sizes.split(",") if options.crowd_sizes else options.sizes
                     result.crowd = await crowd(bot, sizes, loras, options.crowd)
                     result.predicted = _shares(bot.stopwatch.predicted[first:])
+                    result.misses = bot.stopwatch.misses[-MOST_MISSES:]
                     result.starts = {name: count - before[name] for name, count in _starts().items()}
                 failed = [each for each in bot.stopwatch.outcomes if isinstance(each, Failed)]
                 result.failures = [f"{each.reason}: {each.detail}"[:200] for each in failed]
@@ -308,7 +327,7 @@ def _shares(ratios: Sequence[float]) -> dict[str, float]:
         "least": round(min(ratios), 3),
         "median": round(statistics.median(ratios), 3),
         "most": round(max(ratios), 3),
-        "within_5_percent": round(sum(abs(each - 1) <= 0.05 for each in ratios) / len(ratios), 3),
+        "within_5_percent": round(sum(abs(each - 1) <= NEAR for each in ratios) / len(ratios), 3),
         "over_2_percent_too_low": round(sum(each < 0.98 for each in ratios) / len(ratios), 3),
     }
 

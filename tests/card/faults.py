@@ -7,6 +7,7 @@ prints one JSON line. Without a card the ballast's rows are left out, so that th
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -30,6 +31,9 @@ from engine.host import Host
 from tests.card.ballast import Ballast, open_ballast
 from tests.card.caps import GIB, OpenBot, make_settings, open_bot, remember, write_loras
 from tests.card.faulty_worker import FLAG
+from tests.integration.engine.host.hosting import eventually
+
+NOTICED_S = 60.0
 
 
 @dataclass
@@ -37,8 +41,9 @@ class FaultResult:
     """What one row saw.
 
     Attributes:
-        events: Faults forced.
+        events: Faults forced while a job was drawn.
         states: State of a job → how many.
+        noticed_s: Seconds from a fault until the worker counts as lost: median and largest.
         lost_s: Seconds from a fault to the next picture's first step: median and largest.
         workers: Worker processes that were used.
         memory_drift_mib: Largest difference of free memory after the faults, against before.
@@ -48,6 +53,7 @@ class FaultResult:
     row: str
     events: int = 0
     states: dict[str, int] = field(default_factory=dict)
+    noticed_s: list[float] = field(default_factory=list)
     lost_s: list[float] = field(default_factory=list)
     workers: int = 1
     memory_drift_mib: float = 0.0
@@ -69,30 +75,47 @@ async def speed_of(bot: OpenBot, size: str) -> float:
 
 
 async def lose_workers(
-    bot: OpenBot, size: str, fault: Callable[[int], None], result: FaultResult, count: int
+    bot: OpenBot, options: Any, fault: Callable[[int], None], result: FaultResult, count: int
 ) -> FaultResult:
-    """Force ``count`` faults, each at a random step of a job, and measure the pause until drawing goes on."""
-    random, pids = Random(31), set()
-    for number in range(count):
+    """Force ``count`` faults, each at a random step of a job, and measure the pause until drawing goes on.
+
+    A fault that comes after a job's last step does not count. After ``options.most_s`` no fault is forced.
+    """
+    random, pids = Random(), set()
+    picture_s, until_s = await speed_of(bot, options.size), time.monotonic() + options.most_s
+    for number in itertools.count():
+        if result.events == count or time.monotonic() >= until_s:
+            break
         bot.stopwatch.has_begun.clear()
-        job = asyncio.create_task(bot.say(f"a face {number}", size, "random-0", number), name="job")
+        job = asyncio.create_task(bot.say(f"a face {number}", options.size, "random-0", number), name="job")
         await bot.stopwatch.has_begun.wait()
-        await asyncio.sleep(random.random() * 0.2)
+        await asyncio.sleep(random.random() * picture_s)
         info = bot.application.host.info  # a new plan may have replaced the worker of the job before
         if info is None:  # it met the fault that came too late for the job before
             await job
             continue
-        pids.add(info.pid)
         faulted_s = time.perf_counter()
         fault(info.pid)
+        notice = asyncio.create_task(until_lost(bot, info.pid), name="until the worker is lost")
         answer = await job
-        result.events += 1
         result.count(answer.state)
         again = [at for at in bot.stopwatch.begun_s if at > faulted_s]
-        if again:
+        if again and notice.done():
+            pids.add(info.pid)
+            result.events += 1
+            result.noticed_s.append(notice.result() - faulted_s)
             result.lost_s.append(again[0] - faulted_s)
+        notice.cancel()
+        options.flag.unlink(missing_ok=True)
     result.workers = len(pids)
     return result
+
+
+async def until_lost(bot: OpenBot, pid: int) -> float:
+    """Wait until the bot no longer counts on the worker; return the time of ``time.perf_counter``."""
+    host = bot.application.host
+    await eventually(lambda: host.info is None or host.info.pid != pid, NOTICED_S)
+    return time.perf_counter()
 
 
 async def row_30(bot: OpenBot, size: str, ballast: Ballast, count: int, seen: list[str]) -> FaultResult:
@@ -137,10 +160,14 @@ async def faulty_bot(settings: Any, flag: Path) -> AsyncIterator[OpenBot]:
         app.Host = real  # type: ignore[misc]
 
 
+def middle_and_most(seconds: list[float]) -> list[float]:
+    """Return the median and the largest, or nothing."""
+    return [round(statistics.median(seconds), 2), round(max(seconds), 2)] if seconds else []
+
+
 def report(result: FaultResult) -> FaultResult:
     """Print one JSON line with the median and the largest pause."""
-    pauses = sorted(result.lost_s)
-    result.lost_s = [round(statistics.median(pauses), 2), round(pauses[-1], 2)] if pauses else []
+    result.noticed_s, result.lost_s = middle_and_most(result.noticed_s), middle_and_most(result.lost_s)
     print(json.dumps(asdict(result)), flush=True)
     return result
 
@@ -150,7 +177,7 @@ async def measure(options: Any, data_dir: Path) -> list[FaultResult]:
     results, seen = [], list[str]()
     await asyncio.to_thread(write_loras, options.folder, data_dir)
     structlog.configure(processors=[remember(seen)])
-    settings, flag = make_settings(options.folder, data_dir, options.precision), data_dir / "fault"
+    settings, options.flag = make_settings(options.folder, data_dir, options.precision), data_dir / "fault"
     signals = {"32: SIGKILL": (signal.SIGKILL, options.kills), "32: SIGSTOP": (signal.SIGSTOP, options.stops)}
     async with contextlib.AsyncExitStack() as stack:
         ballast = None
@@ -163,17 +190,15 @@ async def measure(options: Any, data_dir: Path) -> list[FaultResult]:
                 results.append(report(await row_30(bot, options.size, ballast, options.ooms, seen)))
             for row, (number, count) in signals.items():
                 if count:
-                    result = await lose_workers(
-                        bot, options.size, partial(_send, number), FaultResult(row), count
-                    )
-                    results.append(report(result))
+                    fault = partial(_send, number)
+                    results.append(report(await lose_workers(bot, options, fault, FaultResult(row), count)))
         if options.cuda_errors:
-            async with faulty_bot(settings, flag) as bot:
+            async with faulty_bot(settings, options.flag) as bot:
                 result = FaultResult("31: CUDA error")
-                result = await lose_workers(
-                    bot, options.size, lambda pid: flag.touch(), result, options.cuda_errors
+                count = options.cuda_errors
+                results.append(
+                    report(await lose_workers(bot, options, lambda pid: options.flag.touch(), result, count))
                 )
-                results.append(report(result))
     return results
 
 
@@ -192,6 +217,7 @@ def main(arguments: list[str] | None = None) -> list[FaultResult]:
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--stops", type=int, default=0)
     parser.add_argument("--cuda-errors", type=int, default=0)
+    parser.add_argument("--most-s", type=float, default=3600.0, help="no row forces a fault after that time")
     parser.add_argument("--data-dir", type=Path, help="kept, with compiled kernels and the converted copy")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="sugarbot-faults-") as scratch:

@@ -35,6 +35,7 @@ def test_jobs_are_drawn_at_the_second_attempt_after_a_killed_worker_and_a_cuda_e
 
     assert killed.states == failed.states == {"done": 1}
     assert len(killed.lost_s) == len(failed.lost_s) == 2, "the job began again after the fault"
+    assert killed.noticed_s[1] <= killed.lost_s[1]
 
 
 def test_a_new_file_is_drawn_with_while_the_bot_idles_and_while_it_draws() -> None:
