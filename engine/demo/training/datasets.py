@@ -55,9 +55,9 @@ class DatasetCache:
 
     def held_out(self, count: int) -> LabelledPictures:
         """Return held-out faces of the base and every style."""
-        seed = CHECK + self.run.seed
+        seed, device, plan = CHECK + self.run.seed, self.run.device, self.run.plan
         return [
-            (draw(count, seed + index, NATIVE, STYLES[style], self.run.device), index)
+            (draw(count, seed + index, NATIVE, STYLES[style], device, plan.supersampling), index)
             for index, style in enumerate(STYLE_NAMES)
         ]
 

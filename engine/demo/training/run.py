@@ -77,7 +77,7 @@ class TrainingPlan:
 def smoke() -> TrainingPlan:
     """Return the smallest plan that runs every stage, for a CPU."""
     return TrainingPlan(
-        faces=8, others=4, styled=4, sizes=3, supersampling=1, captions=2, readings=40, read=2, read_batch=4,
+        faces=4, others=2, styled=2, sizes=2, supersampling=1, captions=2, readings=40, read=2, read_batch=4,
         vae=2, vae_batch=2, flow=3, flow_batch=4, distil=2, distil_batch=2, lora=2, lora_batch=2, probe=2,
         probe_batch=8,
     )  # fmt: skip
