@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from tests.crash.faults import FAULTS
 from tests.crash.harness import EVENTS_TO_A_POINT, SPAN_S, Harness
@@ -14,9 +15,10 @@ KILLS_A_FOLDER = 100
 POINTS_A_FOLDER = 50
 EVENTS_FOR_ALL = 130  # messages after which a process has reached nearly every await of desk and store
 USUAL_S, RARE_S = 4.0, 1.0  # time to reach a point: on a slow disk, and if it may never be reached
-TRIES_AT_A_POINT = 5  # for points that a process reaches only by chance
+TRIES_AT_A_POINT = 10  # for points that a process reaches only by chance
+ONE_IN = 8  # points in the short form
 SELDOM = 2  # passes of a point in discovery that may have been chance, such as a job requeued while cancelled
-MOST_UNMET = 2  # of such points, in the short form
+MOST_UNMET = 1  # of such points, in the short form
 INTERRUPTIONS = 3  # kills at random moments, so that a start finds an interrupted job
 KILLS_A_FAULT = 150  # within which each fault must be detected
 MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
@@ -24,7 +26,7 @@ MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
 
 def at_random(scale: Scale) -> Measured:
     """Kill the desk at random moments in many folders, then finish the remaining work of each folder."""
-    wanted = scale.of(200, 5_000)
+    wanted = scale.of(KILLS_A_FOLDER, 5_000)
 
     def one(number: int) -> tuple[int, Finding]:
         harness = Harness(scale.folder / str(number), seed=number + 1)
@@ -43,9 +45,9 @@ def at_random(scale: Scale) -> Measured:
 def at_every_await(scale: Scale) -> Measured:
     """Find the awaits that a process reaches, then kill a process before and after each of them.
 
-    The short form kills once at every second await, sometimes before and sometimes after it; a few points
-    that discovery passed by chance may stay unmet. The long form kills at the first, second, … pass of a
-    usual process, and starts again at the first one after the last; it meets all points.
+    The short form kills once at one point in eight, on each of eight days at others; one that discovery
+    passed by chance may stay unmet. The long form kills at the first, second, … pass of a usual process, and
+    starts again at the first one after the last; it meets all points.
     """
     times = scale.of(1, 20)
     finding = Harness(scale.folder / "found", has_poison=False)
@@ -54,9 +56,8 @@ def at_every_await(scale: Scale) -> Measured:
     later = finding.reached(EVENTS_FOR_ALL)
     usual = finding.reached(EVENTS_TO_A_POINT)
     reached = {name: max(at_first[name], later[name]) for name in at_first}
-    points = [name for name, hits in reached.items() if hits]
-    if not scale.is_long:
-        points = [name for number, name in enumerate(points) if number % 4 == number // 4 % 2 * 3]
+    points = list(reached) if scale.is_long else of_day(list(reached), datetime.now(UTC).date().toordinal())
+    points = [name for name in points if reached[name]]
     rounds = [(name, 1 + time % max(1, usual[name])) for time in range(times) for name in points]
     slices = [rounds[at : at + POINTS_A_FOLDER] for at in range(0, len(rounds), POINTS_A_FOLDER)]
 
@@ -98,6 +99,11 @@ def at_every_await(scale: Scale) -> Measured:
         figures + (f"; {len(missed)} reached too rarely, such as {missed[0]}" if missed else ""),
         summary.holds and (not missed or may_miss),
     )
+
+
+def of_day(points: Sequence[str], day: int) -> list[str]:
+    """Return one of each eight points: befores and afters, and after eight days each."""
+    return [name for at, name in enumerate(points) if (at + at // ONE_IN) % ONE_IN == day % ONE_IN]
 
 
 def planted_faults(scale: Scale) -> Measured:
