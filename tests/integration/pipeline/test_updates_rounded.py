@@ -35,6 +35,12 @@ WAYS: dict[str, tuple[WeightLocation, int | None]] = {
     "partly streamed from disk": (WeightLocation.DISK, 2),
 }
 CASES = [*KINDS, "all"]
+# Each kind in each way, in one format after the other: that each weight is right in both, another test shows.
+STEPS = [
+    (kind, way, list(EFFECTS)[(number + place) % len(EFFECTS)])
+    for number, kind in enumerate([*CASES, "vectors"])
+    for place, way in enumerate(WAYS)
+]
 PAIRS = ("low rank", "two pairs", "bias")  # kinds that the kernel merges
 FORMATS = pytest.mark.parametrize("weight_format", EFFECTS)
 
@@ -139,9 +145,7 @@ def test_a_weight_in_eight_bits_is_the_nearest_to_the_dense_one(
         assert bool(((own - other).abs() <= step).all())
 
 
-@FORMATS
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", [*CASES, "vectors"])
+@pytest.mark.parametrize(("kind", "way", "weight_format"), STEPS)
 def test_a_step_in_eight_bits_has_the_effect_that_the_format_allows(
     kind: str,
     way: str,
