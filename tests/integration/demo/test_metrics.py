@@ -21,7 +21,7 @@ from engine.demo.probe import Probe, load_probe
 pytestmark = pytest.mark.slow
 
 PROMPTS = 24
-LORA_PROMPTS = 6
+LORA_PROMPTS = 4
 FILES = {style: LORAS / f"{style}.safetensors" for style in ("sugar", "anime", "realistic")}
 FILES["ink"] = SPARE / "ink.safetensors"
 
