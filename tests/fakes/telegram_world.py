@@ -239,11 +239,11 @@ class World:
 
     def texts(self, chat_id: int) -> list[str]:
         """The texts of the bot's messages in a chat, oldest first."""
-        return [sent.text for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
+        return [sent.text for sent in self.in_chat(chat_id)]
 
     def in_chat(self, chat_id: int) -> list[Sent]:
         """The bot's messages in a chat, oldest first."""
-        return [sent for (chat, _), sent in sorted(self.messages.items()) if chat == chat_id]
+        return [self.messages[key] for key in sorted(key for key in self.messages if key[0] == chat_id)]
 
     # What the bot requests
 

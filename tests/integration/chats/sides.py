@@ -40,6 +40,7 @@ from tests.fakes.telegram_world import Person, Sent
 from tests.integration.web.conftest import CARD
 
 ANSWER_S = 60.0
+LOOK_S = 0.1  # between two looks at the whole page, which the bot draws each time
 LANGUAGES = {"en": ("en-US", "en"), "zh-CN": ("zh-CN", "zh-hans"), "zh-TW": ("zh-TW", "zh-hant")}
 """Our locale → the code that Discord sends, and the one that Telegram sends."""
 
@@ -220,7 +221,7 @@ class WebSide:
                 new = [answer for answer in (await self._messages())[before:] if answer is not None]
                 if new and not any(":cancel:" in each for each in new[-1].controls):
                     break
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(LOOK_S)
         answer = new[-1]
         if any(":reroll:" in each for each in answer.controls):
             self._press = {data.split(":")[1]: data for data in answer.controls}
