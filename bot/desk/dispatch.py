@@ -71,7 +71,7 @@ from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
-from bot.desk.files import PictureSpace
+from bot.desk.files import LooseFiles, PictureSpace
 from bot.desk.finding.export import PictureExport
 from bot.desk.finding.history import PictureHistory
 from bot.desk.finding.indexing import SearchIndex
@@ -103,7 +103,6 @@ from bot.desk.people.linking import AccountLinking
 from bot.desk.people.oversight import Oversight
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion, OutboxDelivery
-from bot.desk.retention.loose import LooseFiles
 from bot.desk.shelf.adding import LoraAddition
 from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.management import ShelfManagement

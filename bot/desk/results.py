@@ -22,6 +22,7 @@ import structlog
 
 from bot.desk.files import (
     LogLimiter,
+    LooseFiles,
     file_name,
     find_pictures,
     name_pictures,
@@ -30,7 +31,6 @@ from bot.desk.files import (
 )
 from bot.desk.people.ledger import Ledger
 from bot.desk.queue import JobQueue, MonotonicClock, ProgressPublisher
-from bot.desk.retention.loose import LooseFiles
 from bot.desk.sheets.picture import draw_sheet
 from bot.errors import CannotSave
 from bot.monitoring.figures import DELIVERIES, JOBS_ENDED, JOBS_REFUNDED, PICTURES

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.desk.build.inputs import DeskInputs
 from bot.desk.build.people import PeopleParts
 from bot.desk.drawing import Drawing
-from bot.desk.files import PictureSpace
+from bot.desk.files import LooseFiles, PictureSpace
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.iterating.sources import StartPictures
 from bot.desk.loras.consent import ConsentLedger
@@ -15,7 +15,6 @@ from bot.desk.loras.shelf import LoraShelf
 from bot.desk.loras.statements import Statements
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
-from bot.desk.retention.loose import LooseFiles
 from bot.desk.shelf.lora_folder import LoraFolder
 from bot.desk.shelf.preview import PreviewStrips
 from bot.desk.shelf.trials import TrialPictures

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.retention.loose import LooseFiles
+from bot.desk.files import LooseFiles
 from bot.errors import CannotSave
 from bot.store import Store
 

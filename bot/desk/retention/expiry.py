@@ -8,8 +8,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, picture_folders
-from bot.desk.retention.loose import LooseFiles
+from bot.desk.files import LooseFiles, PictureSpace, picture_folders
 from bot.desk.retention.renaming import rename_earlier_files
 from bot.store import Store
 from bot.store.rows import PictureForm

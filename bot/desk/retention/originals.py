@@ -12,8 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, file_name, read_picture, save_pictures
-from bot.desk.retention.loose import LooseFiles
+from bot.desk.files import LooseFiles, PictureSpace, file_name, read_picture, save_pictures
 from bot.errors import CannotSave
 from bot.pictures.preview import make_preview
 from bot.settings.sections import StorageSettings

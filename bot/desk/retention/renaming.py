@@ -13,8 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.files import PictureSpace, file_name, make_subfolder, read_picture, save_pictures
-from bot.desk.retention.loose import LooseFiles
+from bot.desk.files import LooseFiles, PictureSpace, file_name, make_subfolder, read_picture, save_pictures
 from bot.pictures.preview import make_preview
 from bot.store import Store
 from bot.store.database import run_to_completion
