@@ -6,16 +6,15 @@ here knows chats or rules. After a crash, every committed transaction is complet
 
 * ``store``       opens the database; the queries of all tables as attributes
 * ``database``    transactions, named statements, errors of SQLite
-* ``statements``  loads ``sql/``, one file for each module that queries
+* ``statements``  loads ``sql/``, one file for each subject
 * ``rows``        rows as frozen dataclasses
-* ``jobs``        queries on the way of a request: inbox, jobs, pictures, their messages, outbox
-* ``continuing``  queries on what happens to a job after its end
+* ``jobs``        queries on the way of a request: inbox, jobs, pictures and their files, outbox
+* ``continuing``  queries on what happens to a job after its end, and on the messages that show it
 * ``finding``     the search, favourites and recipe codes
 * ``asking``      settings, presets and advice of people; profiles of chats
 * ``hosting``     what hosts decide and do
 * ``consent``     who may use which LoRA, who has used it; reports to owners
 * ``loras``       what hosts have changed on the shelf; verdicts of trial pictures
-* ``pictures``    the files of pictures: who names them, and which are loose
 * ``people``      queries on people, credits, links, and the default LoRAs of chats
 * ``survey``      figures and violated invariants, for the host
 * ``files``       the database as a file: lock, migrations, backups, restores

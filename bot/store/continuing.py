@@ -1,10 +1,13 @@
-"""What happens to a job after its end: it is published, deleted or reported.
+"""What happens to a job after its end: messages show it, it is published, deleted or reported.
 
 Call every method that changes something in the transaction of the work that it belongs to.
 """
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 
+from bot.outcomes import PictureMessage, Platform
 from bot.store.database import Database
 from bot.store.rows import ReportRow
 
@@ -41,3 +44,35 @@ class EndedJobs:
     async def newest_reports(self, limit: int) -> tuple[ReportRow, ...]:
         """Return the jobs that people reported last, without those that were deleted since."""
         return tuple(ReportRow(**dict(row)) for row in await self._query("newest_reports", limit=limit))
+
+
+class PictureMessages:
+    """Which pictures the messages of a chat show; queries on picture_message."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._query = partial(database.query, "continuing.sql")
+
+    async def add(self, messages: Sequence[PictureMessage]) -> None:
+        """Store messages, all or none; a known message now shows another picture."""
+        async with self._database.atomic():
+            for each in messages:
+                await self._query("save_message", **asdict(each))
+
+    async def find(self, platform: str, chat_id: str, message_id: str) -> PictureMessage | None:
+        """Return what a message shows; None if it shows no picture that is known."""
+        rows = await self._query("find_message", platform=platform, chat_id=chat_id, message_id=message_id)
+        return PictureMessage(**dict(rows[0])) if rows else None
+
+    async def of_job(self, job_id: str) -> tuple[PictureMessage, ...]:
+        """Return the messages that show a job, on all platforms."""
+        rows = [dict(row) for row in await self._query("messages_of_job", job_id=job_id)]
+        return tuple(PictureMessage(**row | {"platform": Platform(row["platform"])}) for row in rows)
+
+    async def forget_job(self, platform: str, job_id: str) -> None:
+        """Delete what is known of a job's messages on a platform: they are gone, or stay for ever."""
+        await self._query("forget_messages", platform=platform, job_id=job_id)
+
+    async def forget_chat(self, platform: str, chat_id: str) -> None:
+        """Delete what is known of a chat's messages: they have other ids now."""
+        await self._query("forget_chat_messages", platform=platform, chat_id=chat_id)

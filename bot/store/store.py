@@ -10,7 +10,7 @@ import aiosqlite
 from bot.errors import CannotSave
 from bot.store.asking import AskingStore, ChatProfileStore
 from bot.store.consent import Consents, OwnerReportQueue
-from bot.store.continuing import EndedJobs
+from bot.store.continuing import EndedJobs, PictureMessages
 from bot.store.database import Database, operator_error, run_to_completion
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
@@ -21,10 +21,9 @@ from bot.store.hosting.oversight import OversightStore
 from bot.store.hosting.permissions import PermissionStore
 from bot.store.hosting.service import ServiceStore
 from bot.store.hosting.statistics import StatisticsStore
-from bot.store.jobs import Inbox, Jobs, Outbox, PictureMessages
+from bot.store.jobs import Inbox, Jobs, Outbox, StoredPictures
 from bot.store.loras import LoraVerdicts, ShelfChanges
 from bot.store.people import DefaultLoras, GrantStore, Links, People
-from bot.store.pictures.queries import StoredPictures
 from bot.store.survey import Survey, survey, survey_in_use
 from engine.durable import create_file, make_folder
 

@@ -104,30 +104,6 @@ ON CONFLICT (job, idx, platform, form) DO UPDATE SET file_id = excluded.file_id;
 SELECT job, idx, file_id FROM picture_file
 WHERE platform = :platform AND form = :form AND job IN (SELECT value FROM json_each(:jobs));
 
--- name: save_message
--- A message that shows a picture of a job, or all of them; a known message now shows this.
-INSERT INTO picture_message (platform, chat_id, message_id, job, idx)
-VALUES (:platform, :chat_id, :message_id, :job_id, :index)
-ON CONFLICT (platform, chat_id, message_id) DO UPDATE SET job = excluded.job, idx = excluded.idx;
-
--- name: find_message
--- What a message shows.
-SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture_message
-WHERE platform = :platform AND chat_id = :chat_id AND message_id = :message_id;
-
--- name: messages_of_job
--- The messages that show a job.
-SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture_message
-WHERE job = :job_id ORDER BY platform, chat_id, message_id;
-
--- name: forget_messages
--- The messages of a job are gone.
-DELETE FROM picture_message WHERE platform = :platform AND job = :job_id;
-
--- name: forget_chat_messages
--- The messages of a chat have other ids now.
-DELETE FROM picture_message WHERE platform = :platform AND chat_id = :chat_id;
-
 -- name: pictures
 -- The pictures of these jobs (a JSON list of job ids).
 SELECT * FROM picture WHERE job IN (SELECT value FROM json_each(:jobs)) ORDER BY job, idx;

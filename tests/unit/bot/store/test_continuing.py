@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from bot.outcomes import Derivation, Lineage, Recipe, Start
+from bot.outcomes import Derivation, Lineage, PictureMessage, Platform, Recipe, Start
 from bot.store import Store
 from bot.store.rows import NewJob
-from tests.unit.bot.store.stored import a_person, ended_jobs
+from tests.unit.bot.store.stored import a_job, a_person, ended_jobs
 
 RECIPE = Recipe("a", (), 64, 64, seed=7, count=1, steps=8, typed="a")
 
@@ -42,3 +42,28 @@ async def test_what_two_linked_people_reported_is_reported_once(store: Store) ->
     assert reports == {"bad": 1, "worse": 1}
     assert await store.ended.count_reports("bad", ben, 0) == (2, True)
     assert await store.ended.count_reports("nothing", ben, 3) == (1, False)
+
+
+async def test_messages_lead_to_their_pictures_until_they_or_their_chat_are_gone(store: Store) -> None:
+    await a_job(store, "j1")
+    await a_job(store, "j2")
+    shown = [
+        PictureMessage(Platform.TELEGRAM, "-1", "70", "j1", 0),
+        PictureMessage(Platform.TELEGRAM, "-1", "71", "j1"),
+        PictureMessage(Platform.TELEGRAM, "-2", "70", "j2", 3),
+        PictureMessage(Platform.DISCORD, "-1", "70", "j2", 1),
+    ]
+    await store.messages.add(shown)
+    for each in shown:
+        assert await store.messages.find(each.platform, each.chat_id, each.message_id) == each
+    assert await store.messages.find("telegram", "-1", "72") is None
+    assert await store.messages.of_job("j1") == tuple(shown[:2])
+
+    edited = replace(shown[0], job_id="j2")
+    await store.messages.add([edited])
+    assert await store.messages.find("telegram", "-1", "70") == edited
+    await store.messages.forget_job("telegram", "j1")
+    assert await store.messages.of_job("j1") == ()
+    await store.jobs.move_chat("telegram", "-1", "-1001")
+    await store.messages.forget_chat("telegram", "-1")
+    assert await store.messages.of_job("j2") == (shown[3], shown[2])

@@ -4,7 +4,6 @@ from dataclasses import fields, replace
 
 import pytest
 
-from bot.outcomes import PictureMessage, Platform
 from bot.store import Store
 from bot.store.rows import EventRow, NewJob, OutboxState, PictureRow, TakenResult
 from engine.request import LoraChoice
@@ -233,28 +232,3 @@ async def test_repeated_events_are_recognised_until_their_records_expire(store: 
     left = await store._run("SELECT job FROM outbox")
     assert [row[0] for row in left] == ["open"]
     assert (await store.survey()).is_sound
-
-
-async def test_messages_lead_to_their_pictures_until_they_or_their_chat_are_gone(store: Store) -> None:
-    await a_job(store, "j1")
-    await a_job(store, "j2")
-    shown = [
-        PictureMessage(Platform.TELEGRAM, "-1", "70", "j1", 0),
-        PictureMessage(Platform.TELEGRAM, "-1", "71", "j1"),
-        PictureMessage(Platform.TELEGRAM, "-2", "70", "j2", 3),
-        PictureMessage(Platform.DISCORD, "-1", "70", "j2", 1),
-    ]
-    await store.messages.add(shown)
-    for each in shown:
-        assert await store.messages.find(each.platform, each.chat_id, each.message_id) == each
-    assert await store.messages.find("telegram", "-1", "72") is None
-    assert await store.messages.of_job("j1") == tuple(shown[:2])
-
-    edited = replace(shown[0], job_id="j2")
-    await store.messages.add([edited])
-    assert await store.messages.find("telegram", "-1", "70") == edited
-    await store.messages.forget_job("telegram", "j1")
-    assert await store.messages.of_job("j1") == ()
-    await store.jobs.move_chat("telegram", "-1", "-1001")
-    await store.messages.forget_chat("telegram", "-1")
-    assert await store.messages.of_job("j2") == (shown[3], shown[2])
