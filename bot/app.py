@@ -49,6 +49,7 @@ from engine.checkpoint.prompt_tokens import load_prompt_tokens
 from engine.host import Host
 from engine.planner.calibration import Calibration
 from engine.planner.cost import CostBook
+from engine.planner.cost_file import read_costs
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import CardProbe, WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor
@@ -113,7 +114,7 @@ async def open_application(
         model = await fetch_model(config)
         shelf = await asyncio.to_thread(_open_shelf, settings, model)
         subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
-        costs = await asyncio.to_thread(CostBook.load, settings.data_dir / COSTS, subject)
+        costs = await asyncio.to_thread(read_costs, settings.data_dir / COSTS, subject)
         stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
         card = CardProbe(config.device, config.reserve_bytes)
         planner = await asyncio.to_thread(WorkerPlanner, model, config, card)

@@ -76,6 +76,13 @@ class Plan:
     budget_bytes: int | None = None
 
     @property
+    def kind(self) -> str:
+        """What decides the costs of a plan; budget and number of resident blocks only shift them."""
+        blocks = "all blocks" if self.resident_blocks is None else "streamed blocks"
+        decoder = ", tiles" if self.vae_in_parts else ""
+        return f"{self.weight_format}, base {self.base}, {blocks}, encoder {self.encoder}{decoder}"
+
+    @property
     def has_encoder_in_eight_bits(self) -> bool:
         """Whether the text encoder's weights are in int8: wherever they are, if the transformer is narrow."""
         return self.weight_format is not WeightFormat.BF16

@@ -19,6 +19,7 @@ from bot.store.files import backup
 from engine.config import LORA_VERSIONS, PROMPTS
 from engine.durable import remove_drafts, restrict_to_owner
 from engine.planner.cost import CostBook
+from engine.planner.cost_file import write_costs
 from engine.shelf.versions import VERSION_NAMES
 
 log = structlog.get_logger("bot.desk.maintenance")
@@ -107,7 +108,7 @@ async def keep_costs(costs: CostBook, path: Path) -> None:
 async def save_costs(costs: CostBook, path: Path) -> None:
     """Save the book once."""
     try:
-        await asyncio.to_thread(costs.save, path)
+        await asyncio.to_thread(write_costs, costs, path)
     except OSError as error:
         log.warning("cost book not saved", path=str(path), detail=str(error))
 

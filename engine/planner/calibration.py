@@ -12,7 +12,7 @@ import structlog
 
 from engine.checkpoint.model import ModelInfo
 from engine.config import Plan
-from engine.planner.cost import CostBook, kind_of
+from engine.planner.cost import CostBook
 from engine.request import (
     Event,
     Failed,
@@ -70,7 +70,7 @@ class Calibration:
         """
         driver = await asyncio.to_thread(self._read_driver)
         self._costs.started(worker, plan, driver)
-        kind = f"{worker.device_name}, {kind_of(plan)}"
+        kind = f"{worker.device_name}, {plan.kind if plan else 'no plan'}"
         if self._costs.is_calibrated or worker.device == "cpu" or kind in self._tried:
             return
         self._tried.add(kind)

@@ -9,32 +9,30 @@ of a picture.
 * Seconds by size: a step, the rest of a picture, and the encoding of a start picture, once for a job. They
   follow the newest jobs both ways.
 
-``priors`` says what holds between and beyond measured sizes, and before anything was measured.
+Priors say what holds between and beyond measured sizes, and before anything was measured. A prior of seconds
+is a polynomial of the picture's pixels: its coefficients, the fixed one first.
 
-``CostBook`` keeps the last few models. Both know no clock and no card. The caller saves the book, in a
-thread; a broken file only means learning again.
+* Bytes of a picture beside what stays: stock diffusers in bf16 peaked 1.1 GiB above its 19.1 GiB of weights
+  at 512 x 768 and 2.6 GiB at 1024 x 1024 (H200, 2026-11-22).
+* Seconds: 8.4 a 512 x 768 picture of 8 steps with a LoRA on an A10, the slowest card with published figures.
+  Products grow with the pixels, attention with their square: in Z-Image it takes as long as the products at
+  4.7 million pixels (``placement.arithmetic``), and the steps of an H200 fit that: 33.0 ms at 512 x 768, 93.3
+  at 1024 x 1024.
+
+``CostBook`` keeps the last few models. Both know no clock and no card.
 """
 
 import importlib.metadata
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Self
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from engine.config import Plan, WeightLocation
-from engine.durable import write_file
-from engine.planner.priors import (
-    BYTES_A_LORA,
-    COPY_SHARE,
-    ENCODER_BYTES,
-    REST_S,
-    START_S,
-    STEP_S,
-    along,
-    picture_bytes,
-)
+from engine.config import WHOLE_VAE_PIXELS, Plan, WeightLocation
 from engine.request import (
     STEPS,
     Failed,
@@ -53,6 +51,20 @@ MOST_KEYS = 16  # a host with two cards and a few plans; the key not used for lo
 NEWS = 0.1  # a prediction of seconds that changed by more than this part is worth new costs for all who wait
 KEY_CHARS = 400
 
+FIXED_BYTES = 0.2 * 2**30
+BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
+PARTS_SHARE = 0.5  # of that, where the picture passes the VAE in parts
+BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
+ENCODER_BYTES = 69_000_000  # of the VAE, for start pictures: 34.3 million numbers in bf16
+COPY_SHARE = 0.56  # of the weights' memory: the merged copy of 11.3 of Z-Image-Turbo's 20.5 GB
+_USUAL_PIXELS = 512 * 768
+_EQUAL_PIXELS = 4.7e6  # where attention takes as long as the products
+_FIXED_PIXELS = 0.1 * _USUAL_PIXELS  # a tenth of a usual step does not shrink with the picture
+_A_PIXEL_S = 2.5e-6 * _USUAL_PIXELS / (_FIXED_PIXELS + _USUAL_PIXELS * (1 + _USUAL_PIXELS / _EQUAL_PIXELS))
+STEP_S = (_FIXED_PIXELS * _A_PIXEL_S, _A_PIXEL_S, _A_PIXEL_S / _EQUAL_PIXELS)
+REST_S = (0.5,)
+START_S = (0.1, 0.3 / 1024**2)  # unpack, resize, encode; a guess from the decoder's operations
+
 MARGIN = 0.01  # of the whole prediction of bytes
 BYTES_RATE = 0.02  # part of an overestimate of bytes that one job corrects
 SECONDS_RATE = 0.3  # part of an error in seconds that one job corrects
@@ -69,6 +81,41 @@ MOST_BYTES = 2**50  # no card has more
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(ge=0, le=MOST_BYTES)]
 _Curve = Annotated[dict[int, _Positive], Field(max_length=MOST_SIZES)]  # pixels → value; newest last
+
+
+def picture_bytes(pixels: int) -> float:
+    """Return the bytes of a picture beside what stays."""
+    return FIXED_BYTES + BYTES_A_PIXEL * max(min(pixels, WHOLE_VAE_PIXELS), PARTS_SHARE * pixels)
+
+
+def value_at(prior: tuple[float, ...], pixels: float) -> float:
+    """Return a prior's seconds at a size."""
+    return sum([coefficient * pixels**power for power, coefficient in enumerate(prior)])
+
+
+def along(curve: Mapping[int, float], pixels: int, prior: tuple[float, ...]) -> float:
+    """Return the value at a size by what was measured at others.
+
+    Between two measured sizes the curve is a straight line, bent as the prior is. Outside of them the
+    nearest one counts, scaled as the prior is. Without any the prior itself counts.
+
+    Args:
+        curve: Pixels → the measured values.
+        pixels: The size.
+        prior: As ``STEP_S``.
+    """
+    if not curve:
+        return value_at(prior, pixels)
+    sizes = sorted(curve)
+    nearest = min(max(pixels, sizes[0]), sizes[-1])
+    index = bisect_left(sizes, nearest)
+    above, below = sizes[index], sizes[max(0, index - 1)]
+    if not below < nearest < above:
+        return curve[above] * value_at(prior, pixels) / value_at(prior, nearest)
+    part = (nearest - below) / (above - below)
+    line = curve[below] + (curve[above] - curve[below]) * part
+    low, high = value_at(prior, below), value_at(prior, above)
+    return line * value_at(prior, nearest) / (low + (high - low) * part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,60 +263,31 @@ class CostModel(BaseModel):
         return self.model_copy(update=changes)
 
 
-class _File(BaseModel):
-    """The content of the file: what was learned, by key; the key used last is the last one."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    about: str
-    models: Annotated[dict[str, CostModel], Field(max_length=MOST_KEYS)] = {}
-
-
 class CostBook:
     """Predicts and learns the costs for one model on one device.
 
     Args:
-        about: Names the model and the device setting; figures of another pair are not used. Until ``started``
-            names card and plan, those of the last worker are used.
+        about: Names the model and the device setting.
+        models: What was learned, by key. Until ``started`` names card and plan, the last one is used.
 
     Attributes:
         revision: Rises when predictions have changed so much that those made before are wrong.
     """
 
-    def __init__(self, about: str = "") -> None:
+    def __init__(self, about: str = "", models: Mapping[str, CostModel] = MappingProxyType({})) -> None:
         self.revision = 0
-        self._about = about
-        self._models: dict[str, CostModel] = {}
-        self._key = ""
-        self._model = self._priced = CostModel()  # the present key's: now, and when ``revision`` last rose
+        self.about = about
+        self._models = dict(models)
+        self._key = list(models)[-1] if models else ""
+        # The present key's: now, and when ``revision`` last rose.
+        self._model = self._priced = self._models.get(self._key, CostModel())
         self._plan: Plan | None = None
 
-    @classmethod
-    def load(cls, path: Path, about: str = "") -> "CostBook":
-        """Open the book that ``save`` wrote; if it is missing or broken, start an empty one."""
-        book = cls(about)
-        try:
-            content = _File.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return book
-        except (OSError, ValidationError) as error:
-            log.warning("cost book unreadable, learning again", path=str(path), error=type(error).__name__)
-            return book
-        if content.about == about and content.models:
-            book._models = dict(content.models)
-            book._key, book._model = list(content.models.items())[-1]
-            book._priced = book._model
-        return book
-
-    def save(self, path: Path) -> None:
-        """Write the book, whole or not at all.
-
-        Raises:
-            OSError: It could not be written; the old file is unchanged.
-        """
-        models = {key: model for key, model in self._models.items() if key != self._key}
-        models = dict([*models.items(), (self._key, self._model)][-MOST_KEYS:])
-        write_file(path, f"{_File(about=self._about, models=models).model_dump_json()}\n".encode())
+    @property
+    def models(self) -> dict[str, CostModel]:
+        """The newest ``MOST_KEYS`` of what was learned, by key; the present key is the last one."""
+        others = {key: model for key, model in self._models.items() if key != self._key}
+        return dict([*others.items(), (self._key, self._model)][-MOST_KEYS:])
 
     @property
     def knows_weights(self) -> bool:
@@ -367,15 +385,6 @@ class CostBook:
             self.revision += 1
 
 
-def kind_of(plan: Plan | None) -> str:
-    """Name what decides the costs of a plan; budget and number of resident blocks only shift them."""
-    if plan is None:
-        return "no plan"
-    blocks = "all blocks" if plan.resident_blocks is None else "streamed blocks"
-    decoder = ", tiles" if plan.vae_in_parts else ""
-    return f"{plan.weight_format}, base {plan.base}, {blocks}, encoder {plan.encoder}{decoder}"
-
-
 def _key(worker: WorkerInfo, plan: Plan | None, driver: str) -> str:
     """Name everything that decides memory and speed."""
     libraries = (f"{name} {version}" for name, version in sorted(worker.versions.items()))
@@ -384,4 +393,6 @@ def _key(worker: WorkerInfo, plan: Plan | None, driver: str) -> str:
     except importlib.metadata.PackageNotFoundError:  # run from a folder of sources
         engine = "unknown"
     card = (worker.device_name, f"driver {driver or 'unknown'}", f"sugarbot {engine}")
-    return ", ".join((*card, worker.model_name, worker.dtype, kind_of(plan), *libraries))[:KEY_CHARS]
+    return ", ".join((*card, worker.model_name, worker.dtype, plan.kind if plan else "no plan", *libraries))[
+        :KEY_CHARS
+    ]

@@ -8,7 +8,6 @@ import structlog
 
 from engine.config import CONTEXT_BYTES, Plan
 from engine.formatting import MIB, format_gib
-from engine.planner.cost import kind_of
 from engine.planner.machine import WorkerPlanner
 from engine.planner.placement.replan import PlanChange, PlanState, replan
 from engine.planner.placement.values import Placed, Situation
@@ -92,14 +91,14 @@ def adapts(present: Plan, wanted: Plan) -> bool:
     """
     if replace(wanted, budget_bytes=present.budget_bytes) == present:
         return True
-    is_same = kind_of(replace(present, resident_blocks=0)) == kind_of(replace(wanted, resident_blocks=0))
+    is_same = replace(present, resident_blocks=0).kind == replace(wanted, resident_blocks=0).kind
     is_within = present.budget_bytes is None or (wanted.budget_bytes or 0) <= present.budget_bytes
     return is_same and is_within
 
 
 def _reason(change: PlanChange, plan: Plan, situation: Situation) -> str:
     free = format_gib(situation.card.free_bytes)
-    now = f"now {kind_of(plan)}, {format_gib(plan.lora_cache_bytes)} of LoRAs"
+    now = f"now {plan.kind}, {format_gib(plan.lora_cache_bytes)} of LoRAs"
     if change is PlanChange.PRESSURE:
         return f"the plan no longer fits the {free} that are free; {now}"
     return f"{free} have been free for a while; {now}"

@@ -17,7 +17,7 @@ from bot.desk.loras.statements import Statements
 from bot.errors import LoraBeingChecked, UnknownLora
 from bot.languages import title_of
 from bot.outcomes import LoraSummary
-from engine.planner.priors import BYTES_A_LORA
+from engine.planner.cost import BYTES_A_LORA
 from engine.request import LoraChoice
 from engine.shelf import LoraFile, Shelf
 

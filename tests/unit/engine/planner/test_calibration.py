@@ -12,6 +12,7 @@ from engine.config import Plan, WeightLocation
 from engine.errors import WorkerLost
 from engine.planner.calibration import Calibration
 from engine.planner.cost import CostBook
+from engine.planner.cost_file import read_costs, write_costs
 from engine.request import (
     Event,
     Failed,
@@ -82,8 +83,8 @@ async def test_the_first_worker_on_a_card_draws_a_small_and_a_large_picture() ->
 async def test_a_card_and_plan_that_the_book_knows_are_not_measured_again(tmp_path: Path) -> None:
     costs = CostBook()
     await make(costs).run(WORKER, Plan(), FakeDraw())
-    costs.save(tmp_path / "cost.json")
-    again, draw = CostBook.load(tmp_path / "cost.json"), FakeDraw()
+    write_costs(costs, tmp_path / "cost.json")
+    again, draw = read_costs(tmp_path / "cost.json", ""), FakeDraw()
     calibration = make(again)
     await calibration.run(WORKER, Plan(), draw)
     assert draw.requests == []

@@ -9,8 +9,7 @@ from random import Random
 
 import pytest
 
-from engine.planner.cost import MOST_SIZES, CostBook, CostModel
-from engine.planner.priors import BYTES_A_LORA
+from engine.planner.cost import BYTES_A_LORA, MOST_SIZES, CostBook, CostModel
 from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20

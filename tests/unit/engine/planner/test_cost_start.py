@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.config import Plan
-from engine.planner.cost import CostBook
-from engine.planner.priors import STEP_S, along, value_at
+from engine.planner.cost import STEP_S, CostBook, along, value_at
+from engine.planner.cost_file import read_costs, write_costs
 from engine.request import Finished, RenderRequest, StartPicture, Timings
 from tests.unit.engine.planner.costs import GIB, WEIGHTS, a_worker, make_book, make_finished, make_request
 
@@ -70,8 +70,8 @@ def test_the_first_start_needs_the_encoder_and_later_ones_do_not() -> None:
 def test_what_a_start_takes_is_kept_in_the_file(tmp_path: Path) -> None:
     book = make_book()
     book.learn(started(0.3), end(started(0.3), 0.5, 0.2))
-    book.save(tmp_path / "cost.json")
-    loaded = CostBook.load(tmp_path / "cost.json", "turbo on cuda")
+    write_costs(book, tmp_path / "cost.json")
+    loaded = read_costs(tmp_path / "cost.json", "turbo on cuda")
     given = {"strength": 0.3}
     assert loaded.predict(512, 768, 1, 1, **given) == book.predict(512, 768, 1, 1, **given)
 

@@ -13,8 +13,7 @@ from bot.desk.queue import JobQueue
 from bot.errors import HostsOnly, UnknownLora
 from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
-from engine.planner.cost import CostBook
-from engine.planner.priors import BYTES_A_LORA
+from engine.planner.cost import BYTES_A_LORA, CostBook
 from engine.request import LoraChoice
 from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Sidecar
