@@ -235,8 +235,7 @@ class Drawing:
         first = next((taken for taken in self._taken if taken.state in HOLDS_A_SLOT), None)
         if first is None:
             return "", 0, 0
-        step, steps = (first.progress.step, first.progress.steps) if first.progress else (0, 0)
-        return first.job.id, step, steps
+        return first.job.id, *((first.progress.step, first.progress.steps) if first.progress else (0, 0))
 
     @property
     def taken(self) -> tuple[JobRow, ...]:
@@ -296,7 +295,8 @@ class Drawing:
         elif (job_id := decision.job_id) is None:
             return NO_SPACE_WAIT_S if queue.jobs else None
         elif job := await self._saved(partial(self._store.jobs.take, job_id, self._lease, self._clock())):
-            log.info("job taken", job_id=job.id, attempt=job.attempt, reason=decision.reason)
+            facts = {"attempt": job.attempt, "granted_bytes": decision.granted_bytes}
+            log.info("job taken", job_id=job.id, reason=decision.reason, **facts)
             taken = TakenJob(job)
             self._taken.append(taken)
             group.create_task(self._process(taken), name=f"draw {job.id}")

@@ -72,11 +72,13 @@ class Decision:
         job_id: The job to draw. It counts as running from now on, even while the worker draws another. None:
             no job can be drawn now.
         refuse: A job that can never fit. The caller ends it, removes it, and asks again.
+        granted_bytes: The memory for which the job was admitted.
     """
 
     job_id: str | None
     reason: str
     refuse: str | None = None
+    granted_bytes: int = 0
 
 
 class Ahead(NamedTuple):
@@ -235,19 +237,19 @@ class Scheduler:
         first = self._entries[0].job
         limit_bytes = headroom.total_bytes - headroom.reserve_bytes
         need_bytes = need_of(first)
-        need = f"needs {format_gib(need_bytes)}"
         if headroom.unknown_s is None and need_bytes > max(limit_bytes, headroom.free_bytes):
-            return Decision(None, f"{need}, and the card has {format_gib(limit_bytes)}", refuse=first.job_id)
+            why = f"needs {format_gib(need_bytes)}, and the card has {format_gib(limit_bytes)}"
+            return Decision(None, why, refuse=first.job_id)
         running = self._running.values()
         if running and any([first.is_alone, *[ran.entry.job.is_alone for ran in running]]):
             return Decision(None, "a job that has ended a worker before is drawn alone")
         granted_bytes = max(headroom.free_bytes, *[ran.granted_bytes for ran in running], 0)
         if need_bytes > granted_bytes and running:
-            return Decision(None, f"{first.job_id} {need} and waits for a free card")
+            return Decision(None, f"{first.job_id} needs {format_gib(need_bytes)} and waits for a free card")
         if need_bytes > granted_bytes:
             job, granted_bytes, reason = self._choose_without_room(first, headroom, need_of)
         else:
-            job, granted_bytes, reason = first, need_bytes, f"first in the queue, {need}: {headroom.reason}"
+            job, granted_bytes, reason = first, need_bytes, f"first in the queue: {headroom.reason}"
         if job is None:
             return Decision(None, reason)
         entry = self._entry_of.pop(job.job_id)
@@ -257,7 +259,7 @@ class Scheduler:
         person.paid_to, person.skipped_rounds = entry.ends, 0
         self._running[job.job_id] = _Running(entry, granted_bytes)
         self._memory_waits.pop(job.job_id, None)
-        return Decision(job.job_id, reason)
+        return Decision(job.job_id, reason, granted_bytes=granted_bytes)
 
     def _choose_without_room(
         self, first: Waiting, headroom: Headroom, need_of: NeedOf
