@@ -237,16 +237,14 @@ def picture_folders(folder: Path) -> dict[Path, re.Pattern[str]]:
 class LooseFiles:
     """The only place where picture files are deleted.
 
-    Args:
-        folder: The folder of the pictures.
-
     Attributes:
+        folder: The folder of the pictures; created when the first one is saved.
         changed: Set when there may be files to delete.
     """
 
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
-        self._folder = folder
+        self.folder = folder
         self._held: Counter[str] = Counter()
         self._passed_over: set[str] = set()  # because they were held
         self._lock = asyncio.Lock()  # nobody holds a file anew between its check and its deletion
@@ -294,7 +292,7 @@ class LooseFiles:
                 named = await self._store.pictures.named(free)
                 unnamed = [name for name in free if name not in named]
                 gone, freed, errors = await run_to_completion(
-                    asyncio.to_thread(_unlink, self._folder, unnamed)
+                    asyncio.to_thread(_unlink, self.folder, unnamed)
                 )
                 await self._store.pictures.settle([*named, *gone])
             freed_bytes += freed

@@ -69,7 +69,6 @@ class JobCompletion:
     """Records how taken jobs end, or puts them back into the queue.
 
     Args:
-        pictures_dir: The folder of the pictures; created when the first one is saved.
         loose_files: Keeps what is written until its rows are stored.
         result_ready: By platform, set when the outbox has a new result.
         clock: UTC milliseconds.
@@ -81,7 +80,6 @@ class JobCompletion:
         store: Store,
         ledger: Ledger,
         queue: JobQueue,
-        pictures_dir: Path,
         loose_files: LooseFiles,
         result_ready: Mapping[Platform, asyncio.Event],
         clock: Callable[[], int],
@@ -89,7 +87,6 @@ class JobCompletion:
         self._store = store
         self._ledger = ledger
         self._queue = queue
-        self._pictures_dir = pictures_dir
         self._loose_files = loose_files
         self._clock = clock
         self._full = LogLimiter("disk full: drawn pictures were lost and refunded")
@@ -225,16 +222,15 @@ class JobCompletion:
         if job.recipe.sheet and drawn:
             drawn = [*drawn, await asyncio.to_thread(draw_sheet, job.recipe, drawn, job.locale)]
         pictures: tuple[PictureRow, ...] | None = await asyncio.to_thread(name_pictures, job.id, drawn)
+        folder = self._loose_files.folder
         async with self._loose_files.holding([file_name(row) for row in pictures or ()]):
             try:
                 contents = [picture.png for picture in drawn]
-                await run_to_completion(
-                    asyncio.to_thread(save_pictures, pictures or (), contents, self._pictures_dir)
-                )
+                await run_to_completion(asyncio.to_thread(save_pictures, pictures or (), contents, folder))
             except OSError as error:
                 if not is_disk_full(error):
                     raise
-                self._full.error(job_id=job.id, folder=str(self._pictures_dir))
+                self._full.error(job_id=job.id, folder=str(folder))
                 self._loose_files.changed.set()
                 pictures = None
             yield pictures

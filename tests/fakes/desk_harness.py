@@ -117,7 +117,6 @@ class DeskHarness:
         return PictureExpiry(
             store=self.store,
             loose_files=parts.loose_files,
-            pictures_dir=self.folder / "pictures",
             space=parts.space,
             keep_days=lambda: keep_days,
         )

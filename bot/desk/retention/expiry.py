@@ -26,7 +26,6 @@ class PictureExpiry:
     Args:
         store: Knows the pictures.
         loose_files: Deletes what they do not name any more.
-        pictures_dir: Holds the files.
         space: The disk of the pictures.
         keep_days: Older pictures expire, and ``/mine`` reports it; 0 keeps them for ever.
     """
@@ -36,13 +35,11 @@ class PictureExpiry:
         *,
         store: Store,
         loose_files: LooseFiles,
-        pictures_dir: Path,
         space: PictureSpace,
         keep_days: Callable[[], int],
     ) -> None:
         self._store = store
         self._loose_files = loose_files
-        self._pictures_dir = pictures_dir
         self._space = space
         self._keep_days = keep_days
 
@@ -55,7 +52,7 @@ class PictureExpiry:
             OSError: The system refuses.
             CannotSave: The database cannot be written now.
         """
-        await rename_earlier_files(self._store, self._loose_files, self._pictures_dir, self._space)
+        await rename_earlier_files(self._store, self._loose_files, self._space)
         if days := self._keep_days():
             before_ms, expired = now_ms - days * DAY_MS, 0
             while count := await self._store.pictures.expire(before_ms, _ALL_FORMS, BATCH):
@@ -70,7 +67,7 @@ class PictureExpiry:
 
         They belong to a database that a restore replaced, so they stay as long as pictures do.
         """
-        old = await asyncio.to_thread(lambda: tuple(_old_files(self._pictures_dir, oldest_s)))
+        old = await asyncio.to_thread(lambda: tuple(_old_files(self._loose_files.folder, oldest_s)))
         for start in range(0, len(old), BATCH):
             batch = old[start : start + BATCH]
             named = await self._store.pictures.named(batch)

@@ -34,7 +34,6 @@ class OriginalsRetention:
     Args:
         store: Knows which pictures are originals.
         loose_files: Keeps a preview until its picture names it, and deletes the original.
-        pictures_dir: Holds the files.
         space: The disk of the pictures.
         settings: Those that count now; with 0 days an original stays as long as its picture.
         clock: UTC milliseconds.
@@ -45,14 +44,12 @@ class OriginalsRetention:
         *,
         store: Store,
         loose_files: LooseFiles,
-        pictures_dir: Path,
         space: PictureSpace,
         settings: Callable[[], StorageSettings],
         clock: Callable[[], int],
     ) -> None:
         self._store = store
         self._loose_files = loose_files
-        self._pictures_dir = pictures_dir
         self._space = space
         self._settings = settings
         self._clock = clock
@@ -85,14 +82,14 @@ class OriginalsRetention:
 
     async def _replace(self, row: PictureRow) -> int:
         """Make the preview of a picture, let the picture name it, and return the freed bytes."""
-        preview = await asyncio.to_thread(_preview_of, row, self._pictures_dir)
+        preview = await asyncio.to_thread(_preview_of, row, self._loose_files.folder)
         if preview is None:  # small, gone, or damaged, which its hash goes on to show
             await self._store.pictures.set_form(row, PictureForm.SMALL)
             return 0
         sha256 = hashlib.sha256(preview).hexdigest()
         replaced = replace(row, form=PictureForm.PREVIEW, sha256=sha256, earlier_name="")
         async with self._loose_files.holding([file_name(replaced)]):
-            work = asyncio.to_thread(save_pictures, [replaced], [preview], self._pictures_dir)
+            work = asyncio.to_thread(save_pictures, [replaced], [preview], self._loose_files.folder)
             await run_to_completion(work)
             await self._store.pictures.replace(row, PictureForm.PREVIEW, sha256)
         return await self._loose_files.delete() - len(preview)

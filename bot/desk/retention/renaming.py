@@ -26,9 +26,7 @@ ROOM_BYTES = 64 * 2**20  # for a batch of copies, where the file system has no h
 log = structlog.get_logger("bot.desk.maintenance")
 
 
-async def rename_earlier_files(
-    store: Store, loose_files: LooseFiles, pictures_dir: Path, space: PictureSpace
-) -> None:
+async def rename_earlier_files(store: Store, loose_files: LooseFiles, space: PictureSpace) -> None:
     """Rename the files that have earlier names; those that are missing or do not fit now wait.
 
     Raises:
@@ -41,15 +39,16 @@ async def rename_earlier_files(
             log.warning("pictures keep their earlier names: the disk is full")
             break
         for row in rows:
-            renamed += await _rename(row, store, loose_files, pictures_dir)
+            renamed += await _rename(row, store, loose_files)
         await loose_files.delete()
         after = rows[-1].earlier_name
     if renamed:
         log.info("pictures renamed by their contents", count=renamed)
 
 
-async def _rename(row: PictureRow, store: Store, loose_files: LooseFiles, folder: Path) -> bool:
+async def _rename(row: PictureRow, store: Store, loose_files: LooseFiles) -> bool:
     """Rename the file of one picture; False if it is missing, or if the picture has gone meanwhile."""
+    folder = loose_files.folder
     content = None if row.sha256 else await asyncio.to_thread(_read_unhashed, row, folder)
     if content is None and not row.sha256:
         return False

@@ -130,7 +130,6 @@ def _retention(harness: DeskHarness) -> OriginalsRetention:
     return OriginalsRetention(
         store=harness.store,
         loose_files=harness.desk.parts.loose_files,
-        pictures_dir=harness.folder / "pictures",
         space=harness.desk.parts.space,
         settings=lambda: StorageSettings(keep_originals_days=1),
         clock=harness.clock,

@@ -39,7 +39,6 @@ class World:
         self.retention = OriginalsRetention(
             store=harness.store,
             loose_files=harness.desk.parts.loose_files,
-            pictures_dir=harness.folder / "pictures",
             space=harness.desk.parts.space,
             settings=lambda: self.storage,
             clock=harness.clock,

@@ -41,7 +41,7 @@ class World:
 
     async def rename(self) -> None:
         parts = self.harness.desk.parts
-        await module.rename_earlier_files(self.harness.store, parts.loose_files, self.folder, parts.space)
+        await module.rename_earlier_files(self.harness.store, parts.loose_files, parts.space)
 
 
 @asynccontextmanager
