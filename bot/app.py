@@ -6,7 +6,6 @@ next start.
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -37,10 +36,8 @@ from bot.desk.shelf.folder import LiveFolder
 from bot.downloads import Downloader, SiteName, public_sites
 from bot.monitoring.monitor import CANARY_EVERY_S, Monitor, Snapshot
 from bot.policy.rules import Rules
-from bot.settings import Settings, load_settings, settings_file
+from bot.settings import Settings
 from bot.settings.live import LiveSettings
-from bot.settings.load import FILE_NAME, PASSWORD_FILE_VARIABLE
-from bot.settings.token_file import token_file
 from bot.store import Store, open_store
 from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.fetch import fetch_model
@@ -91,6 +88,18 @@ class Application:
     worker: asyncio.Task[WorkerInfo]
 
 
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """What predicts, draws and measures, once the worker is being started."""
+
+    costs: CostBook
+    planner: WorkerPlanner
+    host: Host
+    probe: HeadroomProbe
+    monitor: HeadroomMonitor
+    worker: asyncio.Task[WorkerInfo]
+
+
 @contextlib.asynccontextmanager
 async def open_application(
     settings: Settings, *, wrap_renderer: Callable[[Host], Renderer] = lambda host: host
@@ -105,42 +114,19 @@ async def open_application(
         OperatorError: The host must repair the set-up; nothing stays open.
         ModelError: The host must repair the model; nothing stays open.
     """
-    config, live = settings.to_engine_config(), LiveSettings(settings)
+    live = LiveSettings(settings)
+    built: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
     async with contextlib.AsyncExitStack() as stack:
         await asyncio.to_thread(maintenance.make_private, settings.data_dir)
         store = await open_store(settings.data_dir / DATABASE, MIGRATIONS)
         stack.push_async_callback(store.close)
         await asyncio.to_thread(maintenance.remove_leftovers, settings.data_dir)
-        model = await fetch_model(config)
+        model = await fetch_model(settings.to_engine_config())
         shelf = await asyncio.to_thread(_open_shelf, settings, model)
-        subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
-        costs = await asyncio.to_thread(read_costs, settings.data_dir / COSTS, subject)
-        stack.push_async_callback(maintenance.save_costs, costs, settings.data_dir / COSTS)
-        card = CardProbe(config.device, config.reserve_bytes)
-        planner = await asyncio.to_thread(WorkerPlanner, model, config, card)
-        built: asyncio.Future[Desk] = asyncio.get_running_loop().create_future()
-
-        async def find_lora() -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
-            """Return a LoRA that everybody may use, once the desk is built."""
-            return (await built).find_lora_for_all()
-
-        calibration = Calibration(costs, model, find_lora, card.read_driver)
-        host = Host(config, place=planner.place, calibrate=calibration.run)
-        stack.push_async_callback(host.close)
-        worker = asyncio.create_task(host.start(), name="start worker")
-        stack.push_async_callback(_cancel_and_wait, worker)
-        probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
+        engine = await _start_engine(settings, model, stack, built)
+        host, monitor = engine.host, engine.monitor
         tokens = await asyncio.to_thread(load_prompt_tokens, model.folder)
-        monitor = HeadroomMonitor(probe, card.read_sensors, host.share, lambda: desk.queue_status().waiting)
         weights = await asyncio.to_thread(weights_fingerprint, model.folder)
-        open_folder = partial(
-            LiveFolder,
-            folders=[built_in_lora_folder(model), config.lora_dir],
-            model=model,
-            weights=weights,
-            store=store,
-            verdicts=await store.verdicts.of(weights),
-        )
         desk = build_desk(
             DeskInputs(
                 store=store,
@@ -149,11 +135,18 @@ async def open_application(
                 stated=await store.consents.stated(),
                 model=model,
                 weights=weights,
-                probe=probe,
-                costs=costs,
+                probe=engine.probe,
+                costs=engine.costs,
                 rules=Rules.from_settings(settings),
                 pictures_dir=settings.data_dir / PICTURES,
-                open_folder=lambda found, trials: open_folder(shelf=found, trials=trials),
+                open_folder=partial(
+                    LiveFolder,
+                    folders=_lora_folders(settings, model),
+                    model=model,
+                    weights=weights,
+                    store=store,
+                    verdicts=await store.verdicts.of(weights),
+                ),
                 cache_dir=settings.data_dir,
                 downloader=_downloader(settings),
                 clock=_now_ms,
@@ -161,7 +154,7 @@ async def open_application(
                 default_lora=settings.engine.default_lora,
                 is_loading=lambda: host.info is None,
                 loading_s=host.loading_s,
-                report_card=CardReporter(monitor, host, planner).report,
+                report_card=CardReporter(monitor, host, engine.planner).report,
                 draw_statistics=draw_statistics,
                 diagnose=_self_check(live, monitor, settings.data_dir, lambda: desk.parts).diagnose,
                 measure=tokens.measure if tokens else None,
@@ -173,7 +166,37 @@ async def open_application(
         await desk.parts.pausing.load()
         await desk.parts.consents.load()
         built.set_result(desk)
-        yield Application(settings, live, store, model, shelf, desk, host, monitor, planner, costs, worker)
+        opened = (host, monitor, engine.planner, engine.costs, engine.worker)
+        yield Application(settings, live, store, model, shelf, desk, *opened)
+
+
+async def _start_engine(
+    settings: Settings, model: ModelInfo, stack: contextlib.AsyncExitStack, desk: asyncio.Future[Desk]
+) -> _Engine:
+    """Open what the engine needs, and start the worker; ``stack`` closes them in reverse."""
+
+    async def find_lora() -> tuple[tuple[LoraChoice, ...], tuple[LoraSource, ...]]:
+        """Return a LoRA that everybody may use, once the desk is built."""
+        return (await desk).find_lora_for_all()
+
+    def waiting() -> int:
+        """Return how many jobs wait; nobody asks before the desk is built."""
+        return desk.result().queue_status().waiting
+
+    config, costs_file = settings.to_engine_config(), settings.data_dir / COSTS
+    subject = f"{model.name} on {config.device}"  # figures of another model or device do not count
+    costs = await asyncio.to_thread(read_costs, costs_file, subject)
+    stack.push_async_callback(maintenance.save_costs, costs, costs_file)
+    card = CardProbe(config.device, config.reserve_bytes)
+    planner = await asyncio.to_thread(WorkerPlanner, model, config, card)
+    calibration = Calibration(costs, model, find_lora, card.read_driver)
+    host = Host(config, place=planner.place, calibrate=calibration.run)
+    stack.push_async_callback(host.close)
+    worker = asyncio.create_task(host.start(), name="start worker")
+    stack.push_async_callback(_cancel_and_wait, worker)
+    probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
+    monitor = HeadroomMonitor(probe, card.read_sensors, host.share, waiting)
+    return _Engine(costs, planner, host, probe, monitor, worker)
 
 
 def _self_check(
@@ -206,11 +229,15 @@ def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
     Raises:
         NotStartable: The default LoRA is not among them.
     """
-    shelf = read_shelf([built_in_lora_folder(model), settings.to_engine_config().lora_dir], model)
+    shelf = read_shelf(_lora_folders(settings, model), model)
     findings = checks.check_shelf(settings, shelf)
     # The live folder logs the refused files.
     checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
     return shelf
+
+
+def _lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
+    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]
 
 
 def create_monitor(application: Application) -> Monitor:
@@ -235,25 +262,6 @@ def create_monitor(application: Application) -> Monitor:
         )
 
     return Monitor(take_snapshot, application.store.respond)
-
-
-def create_reload(application: Application, config: Path | None) -> SettingsReload:
-    """Create what reads the settings of an open application again.
-
-    Args:
-        application: Its settings are those of the start.
-        config: The settings file that the command line names.
-    """
-    folder = application.settings.data_dir
-    file = settings_file(config, os.environ) or Path(FILE_NAME)
-    password = os.environ.get(PASSWORD_FILE_VARIABLE)
-    return SettingsReload(
-        live=application.live,
-        read=lambda: load_settings(config),
-        files=(file, token_file(file), *([Path(password).expanduser()] if password else [])),
-        use_rules=application.desk.parts.permissions.use_settings,
-        record=folder / RECORD,
-    )
 
 
 @contextlib.asynccontextmanager
@@ -323,7 +331,6 @@ def _background_jobs(
     originals = OriginalsRetention(
         store=store,
         loose_files=parts.loose_files,
-        pictures_dir=folder / PICTURES,
         space=parts.space,
         settings=lambda: live.now.storage,
         clock=_now_ms,
@@ -331,7 +338,6 @@ def _background_jobs(
     expiry = PictureExpiry(
         store=store,
         loose_files=parts.loose_files,
-        pictures_dir=folder / PICTURES,
         space=parts.space,
         keep_days=lambda: live.now.storage.keep_pictures_days,
     )

@@ -21,7 +21,6 @@ from bot.app import (
     DATABASE,
     Application,
     create_monitor,
-    create_reload,
     open_application,
     serve_chats,
 )
@@ -33,13 +32,15 @@ from bot.checks.folders import require_writable
 from bot.cli.setup.claim import claim_instruction, has_chat
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraSwitch
-from bot.desk.hosting.reloading import SettingsReload
+from bot.desk.hosting.reloading import RECORD, SettingsReload
 from bot.desk.shelf.trials import TRIAL_S
 from bot.errors import NotUnderstood
 from bot.languages import is_chinese
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
-from bot.settings import Settings
+from bot.settings import Settings, load_settings, settings_file
+from bot.settings.load import FILE_NAME, PASSWORD_FILE_VARIABLE
+from bot.settings.token_file import token_file
 from bot.store.files.reading import stored_names
 from bot.store.hosting.permissions import PermissionKind
 from engine.config import BUILT_IN
@@ -86,7 +87,7 @@ async def run(settings: Settings, *, must_sync: bool = False, config: Path | Non
         if has_chat(settings) and not application.desk.parts.rules.now.hosts:
             instruction = await asyncio.to_thread(claim_instruction, settings, is_new=False)
             stderr.print(instruction, markup=False, soft_wrap=True)
-        chats, reload = _create_chats(application, must_sync=must_sync), create_reload(application, config)
+        chats, reload = _create_chats(application, must_sync=must_sync), _create_reload(application, config)
         async with serve_chats(application, chats, reload) as supervisor:
             _reload_on_signal(reload)
             for chat in chats:
@@ -221,6 +222,19 @@ def _exempt_from_collection() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+def _create_reload(application: Application, config: Path | None) -> SettingsReload:
+    """Create what reads the settings of an open application again, from the file that the shell names."""
+    file = settings_file(config, os.environ) or Path(FILE_NAME)
+    password = os.environ.get(PASSWORD_FILE_VARIABLE)
+    return SettingsReload(
+        live=application.live,
+        read=lambda: load_settings(config),
+        files=(file, token_file(file), *([Path(password).expanduser()] if password else [])),
+        use_rules=application.desk.parts.permissions.use_settings,
+        record=application.settings.data_dir / RECORD,
+    )
 
 
 def _reload_on_signal(reload: SettingsReload) -> None:

@@ -28,6 +28,7 @@ from bot.desk.files import retry_while_full
 from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
 from bot.desk.shelf.adding import Prepared
+from bot.desk.shelf.management import ManagementCommand
 from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
 from bot.outcomes import (
     Address,
@@ -82,12 +83,7 @@ class Desk:
             return await self._execute(command, context)
         prepared: Prepared | None = None
         if isinstance(command, MANAGEMENT) and (await inbox.find(*event)).answer is None:
-            try:
-                await self._require_permission(command, context)
-            except PersonError as refusal:
-                self.parts.refusals.note(type(refusal).__name__)
-                raise
-            prepared = await self.parts.management.prepare(command, context, self._may_use(context))
+            prepared = await self._prepare(command, context)
         # Measured before the transaction: a slow disk must not hold the write lock.
         disk = NOT_NEEDED
         if isinstance(command, DRAWS):
@@ -134,6 +130,15 @@ class Desk:
         is_loading = queue.is_loading()
         loading_s = queue.loading_s() if is_loading else None
         return replace(answer, position=position, wait=wait, is_loading=is_loading, loading_s=loading_s)
+
+    async def _prepare(self, command: ManagementCommand, context: CommandContext) -> Prepared:
+        """Do the part of a host's command that takes long, if the person may give it here."""
+        try:
+            await self._require_permission(command, context)
+        except PersonError as refusal:
+            self.parts.refusals.note(type(refusal).__name__)
+            raise
+        return await self.parts.management.prepare(command, context, self._may_use(context))
 
     async def _execute(
         self, command: Command, context: CommandContext, disk: DiskState = NOT_NEEDED

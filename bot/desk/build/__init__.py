@@ -2,6 +2,7 @@
 
 * ``inputs``   what a desk is built from
 * ``people``   tiers, credits, rights
+* ``loras``    the LoRAs: what draws with them, and what people and hosts do with them
 * ``drawing``  what draws jobs
 * ``asking``   what turns requests into jobs
 * ``finding``  what people do with pictures that are drawn

@@ -36,7 +36,7 @@ class AskingParts:
 def build_asking(inputs: DeskInputs, people: PeopleParts, drawing: DrawingParts) -> AskingParts:
     """Make these parts."""
     store, clock, model = inputs.store, inputs.clock, inputs.model
-    shelf, consents, access = drawing.shelf, drawing.consents, people.job_access
+    shelf, consents, access = drawing.loras.shelf, drawing.consents, people.job_access
     recipes = Recipes(shelf=shelf, model=model, random=inputs.random, measure=inputs.measure)
     sheets = Sheets(recipes, model)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)

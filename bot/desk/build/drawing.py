@@ -1,26 +1,20 @@
-"""Builds what draws jobs: the shelf, the queue, the drawing, and the ends of jobs."""
+"""Builds what draws jobs: the queue, the drawing, and the ends of jobs."""
 
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.desk.build.inputs import DeskInputs
+from bot.desk.build.loras import LoraParts, build_loras
 from bot.desk.build.people import PeopleParts
 from bot.desk.drawing import Drawing
 from bot.desk.files import LooseFiles, PictureSpace
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.iterating.sources import StartPictures
 from bot.desk.loras.consent import ConsentLedger
-from bot.desk.loras.shelf import LoraShelf
-from bot.desk.loras.statements import Statements
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
-from bot.desk.shelf.lora_folder import LoraFolder
-from bot.desk.shelf.preview import PreviewStrips
-from bot.desk.shelf.trials import TrialPictures
-from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
 from bot.outcomes import Platform
-from engine.config import LORA_VERSIONS
 from engine.scheduler import Scheduler
 
 
@@ -28,11 +22,7 @@ from engine.scheduler import Scheduler
 class DrawingParts:
     """What draws jobs, and what it draws them with."""
 
-    shelf: LoraShelf
-    versions: LoraVersions
-    trials: TrialPictures
-    files: LoraFolder
-    strips: PreviewStrips
+    loras: LoraParts
     consents: ConsentLedger
     queue: JobQueue
     pausing: Pausing
@@ -49,25 +39,16 @@ class DrawingParts:
 def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
     """Make these parts. The drawing is made last; what stops it or asks what it draws gets it by name."""
     store, clock = inputs.store, inputs.clock
-    shelf = LoraShelf(inputs.shelf, Statements(inputs.stated))
-    versions = LoraVersions(
-        inputs.cache_dir / LORA_VERSIONS,
-        shelf,
-        lambda: (*queue.jobs.values(), *drawing.taken),
-        inputs.reserve_bytes,
-    )
-    renderer = LocatedRenderer(inputs.renderer, versions)
-    trials = TrialPictures(renderer, inputs.model)
     space = PictureSpace(inputs.pictures_dir, inputs.reserve_bytes)
-    strips = PreviewStrips(inputs.cache_dir / "previews", inputs.weights, trials.draw, space.available_bytes)
+    loras = build_loras(inputs, space, lambda: (*queue.jobs.values(), *drawing.taken))
     queue = JobQueue(
         Scheduler(),
         inputs.costs,
         weights=people.tiers.weights,
         is_loading=inputs.is_loading,
         loading_s=inputs.loading_s,
-        prefetch=renderer.prefetch,
-        extra_bytes=shelf.extra_bytes,
+        prefetch=loras.renderer.prefetch,
+        extra_bytes=loras.shelf.extra_bytes,
     )
     progress = ProgressPublisher(store=store, queue=queue)
     result_ready = {platform: asyncio.Event() for platform in Platform}
@@ -76,30 +57,24 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
         store=store,
         ledger=people.ledger,
         queue=queue,
-        pictures_dir=inputs.pictures_dir,
         loose_files=loose_files,
         result_ready=result_ready,
         clock=clock,
     )
-
-    def withdraw(sha256: frozenset[str]) -> None:
-        renderer.withdraw(sha256)
-        strips.withdraw(sha256)
-
     consents = ConsentLedger(
         store=store,
-        shelf=shelf,
+        shelf=loras.shelf,
         completion=completion,
         rules=people.rules,
         stop_drawing=lambda job_id: drawing.stop(job_id),
-        withdraw=withdraw,
+        withdraw=loras.withdraw,
         clock=clock,
     )
     sources, waits = StartPictures(store, inputs.pictures_dir), PromisedWaits()
     drawing = Drawing(
         store=store,
         renderer=inputs.renderer,
-        lora_renderer=renderer,
+        lora_renderer=loras.renderer,
         queue=queue,
         completion=completion,
         progress=progress,
@@ -112,11 +87,7 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
         clock=clock,
     )
     return DrawingParts(
-        shelf=shelf,
-        versions=versions,
-        trials=trials,
-        files=inputs.open_folder(shelf, trials),
-        strips=strips,
+        loras=loras,
         consents=consents,
         queue=queue,
         pausing=Pausing(store=store, queue=queue, audit=people.audit, clock=clock),

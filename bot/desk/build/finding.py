@@ -83,7 +83,7 @@ def build_finding(
         index=index,
         settings=SettingsReader(
             book=asking.book,
-            shelf=drawing.shelf,
+            shelf=drawing.loras.shelf,
             consents=drawing.consents,
             model=inputs.model,
             download=inputs.downloader.read,

@@ -10,16 +10,13 @@ from bot.desk.build.drawing import build_drawing
 from bot.desk.build.finding import build_finding
 from bot.desk.build.hosting import build_hosting
 from bot.desk.build.inputs import DeskInputs
+from bot.desk.build.loras import build_shelf
 from bot.desk.build.people import build_people
 from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts, ReportCard
 from bot.desk.iterating.offers import offers_of
-from bot.desk.loras.reports import OwnerReports
 from bot.desk.people.linking import AccountLinking
 from bot.desk.results import OutboxDelivery
-from bot.desk.shelf.adding import LoraAddition
-from bot.desk.shelf.management import ShelfManagement
-from bot.desk.shelf.view import ShelfView
 from engine.host.report import CardReport
 
 
@@ -31,14 +28,7 @@ def build_desk(inputs: DeskInputs) -> Desk:
     asking = build_asking(inputs, people, drawing)
     hosting = build_hosting(inputs, people, drawing, report_card)
     finding = build_finding(inputs, people, drawing, asking)
-    shelf, defaults, files = drawing.shelf, asking.defaults, drawing.files
-    addition = LoraAddition(
-        shelf=shelf,
-        files=files,
-        downloader=inputs.downloader,
-        incoming=inputs.cache_dir / "incoming",
-        space=drawing.space,
-    )
+    shelf = build_shelf(inputs, people, drawing.loras, drawing.space, asking.defaults)
     delivery = OutboxDelivery(
         store=store,
         result_ready=drawing.result_ready,
@@ -50,19 +40,11 @@ def build_desk(inputs: DeskInputs) -> Desk:
     )
     return Desk(
         DeskParts(
-            **_parts_in(people, drawing, asking, hosting, finding),
+            **_parts_in(people, drawing.loras, drawing, asking, shelf, hosting, finding),
             store=store,
             model=inputs.model,
             clock=clock,
             delivery=delivery,
-            shelf_view=ShelfView(
-                shelf=shelf, defaults=defaults, files=files, strips=drawing.strips, rules=people.rules
-            ),
-            addition=addition,
-            management=ShelfManagement(
-                store=store, shelf=shelf, defaults=defaults, files=files, addition=addition, clock=clock
-            ),
-            reports=OwnerReports(store=store, shelf=shelf, clock=clock),
             linking=AccountLinking(
                 store=store, ledger=people.ledger, queue=drawing.queue, clock=clock, random=inputs.random
             ),

@@ -35,25 +35,25 @@ class LiveFolder:
     """Implements ``bot.desk.shelf.lora_folder.LoraFolder``.
 
     Args:
+        shelf: Gets every new shelf.
+        trials: Draws trial pictures.
         folders: All folders of the shelf; the last one is the host's own, and only its files are tried out.
         model: What the files must fit.
         weights: Of the model, as ``weights_fingerprint`` returns them: a verdict counts for these alone.
         store: Remembers the verdicts of trial pictures.
         verdicts: Those of earlier runs, for these weights: sha256 → the class of a refusal, or empty.
-        shelf: Gets every new shelf.
-        trials: Draws trial pictures.
     """
 
     def __init__(
         self,
+        shelf: LoraShelf,
+        trials: TrialPictures,
         *,
         folders: Sequence[Path],
         model: ModelInfo,
         weights: str,
         store: Store,
         verdicts: Mapping[str, str],
-        shelf: LoraShelf,
-        trials: TrialPictures,
     ) -> None:
         self.folder = folders[-1]
         self._folders = folders
