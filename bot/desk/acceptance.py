@@ -47,7 +47,7 @@ from bot.outcomes import (
 )
 from bot.pictures.sheet import size_of_sheet
 from bot.policy.live import LiveRules
-from bot.policy.rules import chats_of, owns_machine, price, sheet_price
+from bot.policy.rules import chats_of, owns_machine, price
 from bot.store import Store
 from bot.store.rows import NewJob
 
@@ -203,11 +203,7 @@ class JobAcceptance:
             asked = await self._drawings.read(command, context, has_start=has_start)
         except PersonError:
             return None
-        if owns_machine(context, self._rules.now):
-            return 0
-        recipe = asked.recipe  # of no sheet, for a sheet has no code
-        strength = recipe.start.strength if recipe.start else 1.0
-        return price(recipe.width_px, recipe.height_px, recipe.count, strength)
+        return 0 if owns_machine(context, self._rules.now) else price(asked.recipe)
 
     async def _new_job(
         self, command: DrawingCommand, context: CommandContext, disk: DiskState
@@ -242,15 +238,9 @@ class JobAcceptance:
             raise NoPrivateChat
         if address is None:  # it continues from private pictures, for which the chat looks up no address
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
-        now_ms, recipe = self._clock(), asked.recipe
-        size, sheet = (recipe.width_px, recipe.height_px, recipe.count), recipe.sheet
-        most_waiting = self._rules.now.max_waiting
+        now_ms, credits, most_waiting = self._clock(), price(asked.recipe), self._rules.now.max_waiting
         if owns_machine(context, self._rules.now):
             credits, most_waiting = 0, max(most_waiting, MOST_OF_OWNER)
-        elif sheet is not None:
-            credits = sheet_price(*size, (sheet.width_px, sheet.height_px))
-        else:
-            credits = price(*size, recipe.start.strength if recipe.start else 1.0)
         new_job = NewJob(
             id=new_job_id(now_ms, self._random),
             person=person,
@@ -259,7 +249,7 @@ class JobAcceptance:
             ref=address.ref,
             locale=context.locale,
             private=asked.private,
-            recipe=recipe,
+            recipe=asked.recipe,
             price=credits,
             created_ms=now_ms,
             asked_in=chats_of(context),

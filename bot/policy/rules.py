@@ -20,7 +20,7 @@ from bot.errors import (
     NotInPublic,
     NotLoggedIn,
 )
-from bot.outcomes import CommandContext
+from bot.outcomes import CommandContext, Recipe
 
 if TYPE_CHECKING:  # importing the settings takes 0.2 s, and only `from_settings` needs them
     from bot.settings import Settings
@@ -244,25 +244,19 @@ def require_private_chat(command: Command, context: CommandContext) -> None:
         raise NotInPublic(command=ENTRY_OF[type(command)].name)
 
 
-def price(width_px: int, height_px: int, count: int, strength: float = 1.0) -> int:
-    """Credits of ``count`` pictures of this size: one for each started ``CREDIT_AREA_PX`` of each picture.
+def price(recipe: Recipe) -> int:
+    """Credits of a recipe's pictures: one for each started ``CREDIT_AREA_PX`` of each picture.
 
-    ``strength`` is the part of the steps that a picture takes which begins with another one; it takes that
-    part of the time, so it costs that part.
+    A picture that begins with another one takes a part of the steps, and of the time, so it costs that part.
+    A sheet costs, by its area, what pictures of its full size cost. Small pictures of a quarter of that area
+    count as a quarter, even if the grid makes them an eighth larger.
     """
-    return count * max(1, math.ceil(width_px * height_px * strength / CREDIT_AREA_PX))
-
-
-def sheet_price(width_px: int, height_px: int, count: int, full_px: tuple[int, int]) -> int:
-    """Credits of a sheet of ``count`` pictures: by its area, what pictures of the size ``full_px`` cost.
-
-    Small pictures of a quarter of that area count as a quarter, even if the grid makes them an eighth larger.
-    """
-    area, full_area = width_px * height_px, full_px[0] * full_px[1]
-    one = price(*full_px, 1)
-    if 32 * area <= 9 * full_area:
-        return -(-count * one // 4)
-    return -(-count * one * area // full_area)
+    full, area = recipe.sheet or recipe, recipe.width_px * recipe.height_px
+    full_area, strength = full.width_px * full.height_px, recipe.start.strength if recipe.start else 1.0
+    credits = recipe.count * max(1, math.ceil(full_area * strength / CREDIT_AREA_PX))
+    if recipe.sheet is None:
+        return credits
+    return -(-credits // 4) if 32 * area <= 9 * full_area else -(-credits * area // full_area)
 
 
 def refund(price: int, count: int, missing: int) -> int:

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.outcomes import Recipe
 from bot.policy.rules import joint, price, refund, renews_at_s, top_up
+
+
+def a_recipe(width_px: int, height_px: int, count: int) -> Recipe:
+    return Recipe("a face", (), width_px, height_px, seed=7, count=count, steps=8)
 
 
 @pytest.mark.parametrize(
@@ -24,12 +29,13 @@ from bot.policy.rules import joint, price, refund, renews_at_s, top_up
     ],
 )
 def test_a_price(width_px: int, height_px: int, count: int, credits: int) -> None:
-    assert price(width_px, height_px, count) == credits
+    assert price(a_recipe(width_px, height_px, count)) == credits
 
 
 @given(st.integers(16, 4096), st.integers(16, 4096), st.integers(1, 4))
 def test_pictures_together_cost_what_they_cost_alone(width_px: int, height_px: int, count: int) -> None:
-    assert price(width_px, height_px, count) == count * price(height_px, width_px, 1) > 0
+    alone = price(a_recipe(height_px, width_px, 1))
+    assert price(a_recipe(width_px, height_px, count)) == count * alone > 0
 
 
 @given(st.integers(0, 1000), st.integers(0, 1000))

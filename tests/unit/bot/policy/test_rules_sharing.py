@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.outcomes import Recipe, Start
 from bot.policy.rules import CREDIT_AREA_PX, Rules, others_read, price, serves
 
 
@@ -50,4 +51,5 @@ def test_which_chats_are_served(allow: set[str], chats: tuple[str, ...], expecte
 def test_a_picture_that_begins_with_another_costs_the_part_that_is_drawn(
     size: tuple[int, int], count: int, strength: float, credits: int
 ) -> None:
-    assert price(*size, count, strength) == credits
+    recipe = Recipe("a face", (), *size, seed=7, count=count, steps=8, start=Start("job", 0, strength))
+    assert price(recipe) == credits

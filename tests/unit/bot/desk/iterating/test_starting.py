@@ -50,7 +50,7 @@ async def test_each_kind_draws_from_the_picture_that_was_chosen(tmp_path: Path) 
             assert (recipe.count, recipe.prompt) == (1, first.recipe.prompt)
             assert lineage is not None
             assert (lineage.job_id, lineage.index) == (first.job_id, 1)
-            assert receipt.price == price(recipe.width_px, recipe.height_px, 1, strength)
+            assert receipt.price == price(recipe)
         assert (subtle.recipe.width_px, subtle.recipe.height_px) == (128, 192)
         assert subtle.recipe.seed not in (7, 8, strong.recipe.seed)
         assert (larger.recipe.width_px, larger.recipe.height_px, larger.recipe.seed) == (256, 384, 8)
