@@ -15,8 +15,8 @@ import structlog
 
 from bot.commands.table import ENTRY_OF
 from bot.commands.values import Compare, Draft, Draw, DrawRecipe
-from bot.desk.asking.profiles import NO_PROFILE, ChatProfiles
 from bot.desk.asking.recipes import Recipes
+from bot.desk.asking.remembered import NO_PROFILE, ChatProfiles
 from bot.desk.asking.requests import AskedPictures, DrawRequests
 from bot.desk.finding.drawing import RecipeDrawings
 from bot.desk.hosting.pausing import Pausing

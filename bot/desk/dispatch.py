@@ -67,8 +67,9 @@ from bot.commands.values import (
 )
 from bot.desk.acceptance import JobAcceptance
 from bot.desk.alerts.alerts import HostAlerts
-from bot.desk.asking.preferences import Preferences
-from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
+from bot.desk.asking.editing import PreferenceEditing, ProfileEditing
+from bot.desk.asking.remembered import ChatProfiles, Preferences
+from bot.desk.asking.requests import LoraDefaults
 from bot.desk.cancellation import JobCancellation
 from bot.desk.drawing import Drawing
 from bot.desk.files import LooseFiles, PictureSpace
@@ -173,6 +174,8 @@ class DeskParts:
     habits: LoraHabits
     preferences: Preferences
     profiles: ChatProfiles
+    preference_editing: PreferenceEditing
+    profile_editing: ProfileEditing
     reports: OwnerReports
     alerts: HostAlerts
     tiers: TierMembership
@@ -225,9 +228,9 @@ class DeskParts:
 def actions(parts: DeskParts) -> dict[type[Command], Action]:
     """Return the action of each command that is neither in ``DRAWS`` nor in ``MANAGEMENT``."""
     return {
-        EditSettings: parts.preferences.edit_settings,
-        EditPresets: parts.preferences.edit_presets,
-        EditProfile: parts.profiles.edit,
+        EditSettings: parts.preference_editing.edit_settings,
+        EditPresets: parts.preference_editing.edit_presets,
+        EditProfile: parts.profile_editing.edit,
         Cancel: partial(_cancel, parts),
         Quota: partial(_read_balance, parts),
         GiveCredits: parts.gifts.give,

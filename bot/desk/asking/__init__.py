@@ -1,9 +1,9 @@
 """What a request becomes before it is a job.
 
-* ``requests``     what a request asks for, with what its person always wants
-* ``preferences``  the settings and presets of people
-* ``profiles``     what hosts decide for a chat: its default LoRA, and what may be drawn there
-* ``recipes``      a request or an earlier job → a recipe
+* ``requests``    what a request asks for, with the default LoRA of its chat
+* ``remembered``  what people always want, and what hosts decided for their chats
+* ``editing``     people and hosts change that
+* ``recipes``     a request or an earlier job → a recipe
 
 Tests: ``pytest tests/unit/bot/desk/asking``.
 """

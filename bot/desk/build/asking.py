@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from bot.desk.acceptance import JobAcceptance
-from bot.desk.asking.preferences import Preferences
-from bot.desk.asking.profiles import ChatProfiles, LoraDefaults
+from bot.desk.asking.editing import PreferenceEditing, ProfileEditing
 from bot.desk.asking.recipes import Recipes
-from bot.desk.asking.requests import DrawRequests
+from bot.desk.asking.remembered import ChatProfiles, Preferences
+from bot.desk.asking.requests import DrawRequests, LoraDefaults
 from bot.desk.build.drawing import DrawingParts
 from bot.desk.build.inputs import DeskInputs
 from bot.desk.build.people import PeopleParts
@@ -26,6 +26,8 @@ class AskingParts:
     defaults: LoraDefaults
     profiles: ChatProfiles
     preferences: Preferences
+    preference_editing: PreferenceEditing
+    profile_editing: ProfileEditing
     habits: LoraHabits
     editing: JobEditing
     continuation: JobContinuation
@@ -40,9 +42,9 @@ def build_asking(inputs: DeskInputs, people: PeopleParts, drawing: DrawingParts)
     recipes = Recipes(shelf=shelf, model=model, random=inputs.random, measure=inputs.measure)
     sheets = Sheets(recipes, model)
     defaults = LoraDefaults(store=store, shelf=shelf, from_settings=inputs.default_lora)
-    profiles = ChatProfiles(store=store, shelf=shelf, defaults=defaults, consents=consents, clock=clock)
+    profiles = ChatProfiles(store, shelf, consents)
     editing = JobEditing(access=access, shelf=shelf)
-    preferences = Preferences(store=store, editing=editing, clock=clock)
+    preferences = Preferences(store)
     habits = LoraHabits(store)
     continuation = JobContinuation(store=store, access=access, sources=drawing.sources, model=model)
     requests = DrawRequests(
@@ -84,6 +86,17 @@ def build_asking(inputs: DeskInputs, people: PeopleParts, drawing: DrawingParts)
         defaults=defaults,
         profiles=profiles,
         preferences=preferences,
+        preference_editing=PreferenceEditing(
+            store=store, preferences=preferences, editing=editing, clock=clock
+        ),
+        profile_editing=ProfileEditing(
+            store=store,
+            shelf=shelf,
+            profiles=profiles,
+            defaults=defaults,
+            consents=consents,
+            clock=clock,
+        ),
         habits=habits,
         editing=editing,
         continuation=continuation,

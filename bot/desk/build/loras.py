@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from bot.desk.asking.profiles import LoraDefaults
+from bot.desk.asking.requests import LoraDefaults
 from bot.desk.build.inputs import DeskInputs
 from bot.desk.build.people import PeopleParts
 from bot.desk.files import PictureSpace

@@ -3,8 +3,8 @@
 from functools import partial
 
 from bot.commands.values import DrawRecipe
-from bot.desk.asking.preferences import Preferences
 from bot.desk.asking.recipes import Recipes
+from bot.desk.asking.remembered import Preferences
 from bot.desk.asking.requests import AskedPictures
 from bot.desk.finding.recipes import KeptSettings, RecipeBook
 from bot.desk.loras.consent import ConsentLedger

@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from bot.commands.values import Delete, ListReports, Publish, Report
-from bot.desk.asking.profiles import ChatProfiles
+from bot.desk.asking.remembered import ChatProfiles
 from bot.desk.people.access import JobAccess
 from bot.errors import (
     AlreadyPublic,

@@ -23,7 +23,7 @@ from bot.commands.values import (
     LoraRemove,
     LoraSwitch,
 )
-from bot.desk.asking.profiles import LoraDefaults
+from bot.desk.asking.requests import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.shelf.adding import LoraAddition, Prepared
 from bot.desk.shelf.listing import problem_of

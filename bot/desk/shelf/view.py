@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from bot.commands.values import LoraInfo, LoraList
-from bot.desk.asking.profiles import LoraDefaults
+from bot.desk.asking.requests import LoraDefaults
 from bot.desk.loras.shelf import LoraShelf, Rule, summary_of
 from bot.desk.shelf.listing import list_page
 from bot.desk.shelf.lora_folder import LoraFolder

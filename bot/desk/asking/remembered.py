@@ -1,41 +1,34 @@
-"""What people always want, and their presets; answered from memory, so that chats may ask at once."""
+"""What people always want, and what hosts decided for their chats; answered from memory.
+
+Chats may ask at once. ``ChatProfiles.require`` is asked once for every new job, whatever asked for it;
+``rule`` applies the same to lists, suggestions and defaults. ``editing`` changes all of it.
+"""
 
 from collections import defaultdict
-from collections.abc import Callable
 from dataclasses import astuple, replace
+from functools import partial
 
 import structlog
 
 from bot.commands.flags import nearest, scan
 from bot.commands.makers.drawing import read_options
-from bot.commands.render import render
 from bot.commands.text import join_parts, normalize
-from bot.commands.values import Draw, EditPresets, EditSettings, Face, PersonSettings
-from bot.desk.iterating.editing import JobEditing
-from bot.errors import MissingValue, PersonError, PresetTooLong, TooManyPresets, UnknownPreset
-from bot.outcomes import (
-    CommandContext,
-    FromDefaults,
-    PresetDeleted,
-    PresetList,
-    PresetSaved,
-    SavedPreset,
-    SettingsShown,
-)
-from bot.policy.rules import require_private_chat
+from bot.commands.values import ChatProfile, Draw, Face, PersonSettings, PixelSize
+from bot.desk.loras.consent import ConsentLedger
+from bot.desk.loras.shelf import LoraShelf, Rule
+from bot.errors import LoraNotHere, PersonError, SizeOverLimit, UnknownPreset
+from bot.outcomes import CommandContext, FromDefaults, Recipe, SavedPreset
 from bot.store import Store
-from bot.store.asking import PersonSettingsRow, PresetRow
+from bot.store.asking import ChatProfileRow, PersonSettingsRow, PresetRow
+from engine.shelf import LoraFile
 
 log = structlog.get_logger("bot.desk")
 
-MAX_PRESETS = 20  # all fit into a menu of Discord, which shows 25
-MAX_PRESET_CHARS = 1_000
-_COMMAND = "/sugar"
+NO_PROFILE = ChatProfile()
 _NO_OPTIONS = Draw()
-_USUAL = PersonSettings()
+USUAL = PersonSettings()
 
-
-_Remembered = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedPreset]], dict[str, int]]
+_OfPeople = tuple[dict[int, PersonSettings], defaultdict[int, dict[str, SavedPreset]], dict[str, int]]
 
 
 class Preferences:
@@ -43,15 +36,10 @@ class Preferences:
 
     Attributes:
         is_loaded: What was stored before this start is known.
-
-    Args:
-        clock: UTC milliseconds.
     """
 
-    def __init__(self, *, store: Store, editing: JobEditing, clock: Callable[[], int]) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._editing = editing
-        self._clock = clock
         self.is_loaded = False
         self._person_of: dict[str, int] = {}
         self._settings: dict[int, PersonSettings] = {}
@@ -102,7 +90,7 @@ class Preferences:
         if not self.is_loaded:
             self._apply(await self._read())
 
-    async def _read(self) -> _Remembered:
+    async def _read(self) -> _OfPeople:
         settings: dict[int, PersonSettings] = {}
         presets: defaultdict[int, dict[str, SavedPreset]] = defaultdict(dict)
         async with self._store.atomic():
@@ -112,19 +100,19 @@ class Preferences:
                 presets[preset.person][preset.key] = _preset_of(preset)
             return settings, presets, await self._store.people.identities()
 
-    def _apply(self, found: _Remembered) -> None:
+    def _apply(self, found: _OfPeople) -> None:
         self._settings, self._presets, self._person_of = found
         self.is_loaded = True
 
     def settings_of(self, context: CommandContext) -> PersonSettings:
         """Return what the person always wants."""
         person = self._person_of.get(f"{context.platform}:{context.user_id}", 0)
-        return self._settings.get(person, _USUAL)
+        return self._settings.get(person, USUAL)
 
     def suggest(self, typed: str, context: CommandContext) -> tuple[str, ...]:
         """Return the names of the person's presets that contain the text."""
         wanted = normalize(typed)
-        saved = self._saved_by(context)
+        saved = self.presets_of(context)
         return tuple(preset.name for key, preset in saved.items() if wanted in key)
 
     def complete(self, draw: Draw, context: CommandContext) -> tuple[Draw, FromDefaults | None]:
@@ -135,88 +123,136 @@ class Preferences:
         """
         name = ""
         if draw.preset:
-            preset = self._find(draw.preset, context)
+            preset = self.find_preset(draw.preset, context)
             name, draw = preset.name, _with_preset(draw, preset.options)
         options, used = self.settings_of(context).options, tuple[str, ...]()
         if options != _NO_OPTIONS:
-            draw, used = _with_defaults(draw, options)
+            draw, used = with_defaults(draw, options)
         return draw, FromDefaults(used, name) if used or name else None
 
-    async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:
-        """Change and show the person's settings."""
-        await self.require_loaded()
-        person = await self._store.people.find_or_create(context, self._clock())
-        before = self._settings.get(person, _USUAL)
-        changed = _changed(before, command)
-        if changed != before:
-            row = PersonSettingsRow(person, _text_of(changed.options), changed.language, changed.advice)
-            await self._store.asking.save_settings(row)
-            self._store.after_commit(lambda: self._keep_settings(context, person, changed))
-        return SettingsShown(changed, is_changed=changed != before)
-
-    async def edit_presets(
-        self, command: EditPresets, context: CommandContext
-    ) -> PresetList | PresetSaved | PresetDeleted:
-        """Show, save or delete the person's presets.
-
-        Raises:
-            PersonError: UnknownPreset, TooManyPresets, PresetTooLong, MissingValue (nothing to save); for a
-                job also NoSuchJob, NotYours, NotInPublic.
-        """
-        require_private_chat(command, context)
-        await self.require_loaded()
-        person = await self._store.people.find_or_create(context, self._clock())
-        saved, key = self._presets.get(person, {}), normalize(command.name)
-        if not command.name:
-            return PresetList(tuple(saved.values()), MAX_PRESETS)
-        if command.delete:
-            preset = self._find(command.name, context)
-            await self._store.asking.delete_preset(person, key)
-            self._store.after_commit(lambda: self._forget_preset(person, key))
-            return PresetDeleted(preset.name)
-        if not command.job_id and command.options == Draw():
-            if key not in saved:
-                raise MissingValue(flag=f"/preset {command.name}", example="--size 2:3")
-            return PresetList((saved[key],), MAX_PRESETS)
-        options = command.options
-        if command.job_id:
-            job = self._editing.draw_of(await self._editing.find(command.job_id, context))
-            options, _ = _with_defaults(options, replace(job, private=None))
-        text = _text_of(options)
-        if len(text) > MAX_PRESET_CHARS:
-            raise PresetTooLong(length=len(text), limit=MAX_PRESET_CHARS)
-        if key not in saved and len(saved) >= MAX_PRESETS:
-            raise TooManyPresets(limit=MAX_PRESETS)
-        await self._store.asking.save_preset(PresetRow(person, key, command.name, text))
-        preset = SavedPreset(command.name, options)
-        self._store.after_commit(lambda: self._keep_preset(context, person, key, preset))
-        return PresetSaved(preset, is_new=key not in saved)
-
-    def _saved_by(self, context: CommandContext) -> dict[str, SavedPreset]:
+    def presets_of(self, context: CommandContext) -> dict[str, SavedPreset]:
+        """Return the person's presets by their names, as compared."""
         person = self._person_of.get(f"{context.platform}:{context.user_id}", 0)
         return self._presets.get(person, {})
 
-    def _find(self, name: str, context: CommandContext) -> SavedPreset:
-        saved = self._saved_by(context)
+    def find_preset(self, name: str, context: CommandContext) -> SavedPreset:
+        """Return the person's preset of this name.
+
+        Raises:
+            UnknownPreset: The person has no such preset.
+        """
+        saved = self.presets_of(context)
         preset = saved.get(normalize(name))
         if preset is None:
             raise UnknownPreset(name=name, nearest=nearest(name, [one.name for one in saved.values()]))
         return preset
 
-    def _keep_settings(self, context: CommandContext, person: int, settings: PersonSettings) -> None:
+    def keep_settings(self, context: CommandContext, person: int, settings: PersonSettings) -> None:
+        """Remember what the person always wants, which was stored."""
         self._person_of[f"{context.platform}:{context.user_id}"] = person
         self._settings[person] = settings
 
-    def _keep_preset(self, context: CommandContext, person: int, key: str, preset: SavedPreset) -> None:
+    def keep_preset(self, context: CommandContext, person: int, key: str, preset: SavedPreset) -> None:
+        """Remember a preset, which was stored."""
         self._person_of[f"{context.platform}:{context.user_id}"] = person
         self._presets[person][key] = preset
 
-    def _forget_preset(self, person: int, key: str) -> None:
+    def forget_preset(self, person: int, key: str) -> None:
+        """Forget a preset, which was deleted."""
         self._presets[person].pop(key, None)
 
 
-def _text_of(options: Draw) -> str:
-    return render(options).removeprefix(_COMMAND).strip()
+class ChatProfiles:
+    """The profiles of all chats; answered from memory.
+
+    Attributes:
+        is_loaded: What was stored before this start is known.
+    """
+
+    def __init__(self, store: Store, shelf: LoraShelf, consents: ConsentLedger) -> None:
+        self._store = store
+        self._shelf = shelf
+        self._consents = consents
+        self.is_loaded = False
+        self._profiles: dict[tuple[str, str], ChatProfile] = {}
+
+    async def load(self) -> None:
+        """Read everything; call it at the start, and when a chat has moved."""
+        async with self._store.atomic():
+            profiles = await self._read()
+            self._store.after_commit(lambda: self._apply(profiles))
+
+    async def require_loaded(self) -> None:
+        """Return when everything was read: the first request of a run may come before ``load``."""
+        if not self.is_loaded:
+            self._apply(await self._read())
+
+    async def _read(self) -> dict[tuple[str, str], ChatProfile]:
+        rows = await self._store.profiles.all()
+        return {(row.platform, row.chat_id): _profile_of(row) for row in rows}
+
+    def _apply(self, profiles: dict[tuple[str, str], ChatProfile]) -> None:
+        self._profiles, self.is_loaded = profiles, True
+
+    def of(self, context: CommandContext) -> ChatProfile:
+        """Return what may be drawn in this chat; if it has no profile of its own, what may in its parent."""
+        own = self._profiles.get((context.address.platform, context.address.chat_id), NO_PROFILE)
+        return self.of_parent(context) if context.parent_chat_id and own == NO_PROFILE else own
+
+    def of_parent(self, context: CommandContext) -> ChatProfile:
+        """Return what may be drawn in the chat's parent; everything if it has none."""
+        return self._profiles.get((context.address.platform, context.parent_chat_id), NO_PROFILE)
+
+    def rule(self, context: CommandContext) -> Rule:
+        """Return which LoRAs this person may use in this chat: its own, and the helpers of those."""
+        profile, consent = self.of(context), partial(self._consents.may_use, context)
+        return self.rule_of(profile, consent) if profile.loras else consent
+
+    def require(self, recipe: Recipe, context: CommandContext) -> None:
+        """Return when these pictures may be drawn in this chat.
+
+        Raises:
+            NotAllowed: LoraNotHere, SizeOverLimit.
+        """
+        profile = self.of(context)
+        allowed = self._with_helpers(profile)
+        cells = recipe.sheet.cells if recipe.sheet else ()
+        for lora in (*recipe.loras, *(lora for cell in cells for lora in cell.loras)):
+            if allowed and normalize(lora.name) not in allowed:
+                raise LoraNotHere(name=lora.name)
+        limit, size = profile.limit, recipe.sheet or recipe
+        if limit is not None and size.width_px * size.height_px > limit.width_px * limit.height_px:
+            facts = {"width_px": size.width_px, "height_px": size.height_px}
+            raise SizeOverLimit(**facts, limit=(limit.width_px, limit.height_px))
+
+    async def move_chat(self, platform: str, earlier: str, now: str) -> None:
+        """Move the profile of a chat to its new id, in the transaction of the caller."""
+        await self._store.profiles.move_chat(platform, earlier, now)
+        await self.load()
+
+    def keep(self, context: CommandContext, profile: ChatProfile) -> None:
+        """Remember the profile of this chat, which was stored."""
+        self._profiles[context.address.platform, context.address.chat_id] = profile
+
+    def rule_of(self, profile: ChatProfile, consent: Rule) -> Rule:
+        """Return which LoRAs may be used under this profile and this consent."""
+        allowed = self._with_helpers(profile)
+
+        def may_use(file: LoraFile) -> bool:
+            return (not allowed or normalize(file.name) in allowed) and consent(file)
+
+        return may_use
+
+    def _with_helpers(self, profile: ChatProfile) -> frozenset[str]:
+        """Return the names, as compared, of a profile's LoRAs and of their helpers; empty for all."""
+        names = {normalize(name) for name in profile.loras}
+        files = [file for name in profile.loras if (file := self._shelf.find(name)) is not None]
+        return frozenset(names | {normalize(each.name) for file in files for each in file.sidecar.helpers})
+
+
+def _profile_of(row: ChatProfileRow) -> ChatProfile:
+    size = None if row.width_px is None or row.height_px is None else PixelSize(row.width_px, row.height_px)
+    return ChatProfile(row.loras, size, row.language)
 
 
 def _settings_of(row: PersonSettingsRow) -> PersonSettings:
@@ -235,24 +271,7 @@ def _options_of(text: str) -> Draw:
         return Draw()
 
 
-def _changed(before: PersonSettings, command: EditSettings) -> PersonSettings:
-    """Return the settings after the command."""
-    options, usual = before.options, _USUAL
-    if "lora" in command.reset:
-        options = replace(options, loras=())
-    names = {name: None for name in ("size", "count", "private", "spoiler") if name in command.reset}
-    options = replace(options, **names)  # type: ignore[arg-type]  # all may be None
-    options, _ = _with_defaults(command.options, options)
-    language = usual.language if "language" in command.reset else before.language
-    advice = usual.advice if "advice" in command.reset else before.advice
-    return PersonSettings(
-        options,
-        language if command.language is None else command.language,
-        advice if command.advice is None else command.advice,
-    )
-
-
-def _with_defaults(draw: Draw, options: Draw) -> tuple[Draw, tuple[str, ...]]:
+def with_defaults(draw: Draw, options: Draw) -> tuple[Draw, tuple[str, ...]]:
     """Return the request with the options that it does not give, and the names of those."""
     added: dict[str, object] = {
         name: getattr(options, name)
@@ -269,7 +288,7 @@ def _with_defaults(draw: Draw, options: Draw) -> tuple[Draw, tuple[str, ...]]:
 
 def _with_preset(draw: Draw, options: Draw) -> Draw:
     """Return the request with all that a preset adds; the request's own words come first."""
-    completed, _ = _with_defaults(draw, options)
+    completed, _ = with_defaults(draw, options)
     face = Face(*(own or other for own, other in zip(astuple(draw.face), astuple(options.face), strict=True)))
     return replace(
         completed,

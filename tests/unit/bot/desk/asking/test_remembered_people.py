@@ -7,7 +7,7 @@ import pytest
 
 from bot.commands.grammar import parse
 from bot.commands.values import Draw, Face, Link, LoraWish, PersonSettings, PixelSize, Ratio, Unlink
-from bot.desk.asking.preferences import MAX_PRESET_CHARS, MAX_PRESETS
+from bot.desk.asking.editing import MAX_PRESET_CHARS, MAX_PRESETS
 from bot.errors import (
     MissingValue,
     NotInPublic,
@@ -305,7 +305,7 @@ async def test_an_answer_to_settings_and_presets_is_repeated_for_the_same_event(
 
 
 def test_a_face_of_a_preset_fills_only_empty_slots() -> None:
-    from bot.desk.asking.preferences import _with_preset
+    from bot.desk.asking.remembered import _with_preset
 
     merged = _with_preset(Draw("a", Face(lips="red")), Draw(face=Face(lips="plum", eyes="round")))
     assert merged.face == Face(lips="red", eyes="round")
