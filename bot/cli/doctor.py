@@ -18,8 +18,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
-from rich.table import Table
-
 from bot.app import BACKUPS, DATABASE, MIGRATIONS
 from bot.checks import checks
 from bot.checks.canary import draw_canary
@@ -28,13 +26,13 @@ from bot.checks.platforms import check_discord, check_telegram
 from bot.checks.repairs import REPAIRS
 from bot.checks.storage import check_backups, check_kernels, check_restart
 from bot.cli.db import describe_problems
-from bot.cli.screen import Screen, add_row
+from bot.cli.screen import LEVEL_NAMES, Screen, finding_as_json, table_of_findings
 from bot.cli.setup.claim import claim_instruction, has_chat
 from bot.cli.setup.model import benefits_from_conversion
 from bot.desk.hosting.reloading import RECORD
 from bot.errors import BadSettings, DatabaseInUse, OperatorError, PortTaken, Problem
 from bot.messages import N_, text
-from bot.messages.checks import format_finding, part_title
+from bot.messages.checks import format_finding
 from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings, load_settings
 from bot.store import open_store
@@ -48,7 +46,6 @@ from engine.planner.machine import WorkerPlanner
 from engine.planner.placement.values import Placed
 from engine.shelf import read_shelf
 
-LEVEL_NAMES = {Level.FINE: "fine", Level.NOTE: "note", Level.WRONG: "wrong"}
 NO_LORA_FOLDER = {"data_unusable", "lora_dir_missing", "lora_dir_unusable"}  # each says it already
 PACKAGES = ("torch", "diffusers", "peft", "discord.py", "python-telegram-bot")
 
@@ -194,12 +191,8 @@ def _print(
     for finding in repaired:
         sentence = format_finding(finding.code, finding.facts, locale)
         out.print_line(text(N_("Repaired: {what}"), locale, what=sentence))
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for part in dict.fromkeys(finding.part for finding in findings):
-        for finding in (each for each in findings if each.part == part):
-            sentence = format_finding(finding.code, finding.facts, locale)
-            add_row(table, (finding.level, part_title(part, locale), sentence))
-    out.print(table)
+    parts = list(dict.fromkeys(finding.part for finding in findings))
+    out.print(table_of_findings(sorted(findings, key=lambda finding: parts.index(finding.part)), locale))
     if any(finding.code in REPAIRS for finding in findings):
         out.print_line(text(N_("`sugarbot doctor --fix` repairs a part of this."), locale))
     if settings is not None and not options.is_deep:
@@ -207,13 +200,7 @@ def _print(
 
 
 def _as_json(finding: Finding, locale: str) -> dict[str, object]:
-    return {
-        "level": LEVEL_NAMES[finding.level],
-        "part": finding.part,
-        "code": finding.code,
-        "sentence": format_finding(finding.code, finding.facts, locale),
-        "can_fix": finding.code in REPAIRS,
-    }
+    return finding_as_json(finding, locale) | {"can_fix": finding.code in REPAIRS}
 
 
 def _for_issue(findings: Sequence[Finding], settings: Settings | None) -> Iterator[str]:

@@ -9,23 +9,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
-from rich.table import Table
-
 import bot
 from bot.app import BACKUPS, DATABASE, MIGRATIONS
 from bot.checks.finding import Finding, Level
 from bot.checks.storage import check_backups
 from bot.checks.upgrade import check_driver, check_migrations, check_model_copy, check_packages
-from bot.cli.screen import Screen, add_row
+from bot.cli.screen import Screen, finding_as_json, table_of_findings
 from bot.errors import BadSettings, Problem
 from bot.messages import text
-from bot.messages.checks import format_finding, part_title
 from bot.messages.storage.upgrade import STEPS, verdict
 from bot.settings import Settings
 from engine.planner.machine import CardProbe
 
 ROOT = Path(bot.__file__).parents[1]
-LEVEL_NAMES = {Level.FINE: "fine", Level.NOTE: "note", Level.WRONG: "wrong"}
 
 
 async def explain(settings: Settings) -> int:
@@ -64,22 +60,10 @@ def _print(findings: Sequence[Finding], locale: str, *, as_json: bool) -> int:
     if as_json:
         content = {
             "is_ready": is_ready,
-            "findings": [
-                {
-                    "level": LEVEL_NAMES[finding.level],
-                    "part": finding.part,
-                    "code": finding.code,
-                    "sentence": format_finding(finding.code, finding.facts, locale),
-                }
-                for finding in findings
-            ],
+            "findings": [finding_as_json(finding, locale) for finding in findings],
         }
         out.print_line(json.dumps(content, ensure_ascii=False, indent=2))
         return int(not is_ready)
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for finding in findings:
-        sentence = format_finding(finding.code, finding.facts, locale)
-        add_row(table, (finding.level, part_title(finding.part, locale), sentence))
-    out.print(table)
+    out.print(table_of_findings(findings, locale))
     out.print_line(verdict(is_ready, locale))
     return int(not is_ready)
