@@ -6,6 +6,7 @@
 * ``checkup``     checks the database once a day
 * ``canary``      a small picture when nobody has asked for long
 * ``alerts``      stores the alerts and delivers them
+* ``sending``     one try to send a message to a private chat
 
 Tests: ``pytest tests/unit/bot/desk/alerts tests/integration/app/test_alerts.py``.
 """

@@ -10,19 +10,18 @@ from collections.abc import Callable, Collection, Mapping
 import structlog
 
 from bot.desk.alerts.conditions import Condition, Health, Key, conditions_of
+from bot.desk.alerts.sending import send_once
 from bot.desk.alerts.tracking import Step, Tracked, Tracking, next_step
 from bot.desk.files import retry_while_full
 from bot.errors import CannotSave
-from bot.outcomes import Alert, ChatOutput, Platform, RetryLater, Undeliverable
+from bot.outcomes import Alert, ChatOutput, Platform
 from bot.store import Store
 from bot.store.hosting.alerts import TakenAlert
-from bot.store.rows import OutboxState
 from engine.backoff import Backoff
 
 log = structlog.get_logger("bot.desk.alerts")
 
 LOOK_AGAIN_S = 15.0
-DELIVER_TIMEOUT_S = 60.0
 BACK_OFF = Backoff((15.0, 60.0, 300.0, 900.0))
 MAX_DELIVERIES = 300  # about three days
 KEPT_MS = 90 * 86_400_000
@@ -149,19 +148,7 @@ class HostAlerts:
             facts=row.facts,
             lasted_s=None if row.over_ms is None else (row.over_ms - row.since_ms) / 1_000,
         )
-        state, wait_s = OutboxState.MAYBE, BACK_OFF.pause_s(row.attempts)
-        try:
-            async with asyncio.timeout(DELIVER_TIMEOUT_S):
-                await chat.send_alert(alert)
-        except Undeliverable as reason:
-            log.warning("alert not deliverable", alert=row.id, platform=platform, reason=str(reason))
-            state = OutboxState.KEPT
-        except RetryLater as reason:
-            wait_s = reason.after_s
-        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the alert is retried
-            log.warning("alert not delivered", alert=row.id, platform=platform, error=type(error).__name__)
-            state = OutboxState.KEPT if row.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
-        else:
-            state = OutboxState.SENT
-            log.info("alert delivered", alert=row.id, platform=platform, kind=row.kind.value)
+        facts = {"alert": row.id, "platform": platform, "kind": row.kind.value}
+        sending = chat.send_alert(alert)
+        state, wait_s = await send_once("alert", sending, row.attempts, BACK_OFF, MAX_DELIVERIES, **facts)
         await self._store.alerts.mark(row.id, state, self._clock() + int(1_000 * wait_s))

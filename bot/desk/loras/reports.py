@@ -15,18 +15,18 @@ from datetime import UTC, datetime
 import structlog
 from pydantic import TypeAdapter
 
+from bot.desk.alerts.sending import send_once
 from bot.desk.files import retry_while_full
 from bot.desk.loras.shelf import LoraShelf
 from bot.errors import CannotSave
-from bot.outcomes import ChatOutput, LoraUse, OwnerReport, Platform, RetryLater, Undeliverable
+from bot.outcomes import ChatOutput, LoraUse, OwnerReport, Platform
 from bot.store import Store
-from bot.store.rows import OutboxState, OwnerReportRow
+from bot.store.rows import OwnerReportRow
 from engine.backoff import Backoff
 
 log = structlog.get_logger("bot.desk")
 
 CHECK_EVERY_S = 600.0  # a report may be ten minutes late
-DELIVER_TIMEOUT_S = 60.0
 BACK_OFF = Backoff((60.0, 600.0, 3_600.0))
 MAX_DELIVERIES = 100  # about four days
 _USES = TypeAdapter(tuple[LoraUse, ...])
@@ -95,21 +95,9 @@ class OwnerReports:
             month=row.period,
             uses=_USES.validate_json(row.content),
         )
-        state, wait_s = OutboxState.MAYBE, BACK_OFF.pause_s(row.attempts)
-        try:
-            async with asyncio.timeout(DELIVER_TIMEOUT_S):
-                await chat.send_report(report)
-        except Undeliverable as reason:
-            log.warning("report not deliverable", report=row.id, reason=str(reason))
-            state = OutboxState.KEPT
-        except RetryLater as reason:
-            wait_s = reason.after_s
-        except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the report is retried
-            log.warning("report not delivered", report=row.id, error=type(error).__name__)
-            state = OutboxState.KEPT if row.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
-        else:
-            state = OutboxState.SENT
-            log.info("report delivered", report=row.id, month=row.period)
+        facts = {"report": row.id, "month": row.period}
+        sending = chat.send_report(report)
+        state, wait_s = await send_once("report", sending, row.attempts, BACK_OFF, MAX_DELIVERIES, **facts)
         await self._store.owner_reports.mark(row.id, state, self._clock() + int(1_000 * wait_s))
 
 
