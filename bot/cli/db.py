@@ -33,6 +33,17 @@ async def check(settings: Settings) -> int:
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
     known = len(await asyncio.to_thread(read_migrations, MIGRATIONS))
     survey = await asyncio.to_thread(survey_at, path, known)
+    out = Screen()
+    out.print(_contents(path, survey, locale))
+    if survey.schema < known:
+        facts = {"found": survey.schema, "known": known}
+        out.print_line(f"{Level.NOTE} {format_finding('database_old', facts, locale)}")
+    for problem in describe_problems(survey, locale):
+        out.print(f"✗ {problem}")
+    return int(not survey.is_sound)
+
+
+def _contents(path: Path, survey: Survey, locale: str) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     for label, value in (
         (N_("file"), str(path)),
@@ -43,14 +54,7 @@ async def check(settings: Settings) -> int:
         (N_("credits, and the ledger's sum"), f"{survey.credits}, {survey.ledger}"),
     ):
         table.add_row(text(label, locale), value)
-    out = Screen()
-    out.print(table)
-    if survey.schema < known:
-        facts = {"found": survey.schema, "known": known}
-        out.print_line(f"{Level.NOTE} {format_finding('database_old', facts, locale)}")
-    for problem in describe_problems(survey, locale):
-        out.print(f"✗ {problem}")
-    return int(not survey.is_sound)
+    return table
 
 
 async def back_up(settings: Settings, folder: Path | None) -> int:

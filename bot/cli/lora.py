@@ -81,35 +81,31 @@ async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
     locale, out = settings.language, Screen()
     shelf = await asyncio.to_thread(lambda: _read_shelf(settings, _model_of(settings)))
     if as_json:
-        files = [
-            {"name": file.name, "path": str(file.path), "sha256": file.sha256, "bytes": file.bytes}
-            | {"rank": file.rank, "titles": dict(file.titles), "trigger": file.trigger, "weight": file.weight}
-            for file in shelf.files.values()
-        ]
-        refused = [
-            {"name": each.name, "error": type(each.error).__name__, "detail": str(each.error)}
-            for each in shelf.rejected
-        ]
-        _print_json(out, {"files": files, "refused": refused})
+        _print_json(out, _shelf_as_json(shelf))
         return int(bool(shelf.rejected))
     table = Table()
     for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
         table.add_column(text(title, locale), overflow="fold")
     for file in shelf.files.values():
-        size = in_mib(file.bytes)
-        cells = (
-            file.name,
-            title_of(file.titles, locale),
-            file.trigger,
-            str(file.rank),
-            size,
-            file.sha256[:12],
-        )
-        add_row(table, cells)
+        rank, size, title = str(file.rank), in_mib(file.bytes), title_of(file.titles, locale)
+        add_row(table, (file.name, title, file.trigger, rank, size, file.sha256[:12]))
     out.print(table)
     for each in shelf.rejected:
         out.print_line(f"{Level.WRONG} {each.name}: {format_error(each.error, locale)}")
     return int(bool(shelf.rejected))
+
+
+def _shelf_as_json(shelf: Shelf) -> dict[str, object]:
+    files = [
+        {"name": file.name, "path": str(file.path), "sha256": file.sha256, "bytes": file.bytes}
+        | {"rank": file.rank, "titles": dict(file.titles), "trigger": file.trigger, "weight": file.weight}
+        for file in shelf.files.values()
+    ]
+    refused = [
+        {"name": each.name, "error": type(each.error).__name__, "detail": str(each.error)}
+        for each in shelf.rejected
+    ]
+    return {"files": files, "refused": refused}
 
 
 async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int:

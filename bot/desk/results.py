@@ -303,10 +303,8 @@ class OutboxDelivery:
                     in_flight = {task for task in in_flight if not task.done()}
                     now_ms, taken, due_ms = self._clock(), None, None
                     if len(in_flight) < MOST_IN_FLIGHT:
-                        limits = {
-                            "waited_for_ms": now_ms + int(1_000 * ORDER_WAIT_S),
-                            "most_in_chat": MOST_IN_CHAT,
-                        }
+                        waited_for_ms = now_ms + int(1_000 * ORDER_WAIT_S)
+                        limits = {"waited_for_ms": waited_for_ms, "most_in_chat": MOST_IN_CHAT}
                         taken, due_ms = await self._saved(partial(outbox.take, platform, now_ms, **limits))
                     if taken:
                         delivery = self._deliver(taken, chat, changed)

@@ -97,19 +97,17 @@ def civitai_file(link: CivitaiVersion, site: Site, page: bytes) -> RemoteFile:
     """
     try:
         if link.version:
-            version = _Version.model_validate_json(page)
+            versions = [_Version.model_validate_json(page)]
         else:
-            versions = _Model.model_validate_json(page).modelVersions
-            if not versions:
-                raise DownloadMissing(site=site.name)
-            version = versions[0]  # the newest
+            versions = list(_Model.model_validate_json(page).modelVersions)[:1]  # the newest
     except ValidationError as error:
         raise DownloadFailed(site=site.name, detail="the description of the model is malformed") from error
-    files = [file for file in version.files if file.name.lower().endswith(".safetensors")]
+    named = [file for version in versions for file in version.files]
+    files = [file for file in named if file.name.lower().endswith(".safetensors")]
     if not files:
         raise DownloadMissing(site=site.name)
     file = next((each for each in files if each.primary), files[0])
-    url = _join(site, f"/api/download/models/{version.id}")
+    url = _join(site, f"/api/download/models/{versions[0].id}")
     if not file.primary:
         url = url.with_query(type="Model", format="SafeTensor")
     return RemoteFile(site.name, url, safe_name(file.name), sha256=file.hashes.SHA256.lower())

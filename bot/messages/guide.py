@@ -109,16 +109,17 @@ def list_label(key: str, locale: str) -> str:
     return text(BUTTON_LABELS.get(f"{key}-list", BUTTON_LABELS["pick-list"]), locale)
 
 
+_SHOWN = tuple(
+    option
+    for option in SUGAR_OPTIONS
+    if not (option.positional or option.is_face_slot or option.typed_only)
+    and option.name != "preset"  # see /preset
+)
+"""The options of a picture that the help lists one by one."""
+
+
 def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     """Return the help, on one screen: all commands, the options of a picture, and a small vocabulary."""
-    options = [
-        option
-        for option in SUGAR_OPTIONS
-        if not option.positional
-        and not option.is_face_slot
-        and not option.typed_only
-        and option.name != "preset"  # see /preset
-    ]
     return "\n".join(
         [
             text(N_("Send me a sentence and I'll draw it, or use a command:"), locale),
@@ -130,8 +131,8 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
             text(N_("For hosts: /help hosts"), locale),
             "",
             text(N_("Options, anywhere in the text:"), locale),
-            *(_option_line(option, locale) for option in options if option.kind is not OptionKind.SWITCH),
-            _switches_line([option for option in options if option.kind is OptionKind.SWITCH], locale),
+            *(_option_line(option, locale) for option in _SHOWN if option.kind is not OptionKind.SWITCH),
+            _switches_line([option for option in _SHOWN if option.kind is OptionKind.SWITCH], locale),
             _face_line(locale),
             *_vocabulary(vocabulary, locale),
         ]

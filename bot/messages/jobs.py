@@ -238,18 +238,7 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     A chat quotes the prompt beside it, in the way of its platform. One that offers the recipe code to copy
     asks for a caption without it.
     """
-    drawn = ""
-    if job_result.pictures:
-        seeds = ", ".join(str(picture.seed) for picture in job_result.pictures)
-        drawn = join_facts(
-            [
-                format_lineage(job_result.lineage, locale),
-                settings_of(job_result.recipe, locale),
-                "" if job_result.recipe.sheet else text(N_("seed {seeds}"), locale, seeds=seeds),
-                format_code(job_result.recipe, locale) if with_code else "",
-                text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
-            ]
-        )
+    drawn = _drawn_facts(job_result, locale, with_code=with_code) if job_result.pictures else ""
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
@@ -258,6 +247,19 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     facts = join_facts([drawn, left, mark])
     parts = (_unusual_end(job_result, locale), facts, adopt, choices, unknown)
     return "\n".join(part for part in parts if part)
+
+
+def _drawn_facts(job_result: JobResult, locale: str, *, with_code: bool) -> str:
+    seeds = ", ".join(str(picture.seed) for picture in job_result.pictures)
+    return join_facts(
+        [
+            format_lineage(job_result.lineage, locale),
+            settings_of(job_result.recipe, locale),
+            "" if job_result.recipe.sheet else text(N_("seed {seeds}"), locale, seeds=seeds),
+            format_code(job_result.recipe, locale) if with_code else "",
+            text(N_("{seconds} s"), locale, seconds=f"{job_result.seconds:.1f}"),
+        ]
+    )
 
 
 def format_choices(recipe: Recipe, indexes: Sequence[int], locale: str) -> str:

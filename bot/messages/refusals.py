@@ -324,10 +324,8 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
         facts["example"] = example_of(option, locale)
     if "platform" in facts:
         platform = str(facts["platform"])
-        facts |= {
-            "platform": PLATFORM_NAMES.get(platform, platform),
-            "variable": f"{platform.upper()}_TOKEN",
-        }
+        facts["platform"] = PLATFORM_NAMES.get(platform, platform)
+        facts["variable"] = f"{platform.upper()}_TOKEN"
     problems = facts.get("problems")
     if isinstance(problems, list | tuple):
         facts["problems"] = "\n".join(f"- {format_problem(problem, locale)}" for problem in problems)

@@ -6,7 +6,7 @@ read it. The environment counts before it.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bot.errors import Problem
@@ -40,6 +40,13 @@ def read_tokens(path: Path, problems: list[Problem]) -> dict[str, str]:
     except UnicodeDecodeError:
         problems.append(Problem("not_utf8", facts))
         return {}
+    tokens = _tokens_in(lines, facts, problems)
+    if tokens and os.name == "posix" and mode & 0o077:
+        problems.append(Problem("readable_by_others", facts))
+    return tokens
+
+
+def _tokens_in(lines: Sequence[str], facts: dict[str, str], problems: list[Problem]) -> dict[str, str]:
     tokens = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
@@ -49,8 +56,6 @@ def read_tokens(path: Path, problems: list[Problem]) -> dict[str, str]:
             problems.append(Problem("not_a_token", {**facts, "line": str(number)}))
         elif found["token"]:
             tokens[found["name"].lower()] = found["token"]
-    if tokens and os.name == "posix" and mode & 0o077:
-        problems.append(Problem("readable_by_others", facts))
     return tokens
 
 

@@ -237,22 +237,25 @@ def remove_file(path: Path) -> None:
     sync_file(path.parent)
 
 
-def parse_sidecar(content: bytes) -> Sidecar:
-    """Parse a sidecar; raises as ``read_sidecar``."""
+def _parse_toml(content: bytes) -> dict[str, object]:
     if len(content) > MAX_BYTES:
         raise _refuse(f"it has more than {MAX_BYTES} bytes")
     for sign, most in MOST_SIGNS.items():
         if content.count(sign.encode()) > most:
             raise _refuse(f"it has more than {most} times “{sign}”")
     try:
-        stated = tomllib.loads(content.decode("utf-8-sig"))
+        return tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _refuse("it is not UTF-8") from error
     except (ValueError, RecursionError) as error:
         line = re.search(r"line (\d{1,9})", str(error))
         raise _refuse(f"line {line[1]} is not TOML" if line else "it is not TOML") from error
+
+
+def parse_sidecar(content: bytes) -> Sidecar:
+    """Parse a sidecar; raises as ``read_sidecar``."""
     try:
-        written = _Written.model_validate(stated)
+        written = _Written.model_validate(_parse_toml(content))
     except ValidationError as error:
         problems = dict.fromkeys(_problem(each["loc"], each["type"]) for each in error.errors())
         raise _refuse(PROBLEMS_JOINT.join(problems)) from error

@@ -95,19 +95,24 @@ class PreferenceEditing:
             if key not in saved:
                 raise MissingValue(flag=f"/preset {command.name}", example="--size 2:3")
             return PresetList((saved[key],), MAX_PRESETS)
-        options = command.options
+        return await self._save_preset(command, context, person, is_new=key not in saved)
+
+    async def _save_preset(
+        self, command: EditPresets, context: CommandContext, person: int, *, is_new: bool
+    ) -> PresetSaved:
+        options, key = command.options, normalize(command.name)
         if command.job_id:
             job = self._editing.draw_of(await self._editing.find(command.job_id, context))
             options, _ = with_defaults(options, replace(job, private=None))
         text = _text_of(options)
         if len(text) > MAX_PRESET_CHARS:
             raise PresetTooLong(length=len(text), limit=MAX_PRESET_CHARS)
-        if key not in saved and len(saved) >= MAX_PRESETS:
+        if is_new and len(self._preferences.presets_of(context)) >= MAX_PRESETS:
             raise TooManyPresets(limit=MAX_PRESETS)
         await self._store.asking.save_preset(PresetRow(person, key, command.name, text))
         preset = SavedPreset(command.name, options)
         self._store.after_commit(lambda: self._preferences.keep_preset(context, person, key, preset))
-        return PresetSaved(preset, is_new=key not in saved)
+        return PresetSaved(preset, is_new=is_new)
 
 
 class ProfileEditing:

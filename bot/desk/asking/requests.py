@@ -18,6 +18,7 @@ from bot.desk.loras.shelf import LoraShelf, Rule
 from bot.desk.sheets.writing import Sheets
 from bot.errors import AlreadyAsked
 from bot.outcomes import (
+    Address,
     Advice,
     CommandContext,
     DefaultMissing,
@@ -94,23 +95,14 @@ class LoraDefaults:
         Raises:
             UnknownLora: The shelf has no such LoRA, or not for this host; the default stays.
         """
-        defaults, address = self._store.defaults, context.address
         is_bot, is_reset = command.scope is Scope.BOT, is_default(command.lora.name)
         if is_bot:  # from the store, because the first command of a run may come before ``load``
-            stored = await defaults.of_bot()
+            stored = await self._store.defaults.of_bot()
             before = stored.lora if stored else self._from_settings
         else:
             before = await self.of_chat(context, may_use)
         default = None if is_reset else self.require(command.lora, may_use)
-        match is_bot, default:
-            case True, None:
-                await defaults.reset_bot()
-            case False, None:
-                await defaults.reset_chat(address.platform, address.chat_id)
-            case True, DefaultLora():
-                await defaults.set_for_bot(default)
-            case False, DefaultLora():
-                await defaults.set_for_chat(address.platform, address.chat_id, default)
+        await self._save(default, None if is_bot else context.address)
         if is_bot:
             name = self._from_settings if default is None else default.lora
             self._store.after_commit(lambda: self._set_of_bot(name))
@@ -121,6 +113,18 @@ class LoraDefaults:
             weight = self._weight_of(now)
             return LoraSwitched(now.name, weight, command.scope, before=before, is_reset=True)
         return LoraSwitched(default.lora, default.weight, command.scope, before=before)
+
+    async def _save(self, default: DefaultLora | None, chat: Address | None) -> None:
+        """Store or delete the default of a chat; without a chat, that of the bot."""
+        match chat, default:
+            case None, None:
+                await self._store.defaults.reset_bot()
+            case None, DefaultLora():
+                await self._store.defaults.set_for_bot(default)
+            case Address(platform, chat_id), None:
+                await self._store.defaults.reset_chat(platform, chat_id)
+            case Address(platform, chat_id), DefaultLora():
+                await self._store.defaults.set_for_chat(platform, chat_id, default)
 
     def _set_of_bot(self, name: str) -> None:
         self.of_bot = name

@@ -147,11 +147,9 @@ class PictureHistory:
             match = query_of(wanted, await self._store.finding.names_of(person)) if wanted else ""
             if wanted and not match:
                 return ()
-            offset = (page - 1) * INLINE_JOBS
-            sent_as = (str(context.platform), form)
-            jobs = await self._store.finding.page(
-                JobPage(person, INLINE_JOBS, offset, match, sent_as=sent_as)
-            )
+            offset, sent_as = (page - 1) * INLINE_JOBS, (str(context.platform), form)
+            found = JobPage(person, INLINE_JOBS, offset, match, sent_as=sent_as)
+            jobs = await self._store.finding.page(found)
             sent = await self._store.finding.sent_pictures([job.id for job in jobs], context.platform, form)
         return tuple(OwnPicture(each.job, each.idx, each.file_id, each.typed, each.code) for each in sent)
 

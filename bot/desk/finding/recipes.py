@@ -6,6 +6,7 @@ picture. Drawing goes through ``JobAcceptance``, under the rules of the chat and
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 
 from pydantic import TypeAdapter
@@ -24,7 +25,6 @@ from bot.outcomes import CommandContext, RecipeShown
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.request import LoraChoice
-from engine.shelf import LoraFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,7 @@ class RecipeBook:
         Raises:
             PersonError: UnknownRecipe; of a job NoSuchJob, NotYours, NotInPublic, ChooseFromSheet.
         """
-
-        def may_use(file: LoraFile) -> bool:
-            return self._consents.may_use(context, file)
-
+        may_use = partial(self._consents.may_use, context)
         if command.code:
             found = await self.find(command.code)
         else:
@@ -111,11 +108,8 @@ class RecipeBook:
             text, loras = render(found.to_draw(by_hash=False)), found.loras
             return RecipeShown(command.code, text, self.gone(loras, may_use))
         job = await self.with_code(found)
-        text, gone = (
-            render(replace(self._editing.draw_of(job), private=None, spoiler=None)),
-            self.gone(job.recipe.loras, may_use),
-        )
-        return RecipeShown(job.recipe.code, text, gone)
+        text = render(replace(self._editing.draw_of(job), private=None, spoiler=None))
+        return RecipeShown(job.recipe.code, text, self.gone(job.recipe.loras, may_use))
 
     async def with_code(self, job: JobRow) -> JobRow:
         """Return the job with its code; one without gets it now, and a sheet has none."""

@@ -6,6 +6,7 @@ kept under a recipe code, so that the button that draws them works after a resta
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from bot.commands.makers.drawing import MAX_TEXT_CHARS
 from bot.commands.render import render
@@ -19,7 +20,6 @@ from bot.outcomes import CommandContext, Setting, SettingsRead
 from bot.uploads import MAX_PICTURE_BYTES, LoraTag, Parameters, parse_parameters, settings_text_of
 from engine.checkpoint.model import ModelInfo
 from engine.request import MAX_LORAS, MAX_SEED, LoraChoice
-from engine.shelf import LoraFile
 
 AT_ONCE = 2  # files of MAX_PICTURE_BYTES in memory
 MAX_SHOWN_CHARS = 120  # of a setting that is left out
@@ -59,21 +59,15 @@ class SettingsReader:
         """
         if command.file is None:
             raise PictureNeeded
-
-        def may_use(file: LoraFile) -> bool:
-            return self._consents.may_use(context, file)
-
         async with self._slots:
             content = await self._download(command.file, MAX_PICTURE_BYTES)
             parameters = await asyncio.to_thread(_parse, content)
         prompt = clean(parameters.prompt, limit=MAX_TEXT_CHARS)
         if not prompt:
             raise NoSettings
-        loras, by_name, unknown = self._find_loras(parameters.loras, may_use)
-        size_px, seed = self._size_of(parameters), parameters.seed
-        settings = KeptSettings(
-            prompt, loras, size_px, seed if seed is not None and seed <= MAX_SEED else None
-        )
+        loras, by_name, unknown = self._find_loras(parameters.loras, partial(self._consents.may_use, context))
+        seed = parameters.seed if parameters.seed is not None and parameters.seed <= MAX_SEED else None
+        settings = KeptSettings(prompt, loras, self._size_of(parameters), seed)
         code = await self._book.keep(settings)
         text = render(settings.to_draw(by_hash=False))
         return SettingsRead(code, text, tuple(self._left_out(parameters, settings, unknown)), by_name)

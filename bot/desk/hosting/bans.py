@@ -55,19 +55,18 @@ class Bans:
             raise HostNotBanned(who=subject.who.identity)
         now_ms = self._clock()
         until_ms = None if command.duration_s is None else now_ms + 1_000 * command.duration_s
-        ended = 0
         async with self._store.atomic():
             for identity in subject.identities:
                 await self._permissions.save(
                     PermissionKind.BAN, identity, context, until_ms=until_ms, reason=command.reason
                 )
-            for job in await self._store.jobs.unfinished_of(subject.person) if subject.person else ():
+            jobs = await self._store.jobs.unfinished_of(subject.person) if subject.person else ()
+            for job in jobs:
                 await self._cancellation.end(job)
-                ended += 1
-            facts = {"until_ms": until_ms, "reason": command.reason, "ended": ended}
+            facts = {"until_ms": until_ms, "reason": command.reason, "ended": len(jobs)}
             await self._audit.note(context, "ban", subject.who.identity, **facts)
         until_s = None if until_ms is None else until_ms // 1_000
-        return PersonBanned(BanShown(subject.who, until_s, command.reason), ended)
+        return PersonBanned(BanShown(subject.who, until_s, command.reason), len(jobs))
 
     async def unban(self, command: UnbanPerson, context: CommandContext) -> PersonUnbanned:
         """Let a person use the bot again, under all their identities.

@@ -79,21 +79,9 @@ class StatisticsView:
     async def show(self, command: ShowStatistics, context: CommandContext) -> StatisticsShown:
         """Return what happened in the last days, with a picture."""
         await self._refusals.flush()
-        span_ms = HOUR_MS if command.days == 1 else DAY_MS
-        count = 24 if command.days == 1 else command.days
         since_ms = self._clock() - command.days * DAY_MS
         statistics = self._store.statistics
         totals, waits_ms = await statistics.totals(since_ms), await statistics.waits_ms(since_ms)
-        spans = [Span((since_ms + number * span_ms) // 1_000) for number in range(count)]
-        for row in await statistics.spans(since_ms, span_ms):
-            number = min(row.number, count - 1)  # the clock was set back
-            found = spans[number]
-            spans[number] = Span(
-                found.at_s,
-                found.pictures + row.pictures,
-                found.failed + row.failed,
-                max(found.people, row.people),
-            )
         shown = StatisticsShown(
             days=command.days,
             pictures=totals.pictures,
@@ -105,6 +93,21 @@ class StatisticsView:
             fails=await statistics.fails(since_ms),
             refusals=await statistics.refusals(since_ms // HOUR_MS),
             loras=await statistics.loras(since_ms, MOST_LORAS),
-            spans=tuple(spans),
+            spans=await self._spans(command.days, since_ms),
         )
         return replace(shown, png=await asyncio.to_thread(self._draw, shown, context.locale))
+
+    async def _spans(self, days: int, since_ms: int) -> tuple[Span, ...]:
+        """Return what happened in each hour of one day, or in each of several days."""
+        span_ms, count = (HOUR_MS, 24) if days == 1 else (DAY_MS, days)
+        spans = [Span((since_ms + number * span_ms) // 1_000) for number in range(count)]
+        for row in await self._store.statistics.spans(since_ms, span_ms):
+            number = min(row.number, count - 1)  # the clock was set back
+            found = spans[number]
+            spans[number] = Span(
+                found.at_s,
+                found.pictures + row.pictures,
+                found.failed + row.failed,
+                max(found.people, row.people),
+            )
+        return tuple(spans)

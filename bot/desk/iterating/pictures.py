@@ -8,10 +8,10 @@ from bot.commands.values import Pick
 from bot.desk.files import find_pictures
 from bot.desk.people.access import JobAccess
 from bot.errors import ChooseFromSheet, NoSuchPicture, PicturesDamaged, PicturesGone
-from bot.outcomes import CommandContext, Offers, PickedPicture
+from bot.outcomes import CommandContext, Offers, PickedPicture, PictureFile
 from bot.policy.rules import chats_of
 from bot.store import Store
-from bot.store.rows import JobRow
+from bot.store.rows import JobRow, PictureRow
 
 
 class PicturePicking:
@@ -46,18 +46,21 @@ class PicturePicking:
             raise PicturesGone(job_id=job.id)
         if command.index not in {row.idx for row in rows}:
             raise NoSuchPicture(job_id=job.id, number=command.index + 1, count=len(rows))
-        all_found = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, [job], must_check=True)
-        found = all_found[job.id]
-        if command.index in found.damaged:
-            raise PicturesDamaged(job_id=job.id)
-        picture = next((file for file in found.files if file.index == command.index), None)
-        if picture is None:
-            raise PicturesGone(job_id=job.id)
         return PickedPicture(
             job.id,
-            picture,
+            await self._find_file(job, rows, command.index),
             job.recipe.alone(command.index),
             is_private=job.private,
             spoiler=job.spoiler,
             offers=self._offers_of(job, chats_of(context)),
         )
+
+    async def _find_file(self, job: JobRow, rows: Sequence[PictureRow], index: int) -> PictureFile:
+        all_found = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, [job], must_check=True)
+        found = all_found[job.id]
+        if index in found.damaged:
+            raise PicturesDamaged(job_id=job.id)
+        file = next((file for file in found.files if file.index == index), None)
+        if file is None:
+            raise PicturesGone(job_id=job.id)
+        return file

@@ -117,18 +117,8 @@ class ShelfManagement:
             except PersonError as refusal:  # the LoRA left the shelf after its trial picture
                 answer = refusal
         assert answer is not None  # noqa: S101 - every command but a switch has an outcome or a refusal
-        change = ShelfChange(
-            at_ms=self._clock(),
-            platform=context.platform,
-            user_id=context.user_id,
-            chat_id=context.address.chat_id,
-            action=_ACTIONS[type(command)],
-            scope=command.scope if isinstance(command, LoraSwitch) else "",
-            sha256=prepared.sha256,
-            source=prepared.source,
-            duration_ms=round(1000 * prepared.seconds),
-        )
-        await self._store.shelf_changes.add(_with_names(change, command, answer))
+        change = _with_names(_change(self._clock(), command, context, prepared), command, answer)
+        await self._store.shelf_changes.add(change)
         log.info("shelf command", action=change.action, scope=change.scope, answer=type(answer).__name__)
         return answer
 
@@ -196,6 +186,22 @@ class ShelfManagement:
             if each.name == name and each.path is not None and is_lora_file(each.path.name):
                 return each.path
         return None
+
+
+def _change(
+    at_ms: int, command: ManagementCommand, context: CommandContext, prepared: Prepared
+) -> ShelfChange:
+    return ShelfChange(
+        at_ms=at_ms,
+        platform=context.platform,
+        user_id=context.user_id,
+        chat_id=context.address.chat_id,
+        action=_ACTIONS[type(command)],
+        scope=command.scope if isinstance(command, LoraSwitch) else "",
+        sha256=prepared.sha256,
+        source=prepared.source,
+        duration_ms=round(1000 * prepared.seconds),
+    )
 
 
 def _with_names(

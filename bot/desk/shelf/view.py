@@ -14,6 +14,7 @@ from bot.outcomes import CommandContext, LoraDetails, LoraFileFacts, LoraListing
 from bot.policy.live import LiveRules
 from bot.policy.rules import is_host
 from engine.errors import EngineError
+from engine.shelf import LoraFile
 
 log = structlog.get_logger("bot.desk")
 
@@ -55,13 +56,8 @@ class ShelfView:
         file = self._shelf.find(command.name, may_use)
         if file is None:
             raise self._shelf.unknown(command.name, may_use)
-        strip = b""
-        try:
-            async with asyncio.timeout(STRIP_S):
-                strip = await self._strips.of(file)
-        except (EngineError, TimeoutError, OSError) as error:
-            log.warning("no preview", lora=file.name, error=type(error).__name__)
-        sidecar = file.sidecar
+        strip, sidecar = await self._strip_of(file), file.sidecar
+        facts = LoraFileFacts(file.bytes, file.rank, file.sha256)
         return LoraDetails(
             lora=summary_of(file),
             kind=sidecar.kind,
@@ -69,8 +65,15 @@ class ShelfView:
             helpers=tuple(helper.name for helper in sidecar.helpers),
             depicts_person=sidecar.depicts_person,
             is_default=await self._defaults.of_chat(context, may_use) == file.name,
-            facts=LoraFileFacts(file.bytes, file.rank, file.sha256)
-            if is_host(context, self._rules.now)
-            else None,
+            facts=facts if is_host(context, self._rules.now) else None,
             strip=strip,
         )
+
+    async def _strip_of(self, file: LoraFile) -> bytes:
+        """Return the preview of a LoRA; empty if it cannot be drawn soon."""
+        try:
+            async with asyncio.timeout(STRIP_S):
+                return await self._strips.of(file)
+        except (EngineError, TimeoutError, OSError) as error:
+            log.warning("no preview", lora=file.name, error=type(error).__name__)
+            return b""

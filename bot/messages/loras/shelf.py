@@ -197,25 +197,23 @@ def preview_name(lora: str, locale: str) -> str:
     return text(N_("The same face without {lora}, at 0.5 and at 1"), locale, lora=lora)
 
 
+_SWITCHED = {
+    (Scope.CHAT, True, True): N_("This chat has no default of its own any more. It uses no LoRA."),
+    (Scope.CHAT, True, False): N_(
+        "This chat has no default of its own any more. It uses {lora} at weight {weight}."
+    ),
+    (Scope.CHAT, False, True): N_("This chat now uses no LoRA."),
+    (Scope.CHAT, False, False): N_("This chat now uses {lora} at weight {weight}."),
+    (Scope.BOT, True, True): N_("Chats without their own default follow the settings again: no LoRA."),
+    (Scope.BOT, True, False): N_("Chats without their own default follow the settings again: {lora}."),
+    (Scope.BOT, False, True): N_("Chats without their own default now use no LoRA."),
+    (Scope.BOT, False, False): N_("Chats without their own default now use {lora} at weight {weight}."),
+}
+"""By scope, whether the default was reset, and whether there is none now."""
+
+
 def _switched(switched: LoraSwitched, locale: str) -> str:
-    is_none = switched.lora in ("", "none")
-    match switched.scope, switched.is_reset, is_none:
-        case Scope.CHAT, True, True:
-            sentence = N_("This chat has no default of its own any more. It uses no LoRA.")
-        case Scope.CHAT, True, False:
-            sentence = N_("This chat has no default of its own any more. It uses {lora} at weight {weight}.")
-        case Scope.CHAT, False, True:
-            sentence = N_("This chat now uses no LoRA.")
-        case Scope.CHAT, False, False:
-            sentence = N_("This chat now uses {lora} at weight {weight}.")
-        case Scope.BOT, True, True:
-            sentence = N_("Chats without their own default follow the settings again: no LoRA.")
-        case Scope.BOT, True, False:
-            sentence = N_("Chats without their own default follow the settings again: {lora}.")
-        case Scope.BOT, False, True:
-            sentence = N_("Chats without their own default now use no LoRA.")
-        case _:
-            sentence = N_("Chats without their own default now use {lora} at weight {weight}.")
+    sentence = _SWITCHED[switched.scope, switched.is_reset, switched.lora in ("", "none")]
     facts = {"lora": switched.lora, "weight": switched.weight}
     before = switched.before or text(N_("no LoRA"), locale)
     took = N_("Before: {before}. The trial picture and the switch took {seconds} s.")

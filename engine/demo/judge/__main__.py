@@ -23,17 +23,12 @@ def main(
     found: list[Judgement] = []
     for line in judge(device, formats or list(WeightFormat), placements or list(PLACEMENTS), count, styled):
         found.append(line)
-        points = [
-            100 * (own - first)
-            for own, first in (
-                (line.obedience, found[0].obedience),
-                (line.recognition, found[0].recognition),
-            )
-        ]
+        obedience = 100 * (line.obedience - found[0].obedience)
+        recognition = 100 * (line.recognition - found[0].recognition)
         pixels = "same pixels" if line.has_same_pixels else "OTHER PIXELS"
         typer.echo(
-            f"{line.weight_format:5} {line.placement:9} obedience {line.obedience:.1%} ({points[0]:+.1f}) "
-            f"LoRA recognition {line.recognition:.1%} ({points[1]:+.1f}) {pixels}"
+            f"{line.weight_format:5} {line.placement:9} obedience {line.obedience:.1%} ({obedience:+.1f}) "
+            f"LoRA recognition {line.recognition:.1%} ({recognition:+.1f}) {pixels}"
         )
         if report_path:
             report_path.write_text(json.dumps([asdict(each) for each in found], indent=2) + "\n")

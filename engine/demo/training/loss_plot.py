@@ -5,6 +5,7 @@ from math import log10
 from pathlib import Path
 
 WIDTH, HEIGHT, GAP = 300, 150, 34
+COLUMNS = 3
 
 
 def plot_losses(source: Path, target: Path) -> None:
@@ -12,21 +13,15 @@ def plot_losses(source: Path, target: Path) -> None:
     curves: dict[str, dict[int, float]] = {}
     for line in source.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        curves.setdefault(entry["stage"], {})[entry["step"]] = entry[
-            "loss"
-        ]  # the last, where a step was made again
-    columns = 3
-    rows = -(-len(curves) // columns)
-    charts = [
-        _chart(
-            name,
-            sorted(points.items()),
-            (index % columns) * (WIDTH + GAP) + GAP,
-            (index // columns) * (HEIGHT + GAP) + GAP,
-        )
-        for index, (name, points) in enumerate(curves.items())
-    ]
-    size = f'width="{columns * (WIDTH + GAP) + GAP}" height="{rows * (HEIGHT + GAP) + GAP}"'
+        # The last counts, where a step was made again.
+        curves.setdefault(entry["stage"], {})[entry["step"]] = entry["loss"]
+    charts = []
+    for index, (name, points) in enumerate(curves.items()):
+        row, column = divmod(index, COLUMNS)
+        left, top = column * (WIDTH + GAP) + GAP, row * (HEIGHT + GAP) + GAP
+        charts.append(_chart(name, sorted(points.items()), left, top))
+    rows = -(-len(curves) // COLUMNS)
+    size = f'width="{COLUMNS * (WIDTH + GAP) + GAP}" height="{rows * (HEIGHT + GAP) + GAP}"'
     style = 'font-family="sans-serif" font-size="11" fill="#444"'
     target.write_text(
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>'

@@ -9,7 +9,7 @@ import asyncio
 from dataclasses import replace
 
 import structlog
-from telegram import Bot, InlineQueryResultCachedPhoto, InlineQueryResultsButton, Update
+from telegram import Bot, InlineQuery, InlineQueryResultCachedPhoto, InlineQueryResultsButton, Update
 from telegram.constants import InlineQueryLimit
 from telegram.error import TelegramError
 
@@ -52,15 +52,7 @@ class InlineQueries:
         person = query.from_user.id
         if (older := self._by_person.get(person)) is not None:
             older.cancel()
-        locale = messages.locale_of(query.from_user.language_code or "")
-        context = CommandContext(
-            platform=Platform.TELEGRAM,
-            event_id=f"inline {query.id}",
-            user_id=str(person),
-            address=ChatAddress(person).to_address(),
-            locale=locale,
-            user_name=query.from_user.full_name,
-        )
+        context = _context_of(query)
         context = replace(context, locale=self._desk.locale_of(context))
         task = asyncio.create_task(
             self._answer(query.id, query.query, query.offset, context), name=f"telegram inline {query.id}"
@@ -125,4 +117,16 @@ def _result_of(picture: OwnPicture, locale: str) -> InlineQueryResultCachedPhoto
         photo_file_id=picture.file_id,
         title=messages.shorten(picture.typed, TITLE_CHARS),
         caption=messages.ai_mark(locale),
+    )
+
+
+def _context_of(query: InlineQuery) -> CommandContext:
+    sender = query.from_user
+    return CommandContext(
+        platform=Platform.TELEGRAM,
+        event_id=f"inline {query.id}",
+        user_id=str(sender.id),
+        address=ChatAddress(sender.id).to_address(),
+        locale=messages.locale_of(sender.language_code or ""),
+        user_name=sender.full_name,
     )

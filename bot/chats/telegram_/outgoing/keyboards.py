@@ -39,19 +39,15 @@ def keyboard_of(
         code: A recipe code without dashes that one more button copies; empty for no such button.
         link: An address that one more button sends to a chat; empty for no such button.
     """
-    rows = [
-        [_button(each, locale) for each in row]
-        for _, row in groupby(controls, key=lambda control: control.row)
-    ]
+    grouped = groupby(controls, key=lambda control: control.row)
+    rows = [[_button(each, locale) for each in row] for _, row in grouped]
     if code:
         label = messages.button_label("copy_recipe", locale)
         copying = InlineKeyboardButton(label, copy_text=CopyTextButton(format_recipe_code(code)))
         rows = [*rows[:-1], [*(rows[-1] if rows else []), copying]]
     if link:
-        sharing = InlineKeyboardButton(
-            messages.button_label("share", locale), url=f"{SHARE}{quote(link, safe='')}"
-        )
-        rows = [*rows, [sharing]]
+        label = messages.button_label("share", locale)
+        rows = [*rows, [InlineKeyboardButton(label, url=f"{SHARE}{quote(link, safe='')}")]]
     return InlineKeyboardMarkup([part for row in rows for part in _fitting(row)]) if rows else None
 
 
