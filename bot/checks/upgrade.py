@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bot.checks.finding import Finding, Level
@@ -55,23 +55,29 @@ def check_packages(root: Path) -> Iterator[Finding]:
     if least and sys.version_info[:2] < (int(least[1]), int(least[2])):
         facts = {"version": python, "needed": f"{least[1]}.{least[2]}"}
         yield Finding(Level.WRONG, "packages", "python_old", facts)
-    pinned: dict[str, list[str]] = {}
-    for name, version in _PINNED.findall(lock.read_text(encoding="utf-8")):
-        pinned.setdefault(_normalized(name), []).append(version)  # several: one for each Python
-    installed = {name: _installed_version(name) for name in pinned}
-    direct = {_normalized(re.split(r"[^\w.-]", line)[0]) for line in needs["dependencies"]}
-    missing = sorted(name for name in direct if not installed.get(name))
-    differ = [
-        f"{name} {' / '.join(versions)}"
-        for name, versions in sorted(pinned.items())
-        if installed[name] and installed[name] not in versions
-    ]
+    missing, differ = _compare_packages(needs["dependencies"], lock.read_text(encoding="utf-8"))
     if missing:
         yield Finding(Level.WRONG, "packages", "packages_missing", {"parts": tuple(missing)})
     if differ:
         yield Finding(Level.NOTE, "packages", "packages_differ", {"parts": tuple(differ)})
     if not missing and not differ:
         yield Finding(Level.FINE, "packages", "packages_fit", {"version": python})
+
+
+def _compare_packages(dependencies: Iterable[str], lock: str) -> tuple[list[str], list[str]]:
+    """Return the packages that are missing, and those of another version than the lock file has."""
+    pinned: dict[str, list[str]] = {}
+    for name, version in _PINNED.findall(lock):
+        pinned.setdefault(_normalized(name), []).append(version)  # several: one for each Python
+    installed = {name: _installed_version(name) for name in pinned}
+    direct = {_normalized(re.split(r"[^\w.-]", line)[0]) for line in dependencies}
+    missing = sorted(name for name in direct if not installed.get(name))
+    differ = [
+        f"{name} {' / '.join(versions)}"
+        for name, versions in sorted(pinned.items())
+        if installed[name] and installed[name] not in versions
+    ]
+    return missing, differ
 
 
 def check_driver(card: CardProbe, cuda: str | None = None) -> Iterator[Finding]:

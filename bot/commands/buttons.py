@@ -168,29 +168,33 @@ def press_of(data: str) -> Command:
     else:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     kind, fixed = _ACTIONS[action]
-    if index is not None and int(index):
-        match action:
-            case "mine" | "starred":
-                return Mine(_search_of(about, data), int(index), action == "starred")
-            case "loras":
-                return LoraList(_search_of(about, data), int(index))
-            case "queue":
-                return ShowQueue(int(index))
-            case "queue-cancel":
-                return Cancel(about, int(index))
+    if index is not None and int(index) and (turned := _page_of(action, about, int(index), data)):
+        return turned
     needs_index = _has_index(kind) and kind is not Favourite
     if (needs_index and index is None) or (index is not None and not _has_index(kind)) or action in _PAGED:
         raise OldButton(text=data[:MAX_DATA_BYTES], nearest=())
     values = {} if index is None else {"index": int(index)}
-    command: Command
     match action:
         case "example":
-            command = Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{about}"),))
+            return Draw(EXAMPLE_PROMPT, loras=(LoraWish(f"#{about}"),))
         case "default":
-            command = LoraSwitch(LoraWish(f"#{about}"))
-        case _:
-            command = kind(f"#{about}" if kind in (LoraRevoke, LoraInfo) else about, **values, **fixed)
+            return LoraSwitch(LoraWish(f"#{about}"))
+    command: Command = kind(f"#{about}" if kind in (LoraRevoke, LoraInfo) else about, **values, **fixed)
     return command
+
+
+def _page_of(action: str, about: str, page: int, data: str) -> Command | None:
+    """Return the command of a button that belongs to a page of a list; None for other buttons."""
+    match action:
+        case "mine" | "starred":
+            return Mine(_search_of(about, data), page, action == "starred")
+        case "loras":
+            return LoraList(_search_of(about, data), page)
+        case "queue":
+            return ShowQueue(page)
+        case "queue-cancel":
+            return Cancel(about, page)
+    return None
 
 
 def _search_of(about: str, data: str) -> str:

@@ -59,6 +59,11 @@ def read_link(typed: str) -> RepositoryFile | CivitaiVersion:
         return _file(SiteName.MODELSCOPE, short[1], "master", short[2])
     if short := _CIVITAI_SHORT.fullmatch(text):
         return CivitaiVersion(int(short[1]), int(short[2] or 0))
+    return _read_address(text)
+
+
+def _read_address(text: str) -> RepositoryFile | CivitaiVersion:
+    """Return what the address of a page names; raises as ``read_link``."""
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").lower(), parts.port

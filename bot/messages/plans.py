@@ -1,6 +1,6 @@
 """The sentences about where the model lives on the card, and the table that ``sugarbot plan`` prints."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bot.languages import is_chinese
 from bot.messages.catalogue import N_, Times, format_time, join_facts, text
@@ -130,24 +130,31 @@ def card_chart_name(locale: str) -> str:
     return text(N_("The last hour of the card"), locale)
 
 
-def format_card(report: CardReport, locale: str, times: Times) -> str:
-    """Return the answer to ``/gpu``: memory, load, the plan in one sentence, and recent errors."""
-    memory, sensors = report.memory, report.sensors
-    facts = [report.device_name]
+def _memory_facts(report: CardReport, locale: str) -> Iterator[str]:
+    memory = report.memory
     if memory.total_bytes:
         sizes = {"used": in_gib(memory.used_bytes), "total": in_gib(memory.total_bytes)}
-        facts.append(text(N_("{used} of {total} GiB used"), locale, **sizes))
-        facts.append(text(N_("{free} GiB free for a job"), locale, free=in_gib(memory.free_bytes)))
+        yield text(N_("{used} of {total} GiB used"), locale, **sizes)
+        yield text(N_("{free} GiB free for a job"), locale, free=in_gib(memory.free_bytes))
     if not memory.is_known:
-        facts.append(text(N_("unknown for {seconds} s"), locale, seconds=round(memory.unknown_s or 0)))
-    if sensors is not None:
-        if sensors.utilisation is not None:
-            facts.append(text(N_("load {percent} %"), locale, percent=round(100 * sensors.utilisation)))
-        if sensors.temperature_c is not None:
-            facts.append(f"{sensors.temperature_c} °C")
-        if sensors.power_w is not None:
-            facts.append(f"{sensors.power_w:.0f} W")
-    facts.append(text(N_("{count} waiting"), locale, count=report.waiting))
+        yield text(N_("unknown for {seconds} s"), locale, seconds=round(memory.unknown_s or 0))
+
+
+def _sensor_facts(report: CardReport, locale: str) -> Iterator[str]:
+    if (sensors := report.sensors) is None:
+        return
+    if sensors.utilisation is not None:
+        yield text(N_("load {percent} %"), locale, percent=round(100 * sensors.utilisation))
+    if sensors.temperature_c is not None:
+        yield f"{sensors.temperature_c} °C"
+    if sensors.power_w is not None:
+        yield f"{sensors.power_w:.0f} W"
+
+
+def format_card(report: CardReport, locale: str, times: Times) -> str:
+    """Return the answer to ``/gpu``: memory, load, the plan in one sentence, and recent errors."""
+    waiting = text(N_("{count} waiting"), locale, count=report.waiting)
+    facts = [report.device_name, *_memory_facts(report, locale), *_sensor_facts(report, locale), waiting]
     state = text(STATES[report.state], locale)
     if report.loading_s is not None:
         seconds = text(N_("A start takes about {seconds} s."), locale, seconds=round(report.loading_s))

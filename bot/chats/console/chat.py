@@ -31,6 +31,7 @@ from bot.outcomes import (
     JobResult,
     JobState,
     Originals,
+    Outcome,
     OwnerReport,
     PickedPicture,
     PictureFile,
@@ -203,21 +204,7 @@ class ConsoleChat:
         if isinstance(outcome, Deleted):
             outcome = replace(outcome, left=await self._desk.delete_messages(outcome.job_id))
         if not isinstance(outcome, Receipt):
-            self._write(messages.format_outcome(outcome, context.locale, times="local"))
-            if isinstance(outcome, ExportReady):
-                return await self._save_export(outcome)
-            if isinstance(outcome, Originals | PickedPicture):
-                return await self._save_pictures(outcome)
-            png, _ = messages.picture_of(outcome, context.locale)
-            if not png:
-                return ConsoleAnswer()
-            name = PICTURE_NAMES.get(type(outcome), "lora.png")
-            try:
-                path = await asyncio.to_thread(_save_answer, png, self._out_dir / name)
-            except OSError as error:
-                return self._refuse(f"{self._out_dir}: {error.strerror}")
-            self._write(str(path))
-            return ConsoleAnswer(paths=(path,))
+            return await self._show_outcome(outcome, context.locale)
         self._progress.show_receipt(outcome, context.locale)
         try:
             with self._progress:
@@ -231,6 +218,24 @@ class ConsoleChat:
         return ConsoleAnswer(
             result.state, "" if result.state is JobState.DONE else join_lines(caption), paths
         )
+
+    async def _show_outcome(self, outcome: Outcome, locale: str) -> ConsoleAnswer:
+        """Print an answer, and save the files that it has."""
+        self._write(messages.format_outcome(outcome, locale, times="local"))
+        if isinstance(outcome, ExportReady):
+            return await self._save_export(outcome)
+        if isinstance(outcome, Originals | PickedPicture):
+            return await self._save_pictures(outcome)
+        png, _ = messages.picture_of(outcome, locale)
+        if not png:
+            return ConsoleAnswer()
+        name = PICTURE_NAMES.get(type(outcome), "lora.png")
+        try:
+            path = await asyncio.to_thread(_save_answer, png, self._out_dir / name)
+        except OSError as error:
+            return self._refuse(f"{self._out_dir}: {error.strerror}")
+        self._write(str(path))
+        return ConsoleAnswer(paths=(path,))
 
     async def _save_export(self, export: ExportReady) -> ConsoleAnswer:
         """Save the files of an export, and print where they are."""

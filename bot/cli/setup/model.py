@@ -48,23 +48,16 @@ async def report(settings: Settings) -> int:
     except ModelNotDownloaded:
         await _download(out, config, locale)
         source = await asyncio.to_thread(find_source, config, download=False)
-    out.print_line(
-        text(N_("The model {name} is complete: {path}"), locale, name=source.name, path=str(source.folder))
-    )
+    complete = N_("The model {name} is complete: {path}")
+    out.print_line(text(complete, locale, name=source.name, path=str(source.folder)))
     reason = await asyncio.to_thread(_reason_not_to_convert, config, source)
     if reason:
         out.print_line(text(reason, locale))
         return 0
     began_s = time.monotonic()
     folder = await _convert(out, source, config, text(N_("converting"), locale))
-    out.print_line(
-        text(
-            N_("Converted to bfloat16 in {seconds} s: {path}. Keep the original too."),
-            locale,
-            seconds=f"{time.monotonic() - began_s:.0f}",
-            path=folder,
-        )
-    )
+    converted = N_("Converted to bfloat16 in {seconds} s: {path}. Keep the original too.")
+    out.print_line(text(converted, locale, seconds=f"{time.monotonic() - began_s:.0f}", path=folder))
     return 0
 
 

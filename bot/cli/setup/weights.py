@@ -43,11 +43,7 @@ def ask_about_weights(answers: SetupAnswers, dialogue: Dialogue, options: SetupO
         try:
             _apply(chosen, answers, dialogue, options)
             config = answers.settings().to_engine_config()
-        except BadSettings as error:
-            if dialogue.is_silent:
-                raise
-            dialogue.say(format_error(error, dialogue.locale))
-        except ModelUnreachable as error:
+        except (BadSettings, ModelUnreachable) as error:
             if dialogue.is_silent:
                 raise
             dialogue.say(format_error(error, dialogue.locale))

@@ -69,11 +69,10 @@ def read_options(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
     loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
     if _LORA in chosen:
         loras = [part.replace('"', "") for part in _MENU_LORA.findall(chosen[_LORA]) if part.strip()]
+    face = {slot: surprise_of(slot, words_of(values[slot])) for slot in FACE_SLOTS if slot in values}
     return Draw(
         prompt=found.prompt,
-        face=Face(
-            **{slot: surprise_of(slot, words_of(values[slot])) for slot in FACE_SLOTS if slot in values}
-        ),
+        face=Face(**face),
         loras=_loras(loras, values.get("weight")) if loras or "weight" in values else (),
         size=size_of(values["size"]) if "size" in values else None,
         seed=seed_of(values["seed"]) if "seed" in values else None,

@@ -87,21 +87,12 @@ class Sheets:
                 return axis
             return replace(axis, labels=tuple(str(moved(int(label))) for label in axis.labels))
 
-        written = [
-            self._recipes.rewrite(
-                job,
-                replace(
-                    changes,
-                    lineage=replace(changes.lineage, index=number),
-                    seed=moved(cell.seed),
-                    count=1,
-                    width_px=sheet.width_px,
-                    height_px=sheet.height_px,
-                ),
-                may_use,
-            )
-            for number, cell in enumerate(sheet.cells)
-        ]
+        written: list[Written] = []
+        alone = replace(changes, count=1, width_px=sheet.width_px, height_px=sheet.height_px)
+        for number, cell in enumerate(sheet.cells):
+            lineage = replace(changes.lineage, index=number)
+            one = replace(alone, lineage=lineage, seed=moved(cell.seed))
+            written.append(self._recipes.rewrite(job, one, may_use))
         rows, columns = sheet.rows and relabelled(sheet.rows), relabelled(sheet.columns)
         recipes = [recipe for recipe, _ in written]
         recipe = self._assemble(recipes, rows, columns, sheet.places, is_draft=sheet.is_draft)

@@ -106,13 +106,8 @@ class AlertQueue:
             if not rows:
                 return None
             message = rows[0]
-            [said] = await self._query(
-                "read_alert",
-                alert=message["alert"],
-                platform=platform,
-                user_id=message["user_id"],
-                locale=locale,
-            )
+            host = {"platform": platform, "user_id": message["user_id"], "locale": locale}
+            [said] = await self._query("read_alert", alert=message["alert"], **host)
         return TakenAlert(
             id=message["id"],
             user_id=message["user_id"],

@@ -105,12 +105,7 @@ def parse_message(
         KeyError, TypeError, ValueError: It does not match Discord's documentation of a message.
     """
     author = event["author"]
-    text = str(event.get("content") or "")
-    for person in event.get("mentions") or ():
-        is_bot = int(person["id"]) == bot_id
-        name = "" if is_bot else str(person.get("global_name") or person.get("username") or "")
-        for mention in (f"<@{person['id']}>", f"<@!{person['id']}>"):
-            text = text.replace(mention, name)
+    text = _text_with_names(event, bot_id)
     user_id = int(author["id"])
     nick = (event.get("member") or {}).get("nick")
     return DiscordMessage(
@@ -128,6 +123,17 @@ def parse_message(
         file=_sent_with(event) or _sent_with(event.get("referenced_message") or {}),
         shown=_replied_job(event.get("referenced_message") or {}, bot_id),
     )
+
+
+def _text_with_names(event: RawEvent, bot_id: int) -> str:
+    """The text of a message with the names of people in place of mentions; the bot's own is left out."""
+    text = str(event.get("content") or "")
+    for person in event.get("mentions") or ():
+        is_bot = int(person["id"]) == bot_id
+        name = "" if is_bot else str(person.get("global_name") or person.get("username") or "")
+        for mention in (f"<@{person['id']}>", f"<@!{person['id']}>"):
+            text = text.replace(mention, name)
+    return text
 
 
 def _replied_job(replied: RawEvent, bot_id: int) -> ShownJob | None:

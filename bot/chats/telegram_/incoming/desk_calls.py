@@ -55,9 +55,8 @@ class DeskCalls:
             The outcome or refusal, and the address of its answer.
         """
         context = replace(context, groups=await self._memberships.of(context.user_id))
-        calling = asyncio.create_task(
-            self._desk.handle(command, context), name=f"telegram desk {context.event_id}"
-        )
+        name = f"telegram desk {context.event_id}"
+        calling = asyncio.create_task(self._desk.handle(command, context), name=name)
         try:
             wait_s, shown = SHOW_WORK_AFTER_S, ""
             while not (await asyncio.wait({calling}, timeout=wait_s))[0]:

@@ -92,12 +92,7 @@ class OutcomeReplies:
                 return Reply(lambda: self._pictures.send_picked(picked, address, context.locale))
             case EditableText() as editable:
                 return Reply(lambda: self._send_editable(editable, address, context.locale))
-        sentences = _text_of(outcome, context.locale)
-        keyboard = None
-        if isinstance(outcome, AnswerWithControls):
-            code = _code_of(outcome)
-            link = bot_link(self._bot.bot, f"{START_PREFIX}{code}") if code else ""
-            keyboard = keyboard_of(controls_of(outcome), context.locale, code, link)
+        sentences, keyboard = _text_of(outcome, context.locale), self._keyboard_of(outcome, context.locale)
         png, _ = messages.picture_of(outcome, context.locale)
         if png:
             return Reply(
@@ -109,6 +104,13 @@ class OutcomeReplies:
         reply = self.show_text(address, sentences, keyboard)
         self.add_consequences(reply, outcome, address, context.locale)
         return reply
+
+    def _keyboard_of(self, outcome: Outcome, locale: str) -> InlineKeyboardMarkup | None:
+        if not isinstance(outcome, AnswerWithControls):
+            return None
+        code = _code_of(outcome)
+        link = bot_link(self._bot.bot, f"{START_PREFIX}{code}") if code else ""
+        return keyboard_of(controls_of(outcome), locale, code, link)
 
     def add_consequences(self, reply: Reply, outcome: Outcome, address: ChatAddress, locale: str) -> None:
         """Let a reply also change the messages that an outcome concerns."""
