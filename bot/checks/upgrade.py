@@ -116,8 +116,10 @@ def check_migrations(database: Path, migrations_dir: Path, reserve_bytes: int) -
     found = count_migrations(database)
     facts = {"found": found, "known": len(migrations)}
     pending = migrations[found:]
-    level, code = (Level.NOTE, "database_behind") if pending else (Level.FINE, "database_current")
-    yield Finding(level, "database", code, facts)
+    if pending:
+        yield Finding(Level.NOTE, "database", "database_behind", facts)
+    else:
+        yield Finding(Level.FINE, "database", "database_current", facts)
     for migration in pending:
         named = {"name": migration.name, "what": migration.read_reason()}
         yield Finding(Level.NOTE, "database", "migration", named)
