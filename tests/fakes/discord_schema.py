@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+from jsonschema.validators import extend
 
 # Differences between the schema and the service: discord.py sends these and Discord accepts them.
 EXCUSED_KEYS = {
@@ -30,6 +32,7 @@ class Schema:
         self._document = json.loads(file.read_text())
         self._paths = sorted(self._document["paths"], key=lambda path: path.count("{"))
         self._patterns = {path: _pattern(path) for path in self._paths}
+        self._validator = extend(Draft202012Validator, {"oneOf": self._one_of})
 
     def problems(
         self, method: str, path: str, query: dict[str, str], body: Any, file_names: tuple[str, ...] = ()
@@ -100,8 +103,23 @@ class Schema:
         rooted = {**schema, "components": self._document["components"]}
         return [
             f"{where} at {error.json_path}: {error.message[:300]}"
-            for error in Draft202012Validator(rooted).iter_errors(value)
+            for error in self._validator(rooted).iter_errors(value)
         ]
+
+    def _one_of(
+        self, validator: Any, options: list[dict[str, Any]], value: Any, schema: dict[str, Any]
+    ) -> Iterator[ValidationError]:
+        """Check a union without the options of another ``type``: components hold unions of unions."""
+        possible = [option for option in options if self._may_be(option, value)]
+        if sum(validator.evolve(schema=option).is_valid(value) for option in possible) != 1:
+            yield from Draft202012Validator.VALIDATORS["oneOf"](validator, options, value, schema)
+
+    def _may_be(self, option: dict[str, Any], value: Any) -> bool:
+        """Whether a value has the ``type`` that an option demands, if it demands one."""
+        if "$ref" in option:
+            option = self._document["components"]["schemas"][option["$ref"].rsplit("/", 1)[1]]
+        kinds = option.get("properties", {}).get("type", {}).get("enum")
+        return kinds is None or not isinstance(value, dict) or "type" not in value or value["type"] in kinds
 
     def _keys(self, schema: dict[str, Any]) -> set[str]:
         """Every key that an object of this schema may have."""
