@@ -103,7 +103,7 @@ async def _session(plan: Plan, random: Random, ready: Connection) -> bool:
     """Open, work for a while, drain and close; return whether nothing is left to do."""
     folder, renderer = plan.folder, KindRenderer(plan.folder)
     async with open_harness(
-        folder, renderer=renderer, clock=WallClock(), chat=KindChat(folder), rules=RULES
+        folder, renderer=renderer, clock=WallClock(), chat=KindChat(folder), rules=RULES, migrates=True
     ) as harness:
         harness.probe.free_bytes = harness.probe.total_bytes = ROOM_BYTES
         harness.desk.parts.progress._every_s = 0.003

@@ -25,9 +25,9 @@ from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.lora_folder import shelf_inputs
+from tests.fakes.new_database import MIGRATIONS, write_new_database
 from tests.fakes.renderer import FakeRenderer
 
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 HOST = "host"  # the console's host, in bot.policy.rules
 MODEL = ModelInfo(
     name="tiny",
@@ -182,14 +182,21 @@ async def open_harness(
     model: ModelInfo = MODEL,
     measure: Callable[[str], PromptLength] | None = None,
     reserve_bytes: int = 0,
+    migrates: bool = False,
 ) -> AsyncIterator[DeskHarness]:
-    """Open a desk on ``folder``, new or as an earlier one left it."""
+    """Open a desk on ``folder``, new or as an earlier one left it.
+
+    Args:
+        migrates: Make a new database by its migrations, as a first start does, instead of by a copy.
+    """
     renderer, clock, chat, probe = (
         renderer or FakeRenderer(),
         clock or FakeClock(),
         chat or FakeChat(),
         FakeProbe(),
     )
+    if not migrates:
+        await write_new_database(folder / "sugarbot.db")
     store = await open_store(folder / "sugarbot.db", MIGRATIONS)
     try:
         desk = build_desk(
