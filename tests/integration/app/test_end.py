@@ -84,6 +84,7 @@ async def seconds_to_end(process: asyncio.subprocess.Process) -> float:
     return time.monotonic() - began_s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "code"), [("run", 0), ("setup", 130), ("say /help", 130)])
 async def test_ctrl_c_does_not_wait_for_a_download(command: str, code: int, tmp_path: Path) -> None:
     asked = asyncio.Event()

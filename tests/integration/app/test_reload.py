@@ -6,6 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.integration.app.conftest import environment, sugarbot
 
 WAIT_S = 60.0
@@ -22,6 +24,7 @@ async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
                 return line
 
 
+@pytest.mark.slow
 async def test_settings_are_read_again_and_what_needs_a_restart_is_named(tmp_path: Path) -> None:
     file = tmp_path / "sugarbot.toml"
     file.write_text('web.port = 0\nhosts = ["discord:1"]')
@@ -40,6 +43,7 @@ async def test_settings_are_read_again_and_what_needs_a_restart_is_named(tmp_pat
     assert not (tmp_path / "restart-needed.json").exists()
 
 
+@pytest.mark.slow
 async def test_the_language_and_the_operator_s_password_count_at_once_also_from_a_file_of_their_own(
     tmp_path: Path,
 ) -> None:

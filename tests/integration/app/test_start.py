@@ -42,6 +42,7 @@ async def refused(*words: str, environ: dict[str, str]) -> str:
     return output.strip()
 
 
+@pytest.mark.slow
 async def test_a_second_process_on_the_same_folder_is_refused(folder: Path) -> None:
     environ = environment(folder, SUGARBOT_WEB__PORT="0")
     async with sugarbot("run", environ=environ) as first:
@@ -103,6 +104,7 @@ async def test_a_refused_telegram_token_is_reported_but_not_printed(
     assert wrong not in output
 
 
+@pytest.mark.slow
 async def test_the_hosts_of_the_settings_have_the_hosts_commands_in_their_telegram_menu(
     folder: Path, discord: FakeDiscord, telegram: TelegramServer
 ) -> None:

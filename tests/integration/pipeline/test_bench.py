@@ -39,6 +39,8 @@ from engine.bench.rows.queues import share
 from engine.bench.rows.workload import Effort, Workload, tokens_of
 from engine.zimage.device import choose_placement
 
+pytestmark = pytest.mark.slow
+
 WORDS = ["--tiny", "--device", "cpu", "--rounds", "1", "--pictures", "2", "--switches", "2"]
 SPEED = ("E1", "E2", "E3")
 
@@ -341,7 +343,6 @@ def test_a_profiler_without_events_is_an_error() -> None:
         share([])
 
 
-@pytest.mark.slow
 def test_a_start_on_a_checkpoint_is_measured(tmp_path: Path) -> None:
     assert main(["--device", "cpu", "--only", "E8", "--into", str(tmp_path)]) == 0
     lines = lines_of(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
@@ -350,7 +351,6 @@ def test_a_start_on_a_checkpoint_is_measured(tmp_path: Path) -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.slow
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
 @pytest.mark.timeout(600)
 # Warnings of the recipe's compiler.

@@ -37,6 +37,8 @@ from tests.fakes.lora_files import other, plain
 from tests.fakes.lora_files.found import source
 from tests.fakes.lora_files.parts import LoraFileMade, Make, Model, Random
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 1e-4  # relative error of a file's effect, in float32
 TIES = 1e-2  # as in ``test_updates_rounded``
 STRENGTH = 0.6

@@ -78,9 +78,9 @@ def pipeline(planned: Callable[[Plan | None], Pipeline]) -> Pipeline:
 @pytest.mark.parametrize(
     "plan",
     [
-        Plan(base=WeightLocation.PINNED),
+        pytest.param(Plan(base=WeightLocation.PINNED), marks=pytest.mark.slow),
         Plan(base=WeightLocation.PINNED, resident_blocks=2),
-        Plan(base=WeightLocation.DISK, resident_blocks=0),
+        pytest.param(Plan(base=WeightLocation.DISK, resident_blocks=0), marks=pytest.mark.slow),
     ],
     ids=str,
 )

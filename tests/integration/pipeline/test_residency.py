@@ -23,6 +23,8 @@ from tests.integration.pipeline.placed import Placed
 from tests.integration.pipeline.reference import adapter_of, error_of, random_lora
 
 BLOCKS = 6  # main blocks of the built-in model
+ALWAYS = (0, 2, None)  # resident blocks
+OTHERS = [pytest.param(count, marks=pytest.mark.slow) for count in range(BLOCKS + 1) if count not in ALWAYS]
 
 
 CARD = [
@@ -72,7 +74,7 @@ def parts(place: Placement) -> dict[WeightLocation, PipelineParts]:
 
 
 @pytest.mark.parametrize("base", [WeightLocation.PINNED, WeightLocation.DISK])
-@pytest.mark.parametrize("resident", [*range(BLOCKS + 1), None])
+@pytest.mark.parametrize("resident", [*ALWAYS, *OTHERS])
 def test_pictures_are_bit_equal_to_the_resident_path(
     parts: dict[WeightLocation, PipelineParts],
     stacks: list[LoraStack],

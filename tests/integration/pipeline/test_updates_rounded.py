@@ -35,9 +35,10 @@ WAYS: dict[str, tuple[WeightLocation, int | None]] = {
     "partly streamed from disk": (WeightLocation.DISK, 2),
 }
 CASES = [*KINDS, "all"]
+MARKS = (pytest.mark.slow, ())  # of one kind in all layers, and of all kinds in turn
 # Each kind in each way, in one format after the other: that each weight is right in both, another test shows.
 STEPS = [
-    (kind, way, list(EFFECTS)[(number + place) % len(EFFECTS)])
+    pytest.param(kind, way, list(EFFECTS)[(number + place) % len(EFFECTS)], marks=MARKS[kind == "all"])
     for number, kind in enumerate([*CASES, "vectors"])
     for place, way in enumerate(WAYS)
 ]
@@ -120,7 +121,7 @@ def merged(model: Placed, mix: Mix) -> dict[str, MergedPatch]:
 
 @FORMATS
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("kind", CASES)
+@pytest.mark.parametrize("kind", [pytest.param(each, marks=MARKS[each == "all"]) for each in CASES])
 def test_a_weight_in_eight_bits_is_the_nearest_to_the_dense_one(
     kind: str,
     way: str,
