@@ -123,13 +123,13 @@ class Desk:
         if not isinstance(answer, Receipt):
             return answer
         structlog.contextvars.bind_contextvars(job_id=answer.job_id)  # for what the chat logs of its receipt
-        position, wait = queue.scheduler.ahead_of(answer.job_id).jobs, queue.estimate_wait(answer.job_id)
+        ahead, wait = queue.scheduler.ahead_of(answer.job_id), queue.estimate_wait(answer.job_id)
         if not answer.repeated:
-            self.parts.waits.promise(answer.job_id, wait)
+            self.parts.waits.promise(answer.job_id, ahead.seconds, wait)
             answer = replace(answer, notes=(*self.parts.pausing.notes, *answer.notes))
         is_loading = queue.is_loading()
         loading_s = queue.loading_s() if is_loading else None
-        return replace(answer, position=position, wait=wait, is_loading=is_loading, loading_s=loading_s)
+        return replace(answer, position=ahead.jobs, wait=wait, is_loading=is_loading, loading_s=loading_s)
 
     async def _prepare(self, command: ManagementCommand, context: CommandContext) -> Prepared:
         """Do the part of a host's command that takes long, if the person may give it here."""

@@ -33,6 +33,9 @@ PREFETCH_JOBS = 8  # how many waiting jobs the prefetch looks at
 PREFETCH_LORAS = 4  # at 159 MB each, they fill about half of the worker's cache and evict none in use
 PUBLISH_EVERY_S = 1.0  # Telegram's limit for one chat
 SHOW_TIMEOUT_S = 10.0
+NEWEST_WAITS = 60  # real waits that correct the next promises; with …
+FEW_WAITS = 20  # … fewer than this, a promise is what the jobs' own seconds say
+OUTSIDE = 0.05  # of the newest waits were shorter than what is promised, and as many longer
 MOST_PROMISES = 1_000  # of jobs that wait; the oldest are forgotten, cancelled jobs among them
 ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
 
@@ -59,7 +62,10 @@ class MonotonicClock:
 
 
 class PromisedWaits:
-    """Compares the waits that people were promised with the real ones.
+    """Compares the waits that people were promised with the real ones, and corrects the next promises.
+
+    A real wait has more than the work of the jobs before: pauses between jobs, and jobs that are accepted
+    later and drawn earlier.
 
     Args:
         clock: Seconds that never go back.
@@ -67,24 +73,43 @@ class PromisedWaits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._promises: OrderedDict[str, tuple[float, TimeEstimate]] = OrderedDict()
+        self._promises: OrderedDict[str, tuple[float, float, TimeEstimate]] = OrderedDict()
+        self._ratios: deque[float] = deque(
+            maxlen=NEWEST_WAITS
+        )  # real wait ÷ predicted, a second added to both
 
-    def promise(self, job_id: str, wait: TimeEstimate | None) -> None:
-        """Keep the first promise to a job; None promises nothing."""
+    def promise(self, job_id: str, predicted_s: float | None, wait: TimeEstimate | None) -> None:
+        """Keep the first promise to a job; None promises nothing.
+
+        Args:
+            job_id: The job.
+            predicted_s: The work of the jobs before it.
+            wait: What was promised.
+        """
         if wait is not None:
-            self._promises.setdefault(job_id, (self._clock(), wait))
+            self._promises.setdefault(job_id, (self._clock(), predicted_s or 0.0, wait))
         if len(self._promises) > MOST_PROMISES:
             self._promises.popitem(last=False)
 
     def note_start(self, job_id: str) -> None:
         """Record how far the promise was from this start."""
-        promised_s, wait = self._promises.pop(job_id, (0.0, None))
-        if wait is None:
+        if job_id not in self._promises:
             return
+        promised_s, predicted_s, wait = self._promises.pop(job_id)
         waited_s = self._clock() - promised_s
+        self._ratios.append((waited_s + 1) / (predicted_s + 1))
         ETA_ERROR.observe(abs(waited_s - (wait.least_s + wait.most_s) / 2))
         result = "early" if waited_s < wait.least_s else "late" if waited_s > wait.most_s else "within"
         ETA.labels(result).inc()
+
+    def correct(self, predicted_s: float, wait: TimeEstimate | None) -> TimeEstimate | None:
+        """Return the range in which the newest waits of so much work ended; ``wait`` while few are known."""
+        if wait is None or len(self._ratios) < FEW_WAITS:
+            return wait
+        ratios = sorted(self._ratios)
+        outside = round(OUTSIDE * len(ratios))
+        least_s, most_s = (each * (predicted_s + 1) - 1 for each in (ratios[outside], ratios[-1 - outside]))
+        return TimeEstimate(max(0.0, least_s), max(0.0, most_s))
 
 
 class JobQueue:
@@ -94,6 +119,7 @@ class JobQueue:
         scheduler: Decides the order.
         costs: Predicts what a job needs.
         weights: Each person's share of the card, as a multiple of the usual share; 1 for people not named.
+        waits: Corrects the promised waits.
         is_loading: Whether the worker still loads its model.
         loading_s: How long that takes about; None if unknown.
         prefetch: Has the worker read these LoRAs into main memory in advance, soonest needed first.
@@ -112,6 +138,7 @@ class JobQueue:
         costs: CostBook,
         *,
         weights: Mapping[int, int],
+        waits: PromisedWaits,
         is_loading: Callable[[], bool],
         prefetch: Callable[[tuple[LoraChoice, ...]], None],
         loading_s: Callable[[], float | None] = lambda: None,
@@ -121,6 +148,7 @@ class JobQueue:
         self._costs = costs
         self._priced_at = costs.revision  # of all jobs that wait
         self._weights = weights
+        self._waits = waits
         self._prefetch = prefetch
         self._prefetched: tuple[LoraChoice, ...] = ()
         self._publish_position: Callable[[str], None] = lambda _: None
@@ -207,7 +235,9 @@ class JobQueue:
             self._recost()
         seconds = self.scheduler.ahead_of(job_id).seconds
         is_unknown = seconds is None or self.is_loading() or self.is_paused
-        return None if is_unknown else self._costs.estimate_of(seconds or 0.0)
+        if is_unknown or seconds is None:
+            return None
+        return self._waits.correct(seconds, self._costs.estimate_of(seconds))
 
     def report_change(self, joined: str = "") -> None:
         """Wake the drawing loop, prefetch the LoRAs of the next jobs, and publish new positions.

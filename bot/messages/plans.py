@@ -78,7 +78,7 @@ def format_no_plan(refusal: NoPlan, locale: str) -> str:
 
 def format_layout(option: PlacementOption, blocks: int, locale: str) -> str:
     """Return one option in a few words."""
-    resident = blocks if option.plan.resident_blocks is None else option.plan.resident_blocks
+    resident = option.predictions[0].resident_blocks
     layout = text(LAYOUTS[layout_of(option)], locale, resident=resident, blocks=blocks)
     return text(
         N_("{format}: {layout}; {encoder}"),

@@ -39,12 +39,13 @@ class DrawingParts:
 def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
     """Make these parts. The drawing is made last; what stops it or asks what it draws gets it by name."""
     store, clock = inputs.store, inputs.clock
-    space = PictureSpace(inputs.pictures_dir, inputs.reserve_bytes)
+    space, waits = PictureSpace(inputs.pictures_dir, inputs.reserve_bytes), PromisedWaits()
     loras = build_loras(inputs, space, lambda: (*queue.jobs.values(), *drawing.taken))
     queue = JobQueue(
         Scheduler(),
         inputs.costs,
         weights=people.tiers.weights,
+        waits=waits,
         is_loading=inputs.is_loading,
         loading_s=inputs.loading_s,
         prefetch=loras.renderer.prefetch,
@@ -70,7 +71,7 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
         withdraw=loras.withdraw,
         clock=clock,
     )
-    sources, waits = StartPictures(store, inputs.pictures_dir), PromisedWaits()
+    sources = StartPictures(store, inputs.pictures_dir)
     drawing = Drawing(
         store=store,
         renderer=inputs.renderer,

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bot.desk.queue import JobQueue
+from bot.desk.queue import JobQueue, PromisedWaits
 from bot.store.rows import JobRow
 from engine.planner.cost import CostBook
 from engine.request import LoraChoice
@@ -22,6 +22,7 @@ class Prefetches:
             cast("Any", self._scheduler()),
             CostBook(),
             weights={},
+            waits=PromisedWaits(),
             is_loading=lambda: False,
             prefetch=self._note,
         )

@@ -9,7 +9,7 @@ import pytest
 from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
 from bot.desk.loras import shelf as shelf_module
 from bot.desk.loras.shelf import LoraShelf
-from bot.desk.queue import JobQueue
+from bot.desk.queue import JobQueue, PromisedWaits
 from bot.errors import HostsOnly, UnknownLora
 from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
@@ -32,8 +32,8 @@ def test_a_lora_of_a_gigabyte_counts_before_its_job_is_admitted() -> None:
     assert shelf.extra_bytes(choices) == 2**30 - BYTES_A_LORA
     costs = CostBook()
     queue = JobQueue(
-        Scheduler(), costs, weights={}, is_loading=lambda: False, prefetch=lambda _: None,
-        extra_bytes=shelf.extra_bytes,
+        Scheduler(), costs, weights={}, waits=PromisedWaits(), is_loading=lambda: False,
+        prefetch=lambda _: None, extra_bytes=shelf.extra_bytes,
     )  # fmt: skip
     recipes = [Recipe("a face", (choice,), 512, 768, 7, 1, 8) for choice in choices]
     gone, of_large, of_small = (queue._cost_of(recipe).needed_bytes for recipe in recipes)
