@@ -15,6 +15,8 @@ Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768
 31.1, 31.3 and 32.2 GiB at 512², 512 x 768 and 1024².
 """
 
+from dataclasses import replace
+
 from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
 from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB, MIB
@@ -24,12 +26,13 @@ from engine.planner.placement.values import CardInfo, PlacementOption, Predictio
 FIXED_BYTES = 300 * MIB  # workspaces of the products, recorded steps, kernels, embeddings
 TOKEN_BYTES = 110_000  # of a step's activations: the widest are w1‖w3 (20,480), w2's input and qkv, in bf16
 PIXEL_BYTES = 1_600  # of the decoder at its widest: 1.5 GiB at 1024²
-TILE_PIXELS = 256 * 256  # of one tile
-TILED_PIXEL_BYTES = 16  # of the whole picture beside the tiles: float32 and 8 bits, three channels
+PARTS_SHARE = 0.5  # of that, in strips: two tensors of the widest layer instead of four
 RING_SLOTS = 3  # one computed, one arriving, one being merged
+LANDINGS = 2  # in eight bits, blocks arrive in bf16 in slots of their own, also where all blocks stay
 ENCODER_SLOTS = 2
-# Beside an encoder on the card, torch holds memory that it does not use. With 22.5 GiB of an H200 free, a
-# plan that was to leave as much ran out of memory in 54 of 500 pictures (2026-11-30).
+# Torch holds memory that it does not use. On an H200, plans that left nothing for it ran out of memory inside
+# the worker, with 10 GiB free in 57 of 500 pictures, and with 22.5, where the encoder is on the card, in 54.
+GAPS_BYTES = 256 * MIB
 ENCODER_GAPS_BYTES = 800 * MIB
 WIDENED_PART = 0.5  # of an encoder's layer: its largest matrix, in bf16 while an eight-bit layer is used
 ROUNDED_PART = 1.3  # the same, with what rounding holds, for a layer that comes from the disk
@@ -44,7 +47,8 @@ ATTENTION_SHARE = 0.8  # of the rate of products
 TOKEN_TRAFFIC_BYTES = 6.9e6
 PIXEL_FLOPS = 10e6  # of the decoder: 10.5 TFLOP at 1024²
 DECODER_SHARE = 0.54  # of the rate of products
-TILE_OVERLAP = 1.8  # tiles of 256 pixels, a quarter blended: (256 / 192)²
+PARTS_TIME = 1.8  # of the decoder in strips, which computes the norms twice and the strips' edges again
+SMALL_PIXELS = 256 * 256  # a picture that is not cut into strips
 PICTURE_S = 0.01  # latents, pixels to the host, launches between the parts
 ENCODER_S = 0.006  # launches of the encoder's layers
 ENCODER_ROUNDED_S = 0.009  # the same in eight bits: inputs are rotated, weights widened
@@ -54,6 +58,7 @@ DISK_BYTES_S = 2e9  # an NVMe disk
 MERGE_TRAFFIC = {WeightFormat.BF16: 3.8, WeightFormat.FP8: 7.2, WeightFormat.INT8: 7.2}  # x bytes of the base
 MERGE_ON_THE_WAY = 2.0  # the same for a streamed block: read from its slot's staging, written to the slot
 LORA_FILE_S = 0.04  # read, check and convert 151 MB from the page cache
+USUAL_PART = 0.75  # of pictures: most people keep the size; the others have the other sizes
 NEW_PROMPT_PART = 0.5  # of pictures; the others repeat a prompt: ``-n 4``, or the button "again"
 NEW_LORA_PART = 0.25
 
@@ -61,15 +66,18 @@ NEW_LORA_PART = 0.25
 def evaluate(situation: Situation, plan: Plan) -> PlacementOption:
     """Predict what a plan takes; whether that much is free is the caller's question."""
     model = situation.model
-    streamed = model.blocks - resident_blocks(model, plan)
-    predictions = tuple(_predict(situation, plan, size) for size in situation.sizes)
-    usual = predictions[0]
+    predictions = tuple(_predict(situation, _refilled(model, plan, size), size) for size in situation.sizes)
+    usual, others = predictions[0], predictions[1:]
+    pictures_s = usual.picture_s
+    if others:
+        rest_s = sum([each.picture_s for each in others]) / len(others)
+        pictures_s = USUAL_PART * usual.picture_s + (1 - USUAL_PART) * rest_s
     return PlacementOption(
         plan=plan,
         predictions=predictions,
-        streamed_bytes=streamed * model.block_matrix_bytes,
+        streamed_bytes=(model.blocks - usual.resident_blocks) * model.block_matrix_bytes,
         ram_bytes=ram_bytes(model, plan),
-        expected_s=usual.picture_s + NEW_PROMPT_PART * usual.prompt_s + NEW_LORA_PART * usual.lora_s,
+        expected_s=pictures_s + NEW_PROMPT_PART * usual.prompt_s + NEW_LORA_PART * usual.lora_s,
     )
 
 
@@ -92,19 +100,45 @@ def bytes_without_blocks(model: ModelSizes, plan: Plan, size: WantedSize) -> int
     else:
         held += model.refiner_bytes - model.refiner_matrix_bytes
         held += _narrow(model.refiner_matrix_bytes, plan.weight_format)
-    passing = _passing_bytes(model, plan)
+    passing, gaps = _passing_bytes(model, plan), GAPS_BYTES
     if plan.encoder is WeightLocation.CARD:
-        held += _encoder_bytes(model, plan) + min(ENCODER_GAPS_BYTES, _encoder_bytes(model, plan))
-    return held + max(passing, _tokens(size) * TOKEN_BYTES, _decoder_bytes(plan, size))
+        held += _encoder_bytes(model, plan)
+        gaps = max(gaps, min(ENCODER_GAPS_BYTES, _encoder_bytes(model, plan)))
+    return gaps + held + max(passing, _tokens(size) * TOKEN_BYTES, _decoder_bytes(plan, size))
 
 
 def blocks_bytes(model: ModelSizes, plan: Plan) -> int:
-    """Return the memory of the main blocks and of the ring that streams them."""
+    """Return the memory of the main blocks and of the slots that they share."""
     if plan.base is WeightLocation.CARD:
         return 0  # ``bytes_without_blocks`` has them
     resident = resident_blocks(model, plan)
-    ring = RING_SLOTS * model.block_bytes if resident < model.blocks else 0
-    return resident * block_bytes(model, plan.weight_format) + ring
+    shared = RING_SLOTS if resident < model.blocks else 0  # in eight bits, the landings are two of them
+    if not shared and plan.weight_format is not WeightFormat.BF16:
+        shared = LANDINGS
+    return resident * block_bytes(model, plan.weight_format) + shared * model.block_bytes
+
+
+def filled(model: ModelSizes, plan: Plan, size: WantedSize, free_bytes: int) -> Plan | None:
+    """Return the plan with as many main blocks on the card as fit beside a picture of this size.
+
+    None if the rest alone does not fit, or if the plan needs all blocks and they do not.
+    """
+    left = free_bytes - bytes_without_blocks(model, plan, size)
+    whole = replace(plan, resident_blocks=None)
+    if left >= blocks_bytes(model, whole):
+        return whole
+    left -= RING_SLOTS * model.block_bytes
+    if plan.base is WeightLocation.CARD or left < 0:
+        return None
+    resident = min(model.blocks - 1, left // block_bytes(model, plan.weight_format))
+    return replace(plan, resident_blocks=resident)
+
+
+def _refilled(model: ModelSizes, plan: Plan, size: WantedSize) -> Plan:
+    """Return a streamed plan as the worker changes it for a picture of this size, within its budget."""
+    if plan.resident_blocks is None or plan.budget_bytes is None:
+        return plan
+    return filled(model, plan, size, plan.budget_bytes) or plan
 
 
 def ram_bytes(model: ModelSizes, plan: Plan) -> int:
@@ -123,11 +157,12 @@ def _predict(situation: Situation, plan: Plan, size: WantedSize) -> Prediction:
     model, card = situation.model, situation.card
     step_s = _step_s(situation, plan, size)
     pixels = size[0] * size[1]
-    overlap = TILE_OVERLAP if plan.vae_in_parts and pixels > TILE_PIXELS else 1.0
+    parts_time = PARTS_TIME if plan.vae_in_parts and pixels > SMALL_PIXELS else 1.0
     bf16 = card.rates.bf16_flops
-    decode_s = pixels * PIXEL_FLOPS * overlap / (bf16 * DECODER_SHARE)
+    decode_s = pixels * PIXEL_FLOPS * parts_time / (bf16 * DECODER_SHARE)
     return Prediction(
         size=size,
+        resident_blocks=resident_blocks(model, plan),
         bytes=bytes_without_blocks(model, plan, size) + blocks_bytes(model, plan),
         step_s=step_s,
         picture_s=situation.steps * step_s + decode_s + PICTURE_S,
@@ -207,10 +242,7 @@ def _passing_bytes(model: ModelSizes, plan: Plan) -> int:
 
 
 def _decoder_bytes(plan: Plan, size: WantedSize) -> int:
-    pixels = size[0] * size[1]
-    if plan.vae_in_parts:
-        return min(pixels, TILE_PIXELS) * PIXEL_BYTES + pixels * TILED_PIXEL_BYTES
-    return pixels * PIXEL_BYTES
+    return round(size[0] * size[1] * PIXEL_BYTES * (PARTS_SHARE if plan.vae_in_parts else 1.0))
 
 
 def _tokens(size: WantedSize) -> int:

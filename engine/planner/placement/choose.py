@@ -11,7 +11,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from engine.config import AUTO, WeightFormat, WeightLocation
-from engine.planner.placement.arithmetic import resident_blocks
 from engine.planner.placement.options import LORA_CACHES, fitting_options, smallest_option
 from engine.planner.placement.values import (
     NoPlan,
@@ -23,8 +22,9 @@ from engine.planner.placement.values import (
 
 SLOWER = 1.3  # bf16 may take so many times as long as eight bits before they matter
 MUCH_SLOWER = 4.0  # … or so many times, although it fits: int8's lead on a card without bf16 units (Turing)
-TILES_COUNT = 1.05  # a plan that decodes in parts counts as so much slower: some decoders leave faint seams
-STREAM_COUNT = 1.1  # so does one that streams: its steps vary with the link, and are no recorded graphs
+# A plan that streams, be it for the largest size alone, counts as so much slower: its steps vary with the
+# link and are no recorded graphs, and blocks move when the size changes.
+STREAM_COUNT = 1.1
 CACHE_COUNT = 1.02  # so does each smaller cache of LoRAs
 EVERY_FORMAT = frozenset(WeightFormat)
 
@@ -59,9 +59,8 @@ def choose_plan(situation: Situation) -> Placed | NoPlan:
 def rank(option: PlacementOption) -> float:
     """Return the seconds that order the options: those expected, and a small price for what is lacking."""
     caches_smaller = sum(1 for cache in LORA_CACHES if cache > option.plan.lora_cache_bytes)
-    tiles = TILES_COUNT if option.plan.vae_in_parts else 1.0
-    streams = STREAM_COUNT if option.streamed_bytes else 1.0
-    return option.expected_s * tiles * streams * CACHE_COUNT**caches_smaller
+    streams = 1.0 if option.plan.resident_blocks is None else STREAM_COUNT
+    return option.expected_s * streams * CACHE_COUNT**caches_smaller
 
 
 def _order(option: PlacementOption) -> tuple[float, float]:
@@ -88,7 +87,9 @@ def _of_format(options: Sequence[PlacementOption]) -> PlacementOption:
     in_bf16 = _first(options, {WeightFormat.BF16})
     if in_bf16 is None or fastest is in_bf16:
         return fastest
-    fits = any(each.streamed_bytes == 0 for each in options if each.plan.weight_format is WeightFormat.BF16)
+    fits = any(
+        each.plan.resident_blocks is None for each in options if each.plan.weight_format is WeightFormat.BF16
+    )
     limit = MUCH_SLOWER if fits else SLOWER
     return in_bf16 if in_bf16.expected_s <= limit * fastest.expected_s else fastest
 
@@ -100,7 +101,7 @@ def _reason(situation: Situation, best: PlacementOption, options: Sequence[Place
         "encoder": plan.encoder.value,
         "seconds": usual.picture_s + usual.prompt_s,
         "size": usual.size,
-        "resident": resident_blocks(model, plan),
+        "resident": usual.resident_blocks,
         "blocks": model.blocks,
         "bytes": best.bytes,
         "free_bytes": situation.card.free_bytes,

@@ -10,14 +10,7 @@ from itertools import product
 
 from engine.config import Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB, MIB
-from engine.planner.placement.arithmetic import (
-    RING_SLOTS,
-    block_bytes,
-    blocks_bytes,
-    bytes_without_blocks,
-    evaluate,
-    ram_bytes,
-)
+from engine.planner.placement.arithmetic import bytes_without_blocks, evaluate, filled, ram_bytes
 from engine.planner.placement.values import PlacementOption, Situation
 
 CARD_PART = 20  # the largest cache of LoRAs is a twentieth of the card: 44 LoRAs on an H200
@@ -37,7 +30,8 @@ def smallest_option(situation: Situation) -> PlacementOption:
     options = []
     for plan in _plans(situation):
         streams = plan.base is not WeightLocation.CARD
-        options.append(evaluate(situation, replace(plan, resident_blocks=0) if streams else plan))
+        least = replace(plan, resident_blocks=0, budget_bytes=None) if streams else plan
+        options.append(evaluate(situation, least))
     return min(options, key=lambda option: option.bytes)
 
 
@@ -67,16 +61,7 @@ def _reads_the_disk_only(plan: Plan) -> bool:
 
 
 def _filled(situation: Situation, plan: Plan) -> Plan | None:
-    """Keep as many main blocks on the card as fit; None if the rest alone does not fit."""
+    """Keep as many main blocks on the card as fit beside the largest picture; None if that does not fit."""
     model = situation.model
-    largest = max(bytes_without_blocks(model, plan, size) for size in situation.sizes)
-    left = situation.card.free_bytes - largest
-    if left >= blocks_bytes(model, plan):  # all of them
-        return plan
-    if plan.base is WeightLocation.CARD:
-        return None
-    left -= RING_SLOTS * model.block_bytes
-    if left < 0:
-        return None
-    resident = min(model.blocks - 1, left // block_bytes(model, plan.weight_format))
-    return replace(plan, resident_blocks=resident)
+    largest = max(situation.sizes, key=lambda size: bytes_without_blocks(model, plan, size))
+    return filled(model, plan, largest, situation.card.free_bytes)

@@ -130,10 +130,10 @@ def _plan(answer: Placed, words: dict[str, str]) -> str:
     plan = answer.plan
     if plan.base is WeightLocation.CARD:
         layout = words["resident"]
-    elif plan.resident_blocks is None:
-        layout = words["one"]
+    elif answer.option.streamed_bytes:
+        layout = words["streamed"].format(resident=answer.option.predictions[0].resident_blocks)
     else:
-        layout = words["streamed"].format(resident=plan.resident_blocks)
+        layout = words["one"]
     encoder = "" if plan.encoder is WeightLocation.CARD else words["pinned_encoder"]
     return f"{plan.weight_format.value}: {layout}{encoder}"
 

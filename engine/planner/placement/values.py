@@ -77,7 +77,7 @@ class Situation:
 
     Attributes:
         ram_free_bytes: Main memory that the worker may use, with what it holds already.
-        sizes: The picture sizes to serve, the most usual first; speed counts for that one.
+        sizes: The picture sizes to serve, the most usual first.
         formats: The formats that the host allows; among several, bf16 comes first where it fits.
     """
 
@@ -94,6 +94,7 @@ class Prediction:
     """What one picture of a size takes under a plan.
 
     Attributes:
+        resident_blocks: The main blocks that keep their place on the card meanwhile; the others are streamed.
         bytes: The most that the worker holds, as the driver counts it.
         step_s: One denoising step.
         picture_s: A picture with the prompt and the LoRA of the previous one.
@@ -102,6 +103,7 @@ class Prediction:
     """
 
     size: WantedSize
+    resident_blocks: int
     bytes: int
     step_s: float
     picture_s: float
@@ -120,9 +122,10 @@ class PlacementOption:
 
     Attributes:
         predictions: One for each size of the situation, in its order.
-        streamed_bytes: What passes over the link in each step.
+        streamed_bytes: What passes over the link in each step of a picture of the first size.
         ram_bytes: Main memory that it needs.
-        expected_s: Mean seconds of a picture of the first size, if prompts and LoRAs change now and then.
+        expected_s: Mean seconds of a picture, if most have the first size, and prompts and LoRAs change now
+            and then.
     """
 
     plan: Plan

@@ -48,8 +48,10 @@ def test_eight_bits_are_explained_by_the_seconds_of_bf16() -> None:
 
 def test_streaming_names_its_blocks() -> None:
     answer = placed("H200", 11.5, formats=BF16)
-    assert f"{answer.plan.resident_blocks} of 30 blocks" in format_plan(answer.reason, "en")
-    assert f"{answer.plan.resident_blocks} of 30 blocks" in format_layout(answer.option, 30, "en")
+    assert f"{answer.option.predictions[0].resident_blocks} of 30 blocks" in format_plan(answer.reason, "en")
+    assert f"{answer.option.predictions[0].resident_blocks} of 30 blocks" in format_layout(
+        answer.option, 30, "en"
+    )
 
 
 @pytest.mark.parametrize("locale", LOCALES)

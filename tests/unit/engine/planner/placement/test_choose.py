@@ -118,7 +118,7 @@ def test_a_machine_with_16_gib_draws_from_the_disk() -> None:
 
 
 def test_a_size_that_fits_in_no_plan_is_given_up_before_smaller_ones() -> None:
-    answer = placed(situation("H200", 4.22))
+    answer = placed(situation("H200", 5.1))
     assert answer.sizes == SIZES[:2]
     assert len(answer.option.predictions) == 2
 
