@@ -123,9 +123,9 @@ class Desk:
         if not isinstance(answer, Receipt):
             return answer
         structlog.contextvars.bind_contextvars(job_id=answer.job_id)  # for what the chat logs of its receipt
-        ahead, wait = queue.scheduler.ahead_of(answer.job_id), queue.estimate_wait(answer.job_id)
+        ahead = queue.scheduler.ahead_of(answer.job_id)
+        wait = queue.estimate_wait(answer.job_id, is_promise=not answer.repeated)
         if not answer.repeated:
-            self.parts.waits.promise(answer.job_id, ahead.seconds, wait)
             answer = replace(answer, notes=(*self.parts.pausing.notes, *answer.notes))
         is_loading = queue.is_loading()
         loading_s = queue.loading_s() if is_loading else None

@@ -102,7 +102,7 @@ from bot.desk.people.history import HistoryQueries
 from bot.desk.people.ledger import TierMembership
 from bot.desk.people.linking import AccountLinking
 from bot.desk.people.oversight import Oversight
-from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
+from bot.desk.queue import JobQueue, ProgressPublisher
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.desk.shelf.adding import LoraAddition
 from bot.desk.shelf.lora_folder import LoraFolder
@@ -191,7 +191,6 @@ class DeskParts:
     access: Access
     oversight: Oversight
     queue: JobQueue
-    waits: PromisedWaits
     result_ready: Mapping[Platform, asyncio.Event]
     space: PictureSpace
     acceptance: JobAcceptance

@@ -22,7 +22,7 @@ from bot.store.rows import JobRow
 from engine.planner.cost import Cost, CostBook
 from engine.planner.headroom import Headroom
 from engine.request import LoraChoice, Picture, Progress, TimeEstimate
-from engine.scheduler import Decision, Scheduler, Waiting
+from engine.scheduler import Decision, Scheduler, Waiting, WorkBefore
 
 log = structlog.get_logger("bot.desk")
 
@@ -33,9 +33,9 @@ PREFETCH_JOBS = 8  # how many waiting jobs the prefetch looks at
 PREFETCH_LORAS = 4  # at 159 MB each, they fill about half of the worker's cache and evict none in use
 PUBLISH_EVERY_S = 1.0  # Telegram's limit for one chat
 SHOW_TIMEOUT_S = 10.0
-NEWEST_WAITS = 60  # real waits that correct the next promises; with …
-FEW_WAITS = 20  # … fewer than this, a promise is what the jobs' own seconds say
-OUTSIDE = 0.05  # of the newest waits were shorter than what is promised, and as many longer
+NEWEST_WAITS = 100  # real waits that correct the next promises; with …
+FEW_WAITS = 10  # … fewer than this, a promise is what the jobs before say
+OUTSIDE = 0.03  # of the newest waits were shorter than what is promised, and as many longer
 MOST_PROMISES = 1_000  # of jobs that wait; the oldest are forgotten, cancelled jobs among them
 ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
 
@@ -64,8 +64,7 @@ class MonotonicClock:
 class PromisedWaits:
     """Compares the waits that people were promised with the real ones, and corrects the next promises.
 
-    A real wait has more than the work of the jobs before: pauses between jobs, and jobs that are accepted
-    later and drawn earlier.
+    A real wait has pauses between the jobs, and people who ask again before it has ended.
 
     Args:
         clock: Seconds that never go back.
@@ -73,21 +72,14 @@ class PromisedWaits:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._promises: OrderedDict[str, tuple[float, float, TimeEstimate]] = OrderedDict()
-        self._ratios: deque[float] = deque(
-            maxlen=NEWEST_WAITS
-        )  # real wait ÷ predicted, a second added to both
+        self._promises: OrderedDict[str, tuple[float, WorkBefore, TimeEstimate]] = OrderedDict()
+        # Of the newest waits: (seconds + 1) ÷ (least work + 1), and the same with the most work. The added
+        # second keeps short waits, which vary by fractions of it, from widening the range of long ones.
+        self._ratios: deque[tuple[float, float]] = deque(maxlen=NEWEST_WAITS)
 
-    def promise(self, job_id: str, predicted_s: float | None, wait: TimeEstimate | None) -> None:
-        """Keep the first promise to a job; None promises nothing.
-
-        Args:
-            job_id: The job.
-            predicted_s: The work of the jobs before it.
-            wait: What was promised.
-        """
-        if wait is not None:
-            self._promises.setdefault(job_id, (self._clock(), predicted_s or 0.0, wait))
+    def promise(self, job_id: str, work: WorkBefore, wait: TimeEstimate) -> None:
+        """Keep the first promise to a job."""
+        self._promises.setdefault(job_id, (self._clock(), work, wait))
         if len(self._promises) > MOST_PROMISES:
             self._promises.popitem(last=False)
 
@@ -95,21 +87,22 @@ class PromisedWaits:
         """Record how far the promise was from this start."""
         if job_id not in self._promises:
             return
-        promised_s, predicted_s, wait = self._promises.pop(job_id)
+        promised_s, work, wait = self._promises.pop(job_id)
         waited_s = self._clock() - promised_s
-        self._ratios.append((waited_s + 1) / (predicted_s + 1))
+        self._ratios.append(((waited_s + 1) / (work.least_s + 1), (waited_s + 1) / (work.most_s + 1)))
         ETA_ERROR.observe(abs(waited_s - (wait.least_s + wait.most_s) / 2))
         result = "early" if waited_s < wait.least_s else "late" if waited_s > wait.most_s else "within"
         ETA.labels(result).inc()
 
-    def correct(self, predicted_s: float, wait: TimeEstimate | None) -> TimeEstimate | None:
-        """Return the range in which the newest waits of so much work ended; ``wait`` while few are known."""
-        if wait is None or len(self._ratios) < FEW_WAITS:
+    def correct(self, work: WorkBefore, wait: TimeEstimate) -> TimeEstimate:
+        """Return the range that the newest waits had for so much work; ``wait`` while few are known."""
+        if len(self._ratios) < FEW_WAITS:
             return wait
-        ratios = sorted(self._ratios)
-        outside = round(OUTSIDE * len(ratios))
-        least_s, most_s = (each * (predicted_s + 1) - 1 for each in (ratios[outside], ratios[-1 - outside]))
-        return TimeEstimate(max(0.0, least_s), max(0.0, most_s))
+        outside = round(OUTSIDE * len(self._ratios))
+        low, high = (sorted(side) for side in zip(*self._ratios, strict=True))
+        least_s = low[outside] * (work.least_s + 1) - 1
+        most_s = high[-1 - outside] * (work.most_s + 1) - 1
+        return TimeEstimate(max(0.0, least_s), max(0.0, least_s, most_s))
 
 
 class JobQueue:
@@ -226,18 +219,23 @@ class JobQueue:
         self.scheduler.update(job_id, seconds)
         self.report_change()
 
-    def estimate_wait(self, job_id: str) -> TimeEstimate | None:
-        """Return the time until a job starts.
+    def estimate_wait(self, job_id: str, *, is_promise: bool = False) -> TimeEstimate | None:
+        """Return the time until a job starts; ``is_promise`` if a person is told it for the first time.
 
         None while nothing was measured, the model still loads, or a host has paused the drawing.
         """
         if self._priced_at != self._costs.revision:
             self._recost()
-        seconds = self.scheduler.ahead_of(job_id).seconds
-        is_unknown = seconds is None or self.is_loading() or self.is_paused
-        if is_unknown or seconds is None:
+        work = self.scheduler.work_before(job_id)
+        if work is None or self.is_loading() or self.is_paused:
             return None
-        return self._waits.correct(seconds, self._costs.estimate_of(seconds))
+        least, most = self._costs.estimate_of(work.least_s), self._costs.estimate_of(work.most_s)
+        if least is None or most is None:
+            return None
+        wait = self._waits.correct(work, TimeEstimate(least.least_s, most.most_s))
+        if is_promise:
+            self._waits.promise(job_id, work, wait)
+        return wait
 
     def report_change(self, joined: str = "") -> None:
         """Wake the drawing loop, prefetch the LoRAs of the next jobs, and publish new positions.

@@ -5,14 +5,16 @@ Nothing outlives the process: at a start the desk adds every stored job again, i
 Tests: ``pytest tests/unit/engine/scheduler``.
 """
 
-from engine.scheduler.scheduler import (
-    MAX_PASSES,
-    MAX_SKIPPED_ROUNDS,
-    PATIENCE_S,
-    Ahead,
-    Decision,
-    Scheduler,
-    Waiting,
-)
+from engine.scheduler.jobs import Ahead, Decision, Waiting, WorkBefore
+from engine.scheduler.scheduler import MAX_PASSES, MAX_SKIPPED_ROUNDS, PATIENCE_S, Scheduler
 
-__all__ = ["MAX_PASSES", "MAX_SKIPPED_ROUNDS", "PATIENCE_S", "Ahead", "Decision", "Scheduler", "Waiting"]
+__all__ = [
+    "MAX_PASSES",
+    "MAX_SKIPPED_ROUNDS",
+    "PATIENCE_S",
+    "Ahead",
+    "Decision",
+    "Scheduler",
+    "Waiting",
+    "WorkBefore",
+]

@@ -32,65 +32,13 @@ from typing import NamedTuple
 from engine.formatting import format_gib
 from engine.planner.cost import Cost
 from engine.planner.headroom import Headroom
+from engine.scheduler.jobs import Ahead, Decision, NeedOf, Waiting, WorkBefore
 
 MAX_SKIPPED_ROUNDS = 50  # a 4-picture job of the largest size costs about 30 times the smallest one
 MIN_JOB_S = 1e-3  # a job counts as at least this long, so that every round advances
 MAX_PASSES = 3  # smaller jobs that may go before one that waits for memory
 _ACCEPTED_ORDER = attrgetter("accepted_order")
 PATIENCE_S = 60.0  # without enough memory for the first job, or without a reading; then it is tried anyway
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job in the queue.
-
-    Attributes:
-        accepted_order: Rises with every acceptance.
-        weight: The person's share of seconds, in shares of a usual person.
-        pictures: How many the job has, each as long as the others.
-        is_alone: Whether the worker may hold no other job beside it.
-    """
-
-    job_id: str
-    person_id: int
-    cost: Cost
-    accepted_order: int
-    weight: int = 1
-    pictures: int = 1
-    is_alone: bool = False
-
-
-NeedOf = Callable[[Waiting], int]
-"""Predicts how many bytes a waiting job needs on the card."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What to do next; ``reason`` is a sentence for the log.
-
-    Attributes:
-        job_id: The job to draw. It counts as running from now on, even while the worker draws another. None:
-            no job can be drawn now.
-        refuse: A job that can never fit. The caller ends it, removes it, and asks again.
-        granted_bytes: The memory for which the job was admitted.
-    """
-
-    job_id: str | None
-    reason: str
-    refuse: str | None = None
-    granted_bytes: int = 0
-
-
-class Ahead(NamedTuple):
-    """What comes before a job.
-
-    Attributes:
-        jobs: How many jobs are drawn, are ready or wait before it; 0 if it is drawn or unknown.
-        seconds: The predicted seconds that remain before it begins; None if it is drawn or unknown.
-    """
-
-    jobs: int
-    seconds: float | None
 
 
 class QueueEntry(NamedTuple):
@@ -345,6 +293,28 @@ class Scheduler:
             job = ran.entry.job
             seconds += job.cost.seconds * max(0.0, 1 - ran.drawn / job.pictures)
         return Ahead(len(before) + len(queued), seconds)
+
+    def work_before(self, job_id: str) -> WorkBefore | None:
+        """Return what comes before a job, and what may join before it; None if it is drawn or unknown.
+
+        It looks at every person who has a job.
+        """
+        least_s = self.ahead_of(job_id).seconds
+        if least_s is None:
+            return None
+        entry = self._entry_of.get(job_id)
+        if entry is None:  # it is ready in the worker
+            return WorkBefore(least_s, least_s)
+        newest = {ran.entry.job.person_id: ran.entry for ran in self._running.values()}
+        for person_id, person in self._people.items():
+            if person.jobs:
+                newest[person_id] = self._entry_of[person.jobs[-1].job_id]
+        joins_s = 0.0
+        for other in newest.values():
+            next_begins = max(other.ends, self._round_end)
+            if next_begins < entry.begins:  # jobs that reach this job's beginning, and half a job beyond it
+                joins_s += (entry.begins - next_begins) * other.job.weight + other.job.cost.seconds
+        return WorkBefore(least_s, least_s + joins_s)
 
     def _begin_round(self) -> None:
         """Begin the next round, because the present one is drawn.

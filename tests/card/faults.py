@@ -34,6 +34,7 @@ from tests.card.faulty_worker import FLAG
 from tests.integration.engine.host.hosting import eventually
 
 NOTICED_S = 60.0
+STEPS_PART = 0.4  # of a picture; the rest is its VAE, where a fault of a step comes too late
 
 
 @dataclass
@@ -89,7 +90,7 @@ async def lose_workers(
         bot.stopwatch.has_begun.clear()
         job = asyncio.create_task(bot.say(f"a face {number}", options.size, "random-0", number), name="job")
         await bot.stopwatch.has_begun.wait()
-        await asyncio.sleep(random.random() * picture_s)
+        await asyncio.sleep(random.random() * picture_s * STEPS_PART)
         info = bot.application.host.info  # a new plan may have replaced the worker of the job before
         if info is None:  # it met the fault that came too late for the job before
             await job

@@ -32,7 +32,6 @@ class DrawingParts:
     completion: JobCompletion
     space: PictureSpace
     sources: StartPictures
-    waits: PromisedWaits
     drawing: Drawing
 
 
@@ -98,6 +97,5 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
         completion=completion,
         space=space,
         sources=sources,
-        waits=waits,
         drawing=drawing,
     )
