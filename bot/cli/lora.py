@@ -301,7 +301,14 @@ def _print_facts(
         _print_json(out, asdict(facts) | stated)
         return
     table = Table(show_header=False, box=None, pad_edge=False)
-    rows: list[tuple[str, str]] = [
+    for label, value in (*_measured(facts), *(_stated(file.sidecar, locale) if file else ())):
+        if value:
+            add_row(table, (text(label, locale), value))
+    out.print(table)
+
+
+def _measured(facts: FileFacts) -> list[tuple[str, str]]:
+    return [
         (N_("LoRA"), facts.name),
         (N_("file"), facts.path),
         ("sha256", facts.sha256),
@@ -315,12 +322,6 @@ def _print_facts(
         (N_("trigger, by its trainer"), facts.proposals.trigger),
         (N_("base model, by its trainer"), facts.proposals.base),
     ]
-    if file is not None:
-        rows += _stated(file.sidecar, locale)
-    for label, value in rows:
-        if value:
-            add_row(table, (text(label, locale), value))
-    out.print(table)
 
 
 def _stated(sidecar: Sidecar, locale: str) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +23,14 @@ from engine.planner.machine import CardProbe
 from engine.planner.main_memory import read_main_memory
 from engine.planner.placement.cards import KNOWN_CARDS, find_card
 from engine.planner.placement.choose import choose_plan, formats_of
-from engine.planner.placement.values import CardInfo, NoPlan, Placed, Situation, WantedSize
+from engine.planner.placement.values import (
+    CardInfo,
+    NoPlan,
+    Placed,
+    PlacementOption,
+    Situation,
+    WantedSize,
+)
 
 SIZES: tuple[WantedSize, ...] = ((512, 768), (512, 512), (1024, 1024), (1024, 1536))
 RAM_GIB = 32.0  # of a machine that is only asked about
@@ -131,7 +139,13 @@ def _print(out: Screen, situation: Situation, answer: Placed | NoPlan, locale: s
     out.print_line(text(N_("All figures are predicted by arithmetic, not measured."), locale))
     if answer.alternatives:
         out.print_line(text(N_("Also possible:"), locale))
-    for option in answer.alternatives[:SHOWN]:
+        _print_options(out, answer.alternatives[:SHOWN], situation, locale)
+
+
+def _print_options(
+    out: Screen, options: Sequence[PlacementOption], situation: Situation, locale: str
+) -> None:
+    for option in options:
         usual = option.predictions[0]
         seconds = format_seconds(usual.picture_s + usual.prompt_s)
         layout = format_layout(option, situation.model.blocks, locale)

@@ -285,23 +285,25 @@ class LooseFiles:
         freed_bytes = 0
         refused: list[OSError] = []
         for start in range(0, len(names), DELETED_AT_ONCE):
-            async with self._lock:
-                batch = names[start : start + DELETED_AT_ONCE]
-                self._passed_over.update([name for name in batch if name in self._held])
-                free = [name for name in batch if name not in self._held]
-                named = await self._store.pictures.named(free)
-                unnamed = [name for name in free if name not in named]
-                gone, freed, errors = await run_to_completion(
-                    asyncio.to_thread(_unlink, self.folder, unnamed)
-                )
-                await self._store.pictures.settle([*named, *gone])
+            freed, errors = await self._delete_unnamed(names[start : start + DELETED_AT_ONCE])
             freed_bytes += freed
             refused += errors
-            if gone:
-                log.info("picture files deleted", count=len(gone))
         if refused:
             raise refused[0]
         return freed_bytes
+
+    async def _delete_unnamed(self, names: Sequence[str]) -> tuple[int, list[OSError]]:
+        """Delete those of these files that no picture names; return the freed bytes, and what was refused."""
+        async with self._lock:
+            self._passed_over.update([name for name in names if name in self._held])
+            free = [name for name in names if name not in self._held]
+            named = await self._store.pictures.named(free)
+            unnamed = [name for name in free if name not in named]
+            gone, freed, errors = await run_to_completion(asyncio.to_thread(_unlink, self.folder, unnamed))
+            await self._store.pictures.settle([*named, *gone])
+        if gone:
+            log.info("picture files deleted", count=len(gone))
+        return freed, errors
 
 
 def _unlink(folder: Path, names: Sequence[str]) -> tuple[list[str], int, list[OSError]]:

@@ -156,35 +156,37 @@ def _receipt(receipt: Receipt, locale: str, now_s: float | None) -> str:
     return "\n".join([start, _facts_of(receipt.recipe, receipt.lineage, locale), paid, *notes])
 
 
+_LINK_CODE = N_(
+    "Type “/link {code}” twice in your other chat within {minutes} minutes. Then both chats "
+    "share one history and one allowance. Don't show the code to anyone."
+)
+_LINK_CONFIRMATION = N_(
+    "This code belongs to “{name}” on {platform}. If that is you, type “/link {code}” again "
+    "to link the chats; “{name}” can then see all your pictures. If it isn't you, don't."
+)
+_LINKED = N_(
+    "Your chats are linked: {platforms}. They share one history and one daily allowance. "
+    "Credits left: {credits}."
+)
+_UNLINKED = N_(
+    "You start over on {platform} with an empty history; credits come with the next "
+    "allowance. Pictures, credits and waiting jobs stay with your other chat."
+)
+
+
 def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: str) -> str:
     match outcome:
         case LinkCode():
-            sentence = N_(
-                "Type “/link {code}” twice in your other chat within {minutes} minutes. Then both chats "
-                "share one history and one allowance. Don't show the code to anyone."
-            )
-            return text(sentence, locale, code=format_link_code(outcome.code), minutes=outcome.minutes)
+            return text(_LINK_CODE, locale, code=format_link_code(outcome.code), minutes=outcome.minutes)
         case LinkConfirmation():
-            sentence = N_(
-                "This code belongs to “{name}” on {platform}. If that is you, type “/link {code}” again "
-                "to link the chats; “{name}” can then see all your pictures. If it isn't you, don't."
-            )
-            platform = PLATFORM_NAMES[outcome.platform]
             name = outcome.name or "…"  # the page and the terminal know no names
-            return text(sentence, locale, name=name, platform=platform, code=format_link_code(outcome.code))
+            facts = {"platform": PLATFORM_NAMES[outcome.platform], "code": format_link_code(outcome.code)}
+            return text(_LINK_CONFIRMATION, locale, name=name, **facts)
         case Linked():
-            sentence = N_(
-                "Your chats are linked: {platforms}. They share one history and one daily allowance. "
-                "Credits left: {credits}."
-            )
             names = tuple(PLATFORM_NAMES[platform] for platform in outcome.platforms)
-            return text(sentence, locale, platforms=names, credits=outcome.credits)
+            return text(_LINKED, locale, platforms=names, credits=outcome.credits)
         case Unlinked():
-            sentence = N_(
-                "You start over on {platform} with an empty history; credits come with the next "
-                "allowance. Pictures, credits and waiting jobs stay with your other chat."
-            )
-            return text(sentence, locale, platform=PLATFORM_NAMES[outcome.platform])
+            return text(_UNLINKED, locale, platform=PLATFORM_NAMES[outcome.platform])
 
 
 def _cancelled(outcome: CancelAccepted, locale: str) -> str:

@@ -77,20 +77,25 @@ class Calibration:
         try:
             async with asyncio.timeout(LIMIT_S):
                 for request in self._requests(*await self._find_lora()):
-                    outcome = await draw(request, lambda event: None)
-                    if not isinstance(outcome, Finished):
-                        log.warning("not calibrated", size=f"{request.width_px} x {request.height_px}")
+                    if not self._has_learned(request, await draw(request, lambda event: None)):
                         return
-                    self._costs.learn(request, outcome, is_job=False)
-                    log.info(
-                        "calibrated",
-                        size=f"{request.width_px} x {request.height_px}",
-                        peak_bytes=outcome.peak_bytes,
-                        kept_bytes=outcome.kept_bytes,
-                        denoise_s=round(outcome.timings.denoise_s, 2),
-                    )
         except TimeoutError:
             log.warning("not calibrated, because it takes too long", limit_s=LIMIT_S)
+
+    def _has_learned(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> bool:
+        size = f"{request.width_px} x {request.height_px}"
+        if not isinstance(outcome, Finished):
+            log.warning("not calibrated", size=size)
+            return False
+        self._costs.learn(request, outcome, is_job=False)
+        log.info(
+            "calibrated",
+            size=size,
+            peak_bytes=outcome.peak_bytes,
+            kept_bytes=outcome.kept_bytes,
+            denoise_s=round(outcome.timings.denoise_s, 2),
+        )
+        return True
 
     def _requests(
         self, loras: tuple[LoraChoice, ...], files: tuple[LoraSource, ...]

@@ -175,21 +175,27 @@ class LiveFolder:
             ]
             due = [file for file in waiting if later_s.get(file.sha256, 0.0) <= time.monotonic()]
             for file in due[:1]:
-                try:
-                    async with asyncio.timeout(TRIAL_S):
-                        await self.try_out(file)
-                except (EngineError, OSError) as error:
-                    if isinstance(error, LoraRejected) and not isinstance(error, LoraMissing):
-                        continue
+                if not await self._has_verdict(file):
                     tries[file.sha256] = tries.get(file.sha256, 0) + 1
                     later_s[file.sha256] = time.monotonic() + TRY_AGAIN_S
-                    log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
             if not due:
                 try:
                     async with asyncio.timeout(TRY_AGAIN_S if waiting else None):
                         await self._has_new.wait()
                 except TimeoutError:
                     continue
+
+    async def _has_verdict(self, file: LoraFile) -> bool:
+        """Try a file out; False if its trial picture cannot be drawn now."""
+        try:
+            async with asyncio.timeout(TRIAL_S):
+                await self.try_out(file)
+        except (EngineError, OSError) as error:
+            if isinstance(error, LoraRejected) and not isinstance(error, LoraMissing):
+                return True
+            log.warning("trial picture not drawn", lora=file.name, error=type(error).__name__)
+            return False
+        return True
 
     async def _save_statements(self) -> None:
         """Store what the files state; what cannot be saved now is tried again."""
@@ -230,12 +236,16 @@ class LiveFolder:
                 error = copy(refusal)  # files with the same content have names of their own
                 error.facts = {**refusal.facts, "name": name}
                 rejected.append(Rejected(name, error, file.path))
+        self._log_new(rejected)
+        self._refused = tuple(rejected)
+        self._shelf.replace(Shelf(usable, self._refused, checking))
+        if checking:
+            self._has_new.set()
+
+    def _log_new(self, rejected: Sequence[Rejected]) -> None:
+        """Log the refused files that were not refused before."""
         known = {(each.name, type(each.error)) for each in self._refused}
         for each in rejected:
             if (each.name, type(each.error)) not in known:
                 error = each.error
                 log.warning("lora rejected", lora=each.name, error=type(error).__name__, detail=str(error))
-        self._refused = tuple(rejected)
-        self._shelf.replace(Shelf(usable, self._refused, checking))
-        if checking:
-            self._has_new.set()

@@ -45,6 +45,12 @@ _COMMAND = "/sugar"
 AskingOutcome = SettingsShown | PresetList | PresetSaved | PresetDeleted | ProfileShown
 
 
+_NO_PRESETS = N_(
+    "You have no presets yet. Save one like this: /preset cosy --size 2:3 soft light. Then write "
+    "--preset cosy behind a prompt."
+)
+
+
 def format_asking(outcome: AskingOutcome, locale: str) -> str:
     """Return the answer to ``/settings``, ``/preset`` or ``/profile``."""
     match outcome:
@@ -53,11 +59,7 @@ def format_asking(outcome: AskingOutcome, locale: str) -> str:
         case SettingsShown():
             return _settings(outcome, locale)
         case PresetList(presets=()):
-            sentence = N_(
-                "You have no presets yet. Save one like this: /preset cosy --size 2:3 soft light. Then write "
-                "--preset cosy behind a prompt."
-            )
-            return text(sentence, locale)
+            return text(_NO_PRESETS, locale)
         case PresetList(presets=presets, limit=limit):
             first = text(N_("Your presets ({count} of {limit}):"), locale, count=len(presets), limit=limit)
             last = N_("Use one with --preset and its name; delete it with /preset, its name and --delete.")

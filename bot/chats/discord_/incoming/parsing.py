@@ -63,19 +63,17 @@ def parse_slash(entry: CommandEntry, options: Mapping[str, Any]) -> Command:
     Raises:
         NotUnderstood: The text of an option has the wrong form.
     """
+    others = dict(options)
+    prompt = others.pop("prompt", "")
     if entry.command_type is Draw:
-        draw_options = dict(options)
-        prompt = draw_options.pop("prompt", "")
-        drawing = finding.drawn_code(clean(prompt, limit=MAX_TEXT_CHARS), chosen_of(draw_options))
-        return drawing or grammar.draw_of(prompt, **draw_options)
+        drawing = finding.drawn_code(clean(prompt, limit=MAX_TEXT_CHARS), chosen_of(others))
+        return drawing or grammar.draw_of(prompt, **others)
     if make := ASKING_MENUS.get(entry.command_type) or HOSTING_MENUS.get(entry.command_type):
         return make(options)
     if entry.command_type is Compare:
-        compare_options = dict(options)
-        return compare_of(compare_options.pop("prompt", ""), **compare_options)
+        return compare_of(prompt, **others)
     if entry.command_type is Draft:
-        draft_options = dict(options)
-        return Draft(grammar.draw_of(draft_options.pop("prompt", ""), **draft_options))
+        return Draft(grammar.draw_of(prompt, **others))
     if entry.command_type is LoraSwitch:
         return loras.switch_of(**options)
     if entry.command_type in (LoraAllow, LoraRevoke):

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import structlog
@@ -289,29 +289,19 @@ class Sender:
         keyboard: InlineKeyboardMarkup | None,
     ) -> Message:
         content = upload.file_id or upload.png
+        common: dict[str, Any] = {
+            "caption": shown.text or None,
+            "caption_entities": shown.entities or None,
+            "filename": upload.name,
+            "message_thread_id": target.thread_id,
+            "reply_parameters": _reply_parameters(target),
+            "reply_markup": keyboard,
+        }
         if as_document:
-            return await self._bot.send_document(
-                target.chat_id,
-                content,
-                caption=shown.text or None,
-                caption_entities=shown.entities or None,
-                filename=upload.name,
-                disable_content_type_detection=True,
-                message_thread_id=target.thread_id,
-                reply_parameters=_reply_parameters(target),
-                reply_markup=keyboard,
-            )
-        return await self._bot.send_photo(
-            target.chat_id,
-            content,
-            caption=shown.text or None,
-            caption_entities=shown.entities or None,
-            filename=upload.name,
-            has_spoiler=upload.has_spoiler or None,
-            message_thread_id=target.thread_id,
-            reply_parameters=_reply_parameters(target),
-            reply_markup=keyboard,
-        )
+            common["disable_content_type_detection"] = True
+            return await self._bot.send_document(target.chat_id, content, **common)
+        common["has_spoiler"] = upload.has_spoiler or None
+        return await self._bot.send_photo(target.chat_id, content, **common)
 
     async def _send_new(
         self, address: ChatAddress, send: Callable[[ChatAddress], Awaitable[Message]], messages: int = 1
