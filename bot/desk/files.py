@@ -247,7 +247,7 @@ class LooseFiles:
         self.folder = folder
         self._held: Counter[str] = Counter()
         self._passed_over: set[str] = set()  # because they were held
-        self._lock = asyncio.Lock()  # nobody holds a file anew between its check and its deletion
+        self._lock = asyncio.Lock()  # nobody adds a hold between its check and its deletion
         self.changed = asyncio.Event()
 
     @contextlib.asynccontextmanager

@@ -220,7 +220,7 @@ class JobQueue:
         self.report_change()
 
     def estimate_wait(self, job_id: str, *, is_promise: bool = False) -> TimeEstimate | None:
-        """Return the time until a job starts; ``is_promise`` if a person is told it for the first time.
+        """Return the time until a job starts; ``is_promise`` if a person reads it for the first time.
 
         None while nothing was measured, the model still loads, or a host has paused the drawing.
         """

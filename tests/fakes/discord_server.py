@@ -22,7 +22,7 @@ TOKEN = "a-bot-token"
 
 
 def filled(form: dict[str, Any], **typed: str) -> list[dict[str, Any]]:
-    """The fields of a form as a person sends them: typed or chosen anew, else as they were."""
+    """The fields of a form as a person sends them: typed or chosen, else unchanged."""
     fields = []
     for label in form["components"]:
         field = label["component"]

@@ -7,7 +7,7 @@ Files = dict[str, tuple[str, bytes]]  # by field: file name, content
 
 
 async def read_form(request: web.Request) -> tuple[Fields, Files]:
-    """What the body holds, be it multipart or not; nothing where there is none."""
+    """What the body holds, multipart or not; nothing for an empty body."""
     if request.content_type != "multipart/form-data":
         return {name: str(value) for name, value in (await request.post()).items()}, {}
     fields: Fields = {}

@@ -5,6 +5,6 @@
 ``comfyui_file`` bfloat16, fp8 with scales, and int8 with scales and ConvRot's rotation
 ``gguf_file``    llama.cpp's container: Q4 to Q8, F16, BF16
 
-A file carries the transformer alone and lies in the model's ``transformer`` folder, in place of the library's
+A file carries the transformer alone and is in the model's ``transformer`` folder, in place of the library's
 files. Anything unknown in it is refused by name. Tests: ``pytest tests/unit/engine/checkpoint/published``.
 """

@@ -106,7 +106,7 @@ async def test_a_group_sees_six_edits_of_a_job_at_most_two_of_them_kept_for_the_
         await asyncio.sleep(0.01)
     await server.until(lambda: len(server.named("editMessageText")) == MAX_GROUP_EDITS)
     assert waiting == MAX_GROUP_EDITS - 2
-    assert "step 2 of 8" in world.texts(GROUP.id)[0], "a fifth of the drawing lies between two edits"
+    assert "step 2 of 8" in world.texts(GROUP.id)[0], "a fifth of the drawing passes between two edits"
 
 
 async def test_the_steps_of_a_batch_are_a_draft_that_its_album_replaces(

@@ -1,4 +1,4 @@
-"""A backup a night, within the free space, and its failure is told."""
+"""A backup a night, within the free space, and a failure is reported."""
 
 import asyncio
 import os

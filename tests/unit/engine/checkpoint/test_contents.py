@@ -1,4 +1,4 @@
-"""A checkpoint is told from others of the same name and the same shapes."""
+"""Checkpoints of the same name and the same shapes are distinguished."""
 
 import os
 import shutil

@@ -28,7 +28,7 @@ def test_every_caption_of_the_training_is_known() -> None:
         values = {trait.name: rng.choice(trait.values) for trait in TRAITS}
         caption = write_caption(values, rng, "zh" if rng.random() < 0.5 else "en")
         strange += read_prompt(caption.text) != PromptReading()
-    assert strange <= 20  # three in a hundred hold letters of no meaning on purpose
+    assert strange <= 20  # three in a hundred have meaningless letters on purpose
 
 
 KNOWN = [
