@@ -17,6 +17,7 @@ from bot.commands.reading import NO_LORA
 from bot.commands.text import normalize
 from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
+from bot.desk.maintenance import is_foreign
 from bot.desk.people.claim_file import CLAIM_FILE
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
@@ -106,7 +107,7 @@ def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
 
 def check_modes(data_dir: Path) -> Iterator[Finding]:
     """Check that other users cannot read the data folder and the code of the first host."""
-    if data_dir.is_dir() and data_dir.stat().st_mode & 0o077:
+    if data_dir.is_dir() and data_dir.stat().st_mode & 0o077 and not is_foreign(data_dir):
         yield Finding(Level.NOTE, "data", "data_readable", {"path": str(data_dir)})
     claim = data_dir / CLAIM_FILE
     if claim.is_file() and claim.stat().st_mode & 0o077:
@@ -139,6 +140,9 @@ def require(findings: Iterable[Finding], locale: str) -> None:
 def _check_data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
     facts: dict[str, object] = {"path": str(folder)}
     try:
+        if is_foreign(folder):
+            yield Finding(Level.WRONG, "data", "data_foreign", facts)
+            return
         free_bytes, needed_bytes = free_and_needed_bytes(folder, reserve_bytes)
         if free_bytes >= needed_bytes:
             require_writable(folder)

@@ -78,8 +78,9 @@ async def report(settings: Settings, options: DoctorOptions) -> int:
         if repaired:
             findings = [finding async for finding in _check(settings, options)]
     _print(findings, repaired, settings.language, options, settings)
-    has_no_host = any(finding.code == "no_hosts" for finding in findings)
-    if has_no_host and has_chat(settings) and not (options.as_json or options.for_issue):
+    codes = {finding.code for finding in findings}
+    needs_host = "no_hosts" in codes and "data_foreign" not in codes  # where no code may be put
+    if needs_host and has_chat(settings) and not (options.as_json or options.for_issue):
         Screen().print_line(await asyncio.to_thread(claim_instruction, settings, is_new=False))
     return int(any(finding.level is Level.WRONG for finding in findings))
 

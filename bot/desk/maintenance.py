@@ -4,8 +4,10 @@ A failure never ends the bot: it is logged, and the work is tried again.
 """
 
 import asyncio
+import os
 import re
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import structlog
 from bot.commands.table.hosting import MAX_STATISTICS_DAYS
 from bot.desk.files import picture_folders
 from bot.desk.retention.expiry import PictureExpiry
+from bot.errors import DataFolderForeign
 from bot.store import Store
 from bot.store.files import backup
 from engine.config import LORA_VERSIONS, PROMPTS
@@ -56,14 +59,55 @@ _FOLDERS = {
 }
 
 
+_BESIDE = re.compile(
+    r"sugarbot\.toml(\.bak)?|[\w.-]*(token|password)[\w.-]*|[\w-]+\.log|out|pictures|\.cache|lost\+found"
+)
+"""What may be in a data folder before its first start, which the bot may have as its working directory."""
+
+
+def is_foreign(data_dir: Path) -> bool:
+    """Whether a folder holds other files and none of ours, or others may replace what is in it. Blocking.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    if not data_dir.is_dir():
+        return False
+    status, user = data_dir.stat(), os.geteuid()
+    if status.st_mode & stat.S_ISVTX and status.st_mode & stat.S_IWOTH:  # anybody may put a database there
+        return True
+    if user and status.st_uid not in (user, 0):  # the root user mounts folders for others
+        return True
+    names = os.listdir(data_dir)
+    if any(map(_DATA_NAMES.fullmatch, names)):
+        return False
+    # A home folder may have its own "backups", so these names are ours only where there are no others.
+    return not all(name in _FOLDERS or _BESIDE.fullmatch(name) for name in names)
+
+
+def require_own(data_dir: Path) -> None:
+    """Refuse a folder that is not for the bot alone; blocking.
+
+    Raises:
+        DataFolderForeign: See ``is_foreign``; nothing changed.
+        OSError: The folder cannot be read.
+    """
+    if is_foreign(data_dir):
+        raise DataFolderForeign(path=str(data_dir))
+
+
 def make_private(data_dir: Path) -> None:
     """Make what earlier versions left readable private to this user, and log how much that was.
 
     It covers the data folder, its subfolders and the files that the bot writes there. Links are not followed.
     Blocking.
+
+    Raises:
+        DataFolderForeign: The folder is not for the bot alone; nothing changed.
     """
     changed = 0
     try:
+        require_own(data_dir)
         folders = [(data_dir / name, names) for name, names in _FOLDERS.items()]
         if not (pictures := data_dir / "pictures").is_symlink():
             folders += picture_folders(pictures).items()

@@ -32,9 +32,9 @@
       - NotAPicture · NoSettings · PictureTooLarge
       - BadClaimCode · ClaimedElsewhere · BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
-    + BadSettings · FolderUnusable · OutFolderUnusable · DatabaseNewer · DatabaseInUse · DatabaseDamaged
-    + DatabaseMissing · DatabaseForeign · DiskFull · BackupFailed · BackupUnsound · RestoreFailed
-    + MigrationFailed
+    + BadSettings · FolderUnusable · DataFolderForeign · OutFolderUnusable · DatabaseNewer
+    + DatabaseInUse · DatabaseDamaged · DatabaseMissing · DatabaseForeign · DiskFull
+    + BackupFailed · BackupUnsound · RestoreFailed · MigrationFailed
     + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
     + UnknownCard · NoCard
 
@@ -196,6 +196,7 @@ from bot.errors.operator import (
     DatabaseInUse,
     DatabaseMissing,
     DatabaseNewer,
+    DataFolderForeign,
     DiskFull,
     FolderUnusable,
     MigrationFailed,
@@ -247,6 +248,7 @@ __all__ = [
     "ClaimCodeVoid",
     "ClaimedElsewhere",
     "Closing",
+    "DataFolderForeign",
     "DatabaseDamaged",
     "DatabaseForeign",
     "DatabaseInUse",

@@ -27,6 +27,10 @@ class FolderUnusable(OperatorError):
     """The data folder is not writable. Facts: ``path``, ``detail``."""
 
 
+class DataFolderForeign(OperatorError):
+    """The data folder holds other files than ours, or belongs to others; nothing changed. Facts: ``path``."""
+
+
 class OutFolderUnusable(OperatorError):
     """The folder for pictures is not writable. Facts: ``path``, ``detail``."""
 

@@ -39,6 +39,10 @@ FINDINGS = {
     "data_unusable": N_(
         "{path} can't be written: {detail}. Allow writing there, or choose another data_dir."
     ),
+    "data_foreign": N_(
+        "{path} holds other files than Sugarbot's, or belongs to others, so nothing there was changed. Set "
+        "data_dir to a new or an empty folder."
+    ),
     "data_readable": N_(
         "Other users of this machine can read {path}. The next start removes that permission."
     ),

@@ -14,7 +14,7 @@ from bot.messages.hosting.claim import CLAIM_SENTENCES
 from bot.messages.hosting.refusals import HOSTING_SENTENCES, format_reason
 from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
-from bot.messages.problems import format_problem
+from bot.messages.problems import FINDINGS, format_problem
 from engine.errors import EngineError
 from engine.formatting import in_gib
 
@@ -217,6 +217,7 @@ SENTENCES: dict[type[Exception], str] = {
         "The data folder {path} can't be used: {detail}. "
         "Make room, allow writing, or choose another data_dir."
     ),
+    errors.DataFolderForeign: FINDINGS["data_foreign"],
     errors.OutFolderUnusable: N_(
         "Pictures can't be saved in {path}: {detail}. Choose another folder, or allow writing there."
     ),

@@ -157,7 +157,7 @@ async def kill_repeatedly(
             is_on_discord=is_on_discord,
             number=max(PEOPLE, kills * acts_each // MESSAGES_A_PERSON),
         )
-        model = write_model(folder / "model")
+        model = write_model(folder / "models" / "tiny")
         environ = environment(folder, model, discord, telegram)
         if not is_on_discord:
             del environ["DISCORD_TOKEN"]

@@ -11,6 +11,7 @@ from bot.cli.setup.dialogue import Dialogue
 from bot.cli.setup.options import SetupOptions
 from bot.cli.setup.verification import AnswerRefused
 from bot.cli.setup.weights import ask_about_loras, ask_about_weights
+from bot.desk.maintenance import require_own
 from bot.errors import BadSettings
 from bot.languages import LOCALES
 from bot.messages import N_, format_error, text
@@ -28,6 +29,7 @@ def run_setup(options: SetupOptions) -> int:
     answers = SetupAnswers(options.config, os.environ)
     settings = answers.settings()
     logs.open_log(secrets=settings.secrets())
+    require_own(settings.data_dir)
     dialogue = Dialogue(settings.language, is_silent=options.is_silent)
     if options.only_claim:
         dialogue.say(claim_instruction(settings, is_new=True))

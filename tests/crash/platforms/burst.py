@@ -76,8 +76,8 @@ async def _measure(folder: Path, people: int, renderer: str, over_s: float) -> B
         TelegramServer() as telegram,
         open_fork_server(folder / "bots.log") as server,
     ):
-        environ = environment(folder, write_model(folder / "model"), discord, telegram)
-        environ |= {"TEST_RENDERER": renderer, "TEST_LAGS": str(folder / "lags")}
+        environ = environment(folder, write_model(folder / "models" / "tiny"), discord, telegram)
+        environ |= {"TEST_RENDERER": renderer, "TEST_LAGS": str(folder / "lags.log")}
         if renderer == "real":
             del environ["SUGARBOT_ENGINE__MODEL"]
         pid = await server.start(environ)
@@ -87,7 +87,7 @@ async def _measure(folder: Path, people: int, renderer: str, over_s: float) -> B
             os.kill(pid, signal.SIGKILL)
             await wait_for_end(pid)
         drawn = sum(_is_drawn(discord, one.message_id) for one in asked)
-    lines = [line.split() for line in (folder / "lags").read_text().splitlines() if line.count(" ") == 1]
+    lines = [line.split() for line in (folder / "lags.log").read_text().splitlines() if line.count(" ") == 1]
     lags = sorted(max(0.0, float(lag)) for at_s, lag in lines if began_s <= float(at_s) <= ended_s)
     times = sorted((one.acknowledged_s or float("inf")) - one.sent_s for one in asked)
     return BurstTimes(tuple(times), tuple(lags), drawn, ended_s - began_s)

@@ -62,7 +62,7 @@ async def _run(folder: Path, plan: list[tuple[str, str]]) -> Finding:
         TelegramServer() as telegram,
         open_fork_server(folder / "bots.log") as server,
     ):
-        model = write_model(folder / "model")
+        model = write_model(folder / "models" / "tiny")
         environ = whole_bot.environment(folder, model, discord, telegram)
         environ["SUGARBOT_ALLOW"] += ",discord:*"
         del environ["TELEGRAM_TOKEN"]

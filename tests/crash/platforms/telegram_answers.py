@@ -55,7 +55,7 @@ async def _run(folder: Path, plan: list[str]) -> Finding:
         TelegramServer() as telegram,
         open_fork_server(folder / "bots.log") as server,
     ):
-        environ = whole_bot.environment(folder, write_model(folder / "model"), discord, telegram)
+        environ = whole_bot.environment(folder, write_model(folder / "models" / "tiny"), discord, telegram)
         del environ["DISCORD_TOKEN"]
         pid = await server.start(environ)
         lost = []

@@ -130,6 +130,12 @@ def full_disk(machine: HostMachine, free: int) -> None:
     machine.patch.setattr(files.shutil, "disk_usage", lambda _: Usage(100 * GIB, 100 * GIB - free, free))
 
 
+def letters(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "letter.txt").touch()
+    return folder
+
+
 def taken_port(machine: HostMachine) -> None:
     taken = machine.opened.enter_context(socket.create_server(("127.0.0.1", 0)))
     machine.environ["SUGARBOT_WEB__PORT"] = str(taken.getsockname()[1])
@@ -198,6 +204,9 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {  # name: code, level, and how it c
         "no_hosts", "note", lambda m: set_environ(m, SUGARBOT_HOSTS=""),
     ),
     "a data folder that others read": ("data_readable", "note", lambda m: m.data.chmod(0o755)),
+    "a data folder of other files": (
+        "data_foreign", "wrong", lambda m: set_environ(m, SUGARBOT_DATA_DIR=str(letters(m.folder / "home"))),
+    ),
     "a data folder that is a file": (
         "data_unusable", "wrong", lambda m: set_environ(m, SUGARBOT_DATA_DIR="/dev/null"),
     ),

@@ -28,13 +28,15 @@ async def until_status(get: Callable[[], Awaitable[httpx.Response]], status: int
 
 
 async def test_the_manager_hears_of_start_life_and_stop_and_the_probes_answer(tmp_path: Path) -> None:
+    data = tmp_path / "var"
+    data.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.setblocking(False)
         environ = environment(
-            tmp_path, NOTIFY_SOCKET=listener.getsockname(), WATCHDOG_USEC="3000000",
+            data, NOTIFY_SOCKET=listener.getsockname(), WATCHDOG_USEC="3000000",
             SUGARBOT_WEB__PORT=str(port), SUGARBOT_ENGINE__DEVICE="cpu",
         )  # fmt: skip
         async with sugarbot("run", environ=environ) as process:

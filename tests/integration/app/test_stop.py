@@ -28,7 +28,7 @@ AT_ONCE_S = 10.0  # a start of Python on two busy cores; a start timeout is 300 
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """A bot whose worker never finishes loading."""
     monkeypatch.setattr("bot.app.Host", partial(Host, module=FAKE_CHILD))
-    model = write_model(tmp_path / "slow")
+    model = write_model(tmp_path / "models" / "slow")
     environ = {"SUGARBOT_DATA_DIR": str(tmp_path), "SUGARBOT_ENGINE__MODEL": str(model)}
     return load_settings(environ=environ)
 
@@ -75,7 +75,7 @@ async def test_costs_that_cannot_be_saved_end_nothing(
 async def test_a_worker_that_cannot_start_ends_the_message_with_its_reason(
     settings: Settings, tmp_path: Path, model: str, error: type[EngineError]
 ) -> None:
-    engine = settings.engine.model_copy(update={"model": str(write_model(tmp_path / model))})
+    engine = settings.engine.model_copy(update={"model": str(write_model(tmp_path / "models" / model))})
     settings = settings.model_copy(update={"engine": engine})
     async with asyncio.timeout(AT_ONCE_S):
         with pytest.raises(ExceptionGroup) as caught:

@@ -27,7 +27,7 @@ TOKENS = {"DISCORD_TOKEN": "a-token", "TELEGRAM_TOKEN": "1:b"}
 
 
 def settings(tmp_path: Path, text: str = "", **environ: str) -> Settings:
-    path = tmp_path / "settings.toml"
+    path = tmp_path / "sugarbot.toml"
     path.write_text(text)
     return load_settings(path, {"SUGARBOT_DATA_DIR": str(tmp_path)} | environ)
 
@@ -79,6 +79,19 @@ def test_each_fault_is_found(
 def test_an_allowed_chat_is_not_reported_as_serving_nobody(tmp_path: Path) -> None:
     assert "serves_nobody" not in found(tmp_path, 'hosts = ["discord:1"]', DISCORD_TOKEN="x")
     assert "no_chats" not in found(tmp_path, "web.enabled = false", DISCORD_TOKEN="x")
+
+
+def test_a_data_folder_of_other_files_prevents_the_start(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    tmp_path.chmod(0o755)
+    levels_found = found(tmp_path)
+    assert levels_found["data_foreign"] is Level.WRONG
+    assert "data" not in levels_found
+    assert not list(checks.check_modes(tmp_path))  # which `doctor --fix` would repair
+    with pytest.raises(NotStartable) as caught:
+        checks.require(checks.check_settings(settings(tmp_path), {}), "zh-CN")
+    assert "新的或空的文件夹" in format_error(caught.value, "zh-CN")
+    assert "a new or an empty folder" in format_error(caught.value, "en")
 
 
 def test_a_missing_data_folder_is_fine_and_is_not_created(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from bot.commands.values import Draw, ShowStatistics
 from bot.desk import maintenance
+from bot.errors import DataFolderForeign
 from bot.outcomes import Platform, Receipt, StatisticsShown
 from bot.policy.rules import Rules
 from bot.store.files import backup
@@ -185,6 +186,60 @@ def test_an_earlier_version_s_files_become_private_once(tmp_path: Path) -> None:
     assert {oct(stat.S_IMODE(folder.stat().st_mode)) for folder in folders} == {"0o700"}
     assert set(modes_in(outside).values()) == {"0o755", "0o644"}
     assert [(log["changed"], log["folder"]) for log in logs] == [(len(names) + 7, str(data))]
+
+
+@pytest.mark.parametrize("names", [["notes.txt"], ["backups/", "Documents/"], ["models/", ".bashrc"]])
+def test_a_folder_of_other_files_is_refused_before_anything_changes(names: list[str], tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    for name in names:
+        (home / name).parent.mkdir(exist_ok=True)
+        (home / name).mkdir() if name.endswith("/") else (home / name).touch()
+        (home / name).chmod(0o755)
+    home.chmod(0o755)
+    before = modes_in(home)
+    with pytest.raises(DataFolderForeign) as caught:
+        maintenance.make_private(home)
+    assert caught.value.facts == {"path": str(home)}
+    assert modes_in(home) == before
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o1757])
+def test_a_folder_that_everybody_may_write_to_is_refused(mode: int, tmp_path: Path) -> None:
+    (tmp_path / "sugarbot.db").touch(0o644)  # anybody may have put it there
+    tmp_path.chmod(mode)
+    before = modes_in(tmp_path)
+    with pytest.raises(DataFolderForeign):
+        maintenance.make_private(tmp_path)
+    assert modes_in(tmp_path) == before
+
+
+@pytest.mark.parametrize(("owner", "is_refused"), [(0, False), (4_242, True)])
+def test_another_person_s_folder_is_refused_and_the_system_s_is_not(
+    owner: int, is_refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maintenance.os, "geteuid", lambda: 1_000)
+    found = list(tmp_path.stat())
+    found[stat.ST_UID] = owner
+    monkeypatch.setattr(Path, "stat", lambda _: os.stat_result(found))
+    assert maintenance.is_foreign(tmp_path) is is_refused
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["lost+found"],
+        ["loras", "models"],
+        ["sugarbot.toml", "sugarbot.toml.bak", "tokens.env", "password", "out", "bot.log"],
+        ["claim.json", "notes.txt"],
+        ["sugarbot.db.lock", "notes.txt"],
+    ],
+)
+def test_a_new_folder_and_one_with_our_files_are_used(names: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    maintenance.require_own(tmp_path)
+    maintenance.require_own(tmp_path / "missing")
 
 
 def test_a_linked_pictures_folder_is_not_changed(tmp_path: Path) -> None:

@@ -224,6 +224,20 @@ def test_what_was_there_stays_and_the_file_as_it_was_is_kept(host: HostFolder) -
     assert kept.read_text() == before
 
 
+@pytest.mark.parametrize("words", [[], ["--claim"]])
+def test_a_data_folder_of_other_files_is_refused_before_anything_is_written(
+    words: list[str], host: HostFolder
+) -> None:
+    (host.folder / "home").mkdir()
+    (host.folder / "home" / "letter.txt").touch()
+    host.patch.setenv("SUGARBOT_DATA_DIR", "home")
+    code, output = host.run(*words)
+    assert code == 1
+    assert "Set data_dir to a new or an empty folder" in output
+    assert not (host.folder / "sugarbot.toml").exists()
+    assert [path.name for path in (host.folder / "home").iterdir()] == ["letter.txt"]
+
+
 def test_settings_with_a_fault_are_left_alone(host: HostFolder) -> None:
     (host.folder / "sugarbot.toml").write_text("web.port = -1")
     code, output = host.run("--weights", "built-in")
