@@ -61,7 +61,7 @@ PAGE = {
     "not_json": N_("Nothing was done: the request is not JSON. Reload the page."),
     "malformed": N_("Nothing was done: the message is incomplete. Reload the page and try again."),
     "too_slow": N_("Nothing was done: the message took too long to arrive. Try again."),
-    "too_large": N_("Nothing was done: the message is too long. Shorten it."),
+    "too_large": N_("Nothing was done: the message is too long. Write at most {limit} characters."),
     "too_many_tabs": N_("Too many tabs of this page are open. Close some and reload this one."),
 }
 

@@ -94,7 +94,8 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     """Read and validate the body of a POST.
 
     Raises:
-        HTTPException: 415 no JSON, 413 too large, 408 too slow, 400 invalid JSON, 422 wrong fields.
+        HTTPException: 415 no JSON, 413 too large or a text that is too long, 408 too slow, 400 invalid JSON,
+            422 wrong fields.
     """
     kind = request.headers.get("content-type", "").split(";", 1)[0].strip().lower()
     if kind != "application/json" or "content-encoding" in request.headers:
@@ -103,8 +104,10 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        is_broken = error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
-        raise HTTPException(400 if is_broken else 422) from None
+        found = [(each["type"], each["loc"]) for each in error.errors(include_url=False, include_input=False)]
+        if found == [("string_too_long", ("text",))]:
+            raise HTTPException(413) from None
+        raise HTTPException(400 if found[0][0] == "json_invalid" else 422) from None
 
 
 async def read_picture(request: Request) -> bytes:

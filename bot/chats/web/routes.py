@@ -51,7 +51,14 @@ from bot.chats.web.middleware import is_link_from_elsewhere
 from bot.chats.web.operator.logins import OperatorLogins
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.rendering import lora_title, render_page, render_panel, render_redirect
-from bot.chats.web.request_bodies import LanguageBody, PressBody, SayBody, read_body, read_picture
+from bot.chats.web.request_bodies import (
+    MAX_TEXT_CHARS,
+    LanguageBody,
+    PressBody,
+    SayBody,
+    read_body,
+    read_picture,
+)
 from bot.chats.web.sessions import (
     Session,
     Sessions,
@@ -143,7 +150,8 @@ class PageRoutes:
         locale, cause = self.locale_of(request), error.__cause__
         if isinstance(cause, SugarbotError):
             return PlainTextResponse(format_error(cause, locale), error.status_code)
-        return PlainTextResponse(page_text(REFUSALS[error.status_code], locale), error.status_code)
+        sentence = page_text(REFUSALS[error.status_code], locale, limit=MAX_TEXT_CHARS)
+        return PlainTextResponse(sentence, error.status_code)
 
     async def fail(self, request: Request, _: Exception) -> Response:
         """Answer a request that a bug ended."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -143,6 +144,23 @@ async def test_a_file_that_is_no_picture_or_too_large_is_refused_in_words_about_
                 MaliciousRequest("", "POST", "/info", {"Content-Type": kind}, body), cookie
             )
             assert (answer.status, said in answer.body) == (status, True), answer.body
+
+
+@pytest.mark.parametrize("length", [4_001, 64_000, 70_000])
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "too long. Write at most 4000 characters."), ("zh-CN", "最多 4000 个字")]
+)
+async def test_a_text_that_is_too_long_is_answered_with_how_long_it_may_be(
+    language: str, said: str, length: int, tmp_path: Path
+) -> None:
+    body = json.dumps({"text": "x" * length}).encode()
+    async with open_page(tmp_path) as (_, client):
+        page = await client.get("/", **{"Accept-Language": language})
+        cookie = page.headers["set-cookie"].split(";")[0]
+        request = MaliciousRequest("", "POST", "/say", {"Content-Type": "application/json"}, body)
+        answer = await client.send(request, cookie)
+    assert answer.status == 413
+    assert said in answer.body.decode()
 
 
 async def test_no_malicious_request_gets_a_file_an_internal_error_or_a_session(
