@@ -33,6 +33,12 @@ def format_gib(count_bytes: int, digits: int = 1) -> str:
     return f"{count_bytes / GIB:.{digits}f} GiB"
 
 
+def format_size(count_bytes: int) -> str:
+    """A size with its unit: ``1.5 GiB``, and ``3 MiB`` where GiB would be nearly zero."""
+    is_small = count_bytes < 0.1 * GIB
+    return f"{in_mib(count_bytes, 0)} MiB" if is_small else format_gib(count_bytes)
+
+
 def printable(text: str, *, is_one_line: bool = True) -> str:
     r"""Escape control characters, an escape as ``\x1b``; all other text stays.
 

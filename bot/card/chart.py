@@ -13,12 +13,14 @@ from bot.card.series import (
     AGO,
     HEADROOM,
     HOUR_S,
+    MAIN_MEMORY,
     MEMORY,
     MEMORY_USES,
     NOW,
     VALUE_LINES,
     ValueLine,
     known_lines,
+    memory_title,
     part_of_hour,
     unbroken_runs,
 )
@@ -33,7 +35,7 @@ MEMORY_PX, LINE_PX, GAP_PX, TITLE_PX = 400, 120, 30, 58
 TITLE_PT, TEXT_PT, SMALL_PT = 40, 28, 24
 SENTENCES = (
     *(each.title for each in (*MEMORY_USES, *VALUE_LINES)),
-    *(HEADROOM, MEMORY, AGO, NOW),
+    *(HEADROOM, MEMORY, MAIN_MEMORY, AGO, NOW),
 )
 
 _USE_COLOURS = {"weights": "#4f8ff7", "loras": "#e0699a", "work": "#f2b84b", "other": "#7b8492"}
@@ -87,7 +89,7 @@ class _Chart:
         """Draw the memory, stacked by use, with its legend; return where the next panel begins."""
         newest = readings[-1]
         total = max(1, newest.total_bytes)
-        title = text(MEMORY, self._locale, total=in_gib(total, 0))
+        title = text(memory_title(newest), self._locale, total=in_gib(total, 0))
         self.write(MARGIN, top, title, FAINT, TEXT_PT)
         top += TITLE_PX
         bottom = top + MEMORY_PX

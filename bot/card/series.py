@@ -10,7 +10,8 @@ from engine.planner.monitor import KEPT, KEPT_EVERY_S, CardReading
 HOUR_S = KEPT * KEPT_EVERY_S
 HOLE_S = 4 * KEPT_EVERY_S  # without a reading for longer, a line is broken
 
-HEADROOM, MEMORY = N_("free for a job"), N_("memory, GiB of {total}")
+HEADROOM = N_("free for a job")
+MEMORY, MAIN_MEMORY = N_("memory, GiB of {total}"), N_("main memory, GiB of {total}")
 AGO, NOW = N_("{minutes} min ago"), N_("now")
 
 
@@ -57,6 +58,11 @@ VALUE_LINES = (
     ValueLine("power", N_("power, W"), lambda each: each.power_w, 100),
     ValueLine("queue", N_("waiting jobs"), lambda each: each.waiting, 4),
 )
+
+
+def memory_title(reading: CardReading) -> str:
+    """Return the msgid of the title of the memory, which is the machine's own without a card."""
+    return MEMORY if reading.is_card else MAIN_MEMORY
 
 
 def known_lines(readings: Sequence[CardReading]) -> list[ValueLine]:

@@ -23,7 +23,7 @@ from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable
 from engine.cuda.stand_ins import has_stand_ins
-from engine.formatting import GIB, in_gib
+from engine.formatting import GIB, format_size, in_gib
 from engine.planner.headroom import Headroom
 from engine.shelf import Shelf
 
@@ -149,7 +149,7 @@ def _check_data_folder(folder: Path, reserve_bytes: int) -> Iterator[Finding]:
     except OSError as error:
         yield Finding(Level.WRONG, "data", "data_unusable", facts | {"detail": error.strerror})
         return
-    facts |= {"free": in_gib(free_bytes), "needed": in_gib(needed_bytes)}
+    facts |= {"free": format_size(free_bytes), "needed": format_size(needed_bytes)}
     if free_bytes < needed_bytes:
         yield Finding(Level.WRONG, "data", "disk_full", facts)
     elif free_bytes < DISK_LOW_BYTES:

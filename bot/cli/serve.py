@@ -326,6 +326,7 @@ def _read_card(application: Application) -> CardPanel:
         steps=queue_status.steps,
         default_lora=queue_status.default_lora,
         service=queue_status.service,
+        is_card=headroom.is_card,
     )
 
 

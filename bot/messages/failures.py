@@ -42,7 +42,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "if it happens again, choose another source there."
     ),
     errors.NoRoomForModel: N_(
-        "The model needs {needed_gib} GiB in {folder}, but only {free_gib} GiB are free. Make room, or set "
+        "The model needs {needed_gib} GiB in {folder}, but only {free_size} are free. Make room, or set "
         "another data_dir in sugarbot.toml."
     ),
     errors.ModelIncomplete: N_("The model's folder is incomplete. Download the model again. ({detail})"),
@@ -64,7 +64,7 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         'engine.precision = "auto".'
     ),
     errors.NoRoomForCopy: N_(
-        "The converted weights need {needed_gib} GiB in {folder}, but only {free_gib} GiB are free. Make "
+        "The converted weights need {needed_gib} GiB in {folder}, but only {free_size} are free. Make "
         "room, or set another data_dir in sugarbot.toml."
     ),
     errors.ConversionRunning: N_(

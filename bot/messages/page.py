@@ -36,6 +36,7 @@ PAGE = {
     "spoiler": N_("Hidden; show the picture"),
     "card": N_("Card"),
     "memory": N_("Memory"),
+    "main_memory": N_("Main memory"),
     "memory_used": N_("{used} of {total} GiB used"),
     "memory_free": N_("{free} GiB for drawing"),
     "drawing": N_("Drawing"),

@@ -30,11 +30,10 @@ SETTINGS = {
 }
 
 FINDINGS = {
-    "data": N_("{path}, {free} GiB free"),
-    "disk_low": N_("{path} has only {free} GiB free. Make room soon."),
+    "data": N_("{path}, {free} free"),
+    "disk_low": N_("{path} has only {free} free. Make room soon."),
     "disk_full": N_(
-        "{path} has only {free} GiB free, but pictures need {needed} GiB. Make room, or choose another "
-        "data_dir."
+        "{path} has only {free} free, but pictures need {needed}. Make room, or choose another data_dir."
     ),
     "data_unusable": N_(
         "{path} can't be written: {detail}. Allow writing there, or choose another data_dir."

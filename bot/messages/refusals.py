@@ -16,7 +16,7 @@ from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import FINDINGS, format_problem
 from engine.errors import EngineError
-from engine.formatting import in_gib
+from engine.formatting import format_size, in_gib
 
 SENTENCES: dict[type[Exception], str] = {
     errors.SugarbotError: N_(
@@ -314,7 +314,9 @@ def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, obje
     if "detail" in facts:
         facts["detail"] = translate_detail(str(facts["detail"]), locale)
     for name in [name for name in facts if name.endswith("_bytes")]:
-        facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(int(str(facts[name])))
+        count_bytes = int(str(facts[name]))
+        facts[f"{name.removesuffix('_bytes')}_gib"] = in_gib(count_bytes)
+        facts[f"{name.removesuffix('_bytes')}_size"] = format_size(count_bytes)
     if "limit_bytes" in facts:
         facts["limit_mib"] = int(str(facts["limit_bytes"])) // 2**20
     for name in ("renews_at_s", "until_s"):

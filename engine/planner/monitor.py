@@ -35,6 +35,7 @@ class CardReading:
         headroom_bytes: What a job may use now, our own memory included.
         utilisation: 0 … 1.
         waiting: Jobs that wait.
+        is_card: Whether it is a card's memory, not the machine's.
     """
 
     at_s: float
@@ -48,6 +49,7 @@ class CardReading:
     temperature_c: int | None = None
     power_w: float | None = None
     waiting: int = 0
+    is_card: bool = True
 
 
 class HeadroomMonitor:
@@ -125,4 +127,5 @@ class HeadroomMonitor:
             temperature_c=sensors.temperature_c if sensors else None,
             power_w=sensors.power_w if sensors else None,
             waiting=self._waiting(),
+            is_card=memory.is_card,
         )

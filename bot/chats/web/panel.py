@@ -18,6 +18,7 @@ class CardPanel:
         drawing: The job on the card; empty if the card is idle.
         step: Completed steps of the current picture, of ``steps``; both are 0 if the card is idle.
         service: Whether a host has paused the drawing.
+        is_card: Whether it is a card's memory, not the machine's.
         default_lora: The default for chats without their own; empty means none.
     """
 
@@ -32,6 +33,7 @@ class CardPanel:
     steps: int = 0
     default_lora: str = ""
     service: Service = field(default=Service())
+    is_card: bool = True
 
     @property
     def used_percent(self) -> int:

@@ -38,7 +38,7 @@ LORA_SENTENCES: dict[type[Exception], str] = {
         "or add it by a link."
     ),
     errors.DownloadLeavesNoSpace: N_(
-        "That file does not fit on the host's disk, of which a part must stay free: {free_gib} GiB are left "
+        "That file does not fit on the host's disk, of which a part must stay free: {free_size} are left "
         "for files. Make room there and try again."
     ),
     errors.DownloadMissing: N_("{site} has no such file. Check the link."),

@@ -6,7 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.formatting import format_gib, in_gib, in_mib, printable
+from engine.formatting import format_gib, format_size, in_gib, in_mib, printable
+
+
+@pytest.mark.parametrize(
+    ("count_bytes", "shown"),
+    [
+        (0, "0 MiB"),
+        (3 * 2**20, "3 MiB"),
+        (102 * 2**20, "102 MiB"),
+        (103 * 2**20, "0.1 GiB"),
+        (2**31, "2.0 GiB"),
+    ],
+)
+def test_a_small_size_is_not_shown_as_zero(count_bytes: int, shown: str) -> None:
+    assert format_size(count_bytes) == shown
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from bot.card.series import (
     HEADROOM,
-    MEMORY,
     MEMORY_USES,
     ValueLine,
     known_lines,
+    memory_title,
     part_of_hour,
     unbroken_runs,
 )
@@ -90,7 +90,7 @@ def _memory(readings: Sequence[CardReading], locale: str) -> ChartView:
     keys = [ChartKey(use.name, text(use.title, locale), in_gib(use.value(newest))) for use in MEMORY_USES]
     return ChartView(
         name="memory",
-        title=text(MEMORY, locale, total=in_gib(total, 0)),
+        title=text(memory_title(newest), locale, total=in_gib(total, 0)),
         now="",
         top=in_gib(total, 0),
         paths=(

@@ -117,6 +117,14 @@ def test_a_disk_that_fills_up_is_found(
     assert found(tmp_path)[code] is level
 
 
+def test_a_disk_with_a_few_mib_is_not_shown_as_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(2**40, 2**40, 3 * 2**20))
+    [finding] = checks.check_settings(settings(tmp_path), {})[:1]
+    assert "only 3 MiB free, but pictures need 0.2 GiB" in format_finding(finding.code, finding.facts, "en")
+    assert "只剩 3 MiB，而存图需要 0.2 GiB" in format_finding(finding.code, finding.facts, "zh-CN")
+
+
 def test_a_data_folder_that_is_not_writable_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(dir: Path) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", str(dir))
@@ -222,7 +230,7 @@ def test_faults_refuse_the_start_together_and_notes_are_logged() -> None:
 
 
 def test_a_fault_that_can_be_repaired_at_run_time_is_logged_and_does_not_refuse_the_start() -> None:
-    facts = {"path": "/d", "free": "0.1", "needed": "0.2"}
+    facts = {"path": "/d", "free": "0.1 GiB", "needed": "0.2 GiB"}
     error = LoraPickled(name="bad")
     with structlog.testing.capture_logs() as logs:
         checks.require(

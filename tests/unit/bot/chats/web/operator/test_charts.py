@@ -86,3 +86,10 @@ def test_a_processor_has_no_chart_of_what_it_does_not_tell() -> None:
 @pytest.mark.parametrize(("locale", "title"), [("en", "waiting jobs"), ("zh-CN", "排队任务")])
 def test_titles_are_in_the_language_of_the_page(locale: str, title: str) -> None:
     assert chart("queue", READING, locale=locale).title == title
+
+
+def test_without_a_card_the_chart_shows_main_memory() -> None:
+    assert chart("memory", READING, locale="zh-CN").title == "显存（GiB，共 24）"
+    processor = replace(READING, is_card=False)
+    assert chart("memory", processor, locale="zh-CN").title == "内存（GiB，共 24）"
+    assert chart("memory", processor).title == "main memory, GiB of 24"
