@@ -21,17 +21,19 @@ def has_host(settings: Settings) -> bool:
     return bool(settings.hosts or stored_names(settings.data_dir / DATABASE, PermissionKind.HOST))
 
 
-def claim_instruction(settings: Settings, *, is_new: bool) -> str:
+def claim_instruction(settings: Settings, *, is_new: bool, locale: str = "") -> str:
     """Return what the first host does, with a code unless an earlier one is valid; blocking.
 
     Args:
         settings: Name the data folder.
         is_new: Make a code in any case; an earlier one is void then.
+        locale: Of the sentence; empty for that of the settings.
 
     Raises:
         OSError: The data folder is not writable.
     """
+    locale = locale or settings.language
     now_ms = time.time_ns() // 1_000_000
     if not is_new and read_claim(settings.data_dir, now_ms) is not None:
-        return code_was_shown(settings.language)
-    return how_to_claim(issue_claim(settings.data_dir, now_ms, SystemRandom()), settings.language)
+        return code_was_shown(locale)
+    return how_to_claim(issue_claim(settings.data_dir, now_ms, SystemRandom()), locale)

@@ -30,9 +30,9 @@ def run_setup(options: SetupOptions) -> int:
     settings = answers.settings()
     logs.open_log(secrets=settings.secrets())
     require_own(settings.data_dir)
-    dialogue = Dialogue(settings.language, is_silent=options.is_silent)
+    dialogue = Dialogue(options.language or settings.language, is_silent=options.is_silent)
     if options.only_claim:
-        dialogue.say(claim_instruction(settings, is_new=True))
+        dialogue.say(claim_instruction(settings, is_new=True, locale=dialogue.locale))
         return 0
     _ask_language(answers, dialogue, options)
     try:
@@ -50,7 +50,7 @@ def run_setup(options: SetupOptions) -> int:
         return code
     _print_links(links, dialogue)
     if links and not has_host(settings):
-        dialogue.say(claim_instruction(settings, is_new=True))
+        dialogue.say(claim_instruction(settings, is_new=True, locale=dialogue.locale))
     dialogue.say(text(N_("Now start the bot: sugarbot run"), dialogue.locale))
     return 0
 
@@ -61,7 +61,7 @@ def _ask_language(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptio
     chosen = options.language or dialogue.choose(question, rows, dialogue.locale)
     answers.set_value("language", chosen)
     answers.save()
-    dialogue.locale = answers.settings().language
+    dialogue.locale = options.language or answers.settings().language
 
 
 def _ask_owner(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions) -> None:

@@ -401,6 +401,20 @@ def test_each_claim_makes_a_new_code_which_is_nowhere_on_the_disk(host: HostFold
         assert code.replace("-", "") not in file.read_text()
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "To become it"), ("zh-CN", "管理员"), ("zh-TW", "管理員")])
+def test_a_claim_is_explained_in_the_language_that_was_given(
+    language: str, said: str, host: HostFolder
+) -> None:
+    other = "en" if language != "en" else "zh-CN"
+    (host.folder / "sugarbot.toml").write_text(f'language = "{other}"')
+    code, output = host.run("--claim", "--language", language)
+    assert code == 0
+    assert CODE.search(output)
+    assert said in output
+    assert not foreign(output, language)
+    assert host.settings["language"] == other  # it only made a code
+
+
 # At a terminal.
 
 
