@@ -15,7 +15,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from bot.languages import is_chinese
+from bot.languages import LOCALES, is_chinese
 
 USAGE_ERROR = 2
 UsageError: type[Any] = typer.BadParameter.__mro__[1]  # typer does not export it
@@ -48,8 +48,12 @@ def language_of_arguments(arguments: Sequence[str]) -> str:
     config = None
     for position, word in enumerate(arguments):
         option, equals, value = word.partition("=")
+        if not equals:
+            value = "".join(arguments[position + 1 : position + 2])
+        if option == "--language" and value in LOCALES:
+            return value
         if option == "--config":
-            config = value if equals else "".join(arguments[position + 1 : position + 2])
+            config = value
     return expected_language(settings_file(Path(config) if config else None, os.environ), os.environ)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from bot.checks.checks import check_lora_folder
 from bot.cli.setup.answers import SetupAnswers
 from bot.cli.setup.dialogue import Dialogue
-from bot.cli.setup.options import SetupOptions
+from bot.cli.setup.options import FOLDER, HUB, KEEP, MIRROR, MODELSCOPE, SetupOptions
 from bot.cli.setup.verification import AnswerRefused, check_weights, print_findings
 from bot.errors import BadSettings
 from bot.messages import N_, format_error, text
@@ -15,9 +15,6 @@ from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT
 from engine.errors import ModelUnreachable
 from engine.planner.headroom import HeadroomProbe
 
-HUB, MIRROR, MODELSCOPE, FOLDER = "hub", "mirror", "modelscope", "folder"
-KEEP = "keep"  # another published model, which the settings name already
-SOURCES = (BUILT_IN, HUB, MIRROR, MODELSCOPE)
 LABELS = {
     KEEP: N_("{model}, as now"),
     HUB: N_("Z-Image-Turbo from Hugging Face, 33 GB"),

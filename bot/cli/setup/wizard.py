@@ -8,7 +8,7 @@ from bot.cli.setup.answers import SetupAnswers, files_of
 from bot.cli.setup.chats import ask_about_chats
 from bot.cli.setup.claim import claim_instruction, has_host
 from bot.cli.setup.dialogue import Dialogue
-from bot.cli.setup.options import SetupOptions
+from bot.cli.setup.options import SetupOptions, check_options
 from bot.cli.setup.verification import AnswerRefused
 from bot.cli.setup.weights import ask_about_loras, ask_about_weights
 from bot.desk.maintenance import require_own
@@ -26,6 +26,7 @@ def run_setup(options: SetupOptions) -> int:
         KeyboardInterrupt: The host stopped it; the answers so far are kept.
         OperatorError, ModelError, OSError: The host must repair something; the answers so far are kept.
     """
+    check_options(options)
     answers = SetupAnswers(options.config, os.environ)
     settings = answers.settings()
     logs.open_log(secrets=settings.secrets())

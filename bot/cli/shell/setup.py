@@ -42,8 +42,7 @@ def set_up(
     config: Config = None,
 ) -> None:
     """Ask what a bot needs, check each answer at once, download and convert the model; repeatable."""
-    from bot.cli.setup.options import SetupOptions
-    from bot.cli.setup.weights import MIRROR
+    from bot.cli.setup.options import MIRROR, SetupOptions
     from bot.cli.setup.wizard import run_setup
 
     if weights == MIRROR and yes and not endpoint:

@@ -3,6 +3,7 @@
 import re
 import shutil
 import stat
+import sys
 import tomllib
 from collections import namedtuple
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ class HostFolder:
 
     def run(self, *words: str) -> tuple[int, str]:
         """Run it without a terminal; return the exit code and everything that it printed."""
-        ended = CliRunner().invoke(app, ["setup", "--yes", *words])
+        self.patch.setattr(sys, "argv", ["sugarbot", "setup", "--yes", *words])  # whose language counts
+        ended = CliRunner().invoke(app, sys.argv[1:])
         if ended.exception is not None and not isinstance(ended.exception, SystemExit):
             raise ended.exception
         return ended.exit_code, ended.output
@@ -185,7 +187,7 @@ def test_a_proxy_of_a_kind_that_the_chat_cannot_use_is_refused(host: HostFolder)
     host.patch.setenv("DISCORD_TOKEN", DISCORD_TOKEN)
     code, output = host.run("--discord-proxy", "socks5://127.0.0.1:9")
     assert code == 1
-    assert "discord.proxy must be" in output
+    assert "--discord-proxy must be" in output
 
 
 def test_a_token_of_two_words_is_refused_without_showing_it(host: HostFolder) -> None:
@@ -266,6 +268,43 @@ def test_another_file_gets_its_own_tokens(host: HostFolder) -> None:
     host.patch.setenv("TELEGRAM_TOKEN", TELEGRAM_TOKEN)
     assert host.run("--config", "etc/sugarbot.toml")[0] == 0
     assert {path.name for path in (host.folder / "etc").iterdir()} == {"sugarbot.toml", "tokens.env"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize(
+    ("option", "value", "example"),
+    [
+        ("--owner", "somebody", "discord:123456789"),
+        ("--owner", "discord:1,discord:2", "discord:123456789"),
+        ("--weights", "nowhere", "built-in"),
+        ("--weights", "owner/model", "built-in"),
+        ("--endpoint", "not an address", "https://"),
+        ("--telegram-proxy", "ftp://x", "socks5://"),
+    ],
+)
+def test_a_refused_value_is_named_by_its_option_before_anything_is_written(
+    option: str, value: str, example: str, language: str, host: HostFolder
+) -> None:
+    code, output = host.run("--language", language, option, value)
+    assert code == 1
+    line = output.splitlines()[-1]
+    assert line.startswith(f"- {option} ")
+    assert value in line or "proxy" in option  # which may hold a password
+    assert example in line
+    assert "[" not in line  # an example of the settings file
+    assert not foreign(output.replace(value, ""), language)
+    assert not (host.folder / "sugarbot.toml").exists()
+
+
+@pytest.mark.parametrize("words", [[], ["--claim"]])
+def test_a_language_that_is_none_of_ours_is_refused_whatever_the_environment_says(
+    words: list[str], host: HostFolder
+) -> None:
+    host.patch.setenv("SUGARBOT_LANGUAGE", "en")
+    code, output = host.run("--language", "fr", *words)
+    assert code == 1
+    assert "--language must be en, zh-CN or zh-TW, not 'fr'" in output
+    assert list(host.folder.iterdir()) == []
 
 
 # The model.
@@ -380,7 +419,7 @@ def test_an_owner_is_a_host_and_needs_no_code(host: HostFolder) -> None:
     assert not CODE.search(output)
     code, output = host.run("--owner", "somebody")
     assert code == 1
-    assert "hosts must be" in output
+    assert "--owner must be" in output
     assert host.settings["hosts"] == ["telegram:12"]
 
 
@@ -401,7 +440,9 @@ def test_each_claim_makes_a_new_code_which_is_nowhere_on_the_disk(host: HostFold
         assert code.replace("-", "") not in file.read_text()
 
 
-@pytest.mark.parametrize(("language", "said"), [("en", "To become it"), ("zh-CN", "管理员"), ("zh-TW", "管理員")])
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "To become it"), ("zh-CN", "管理员"), ("zh-TW", "管理員")]
+)
 def test_a_claim_is_explained_in_the_language_that_was_given(
     language: str, said: str, host: HostFolder
 ) -> None:
