@@ -35,6 +35,8 @@ class SetupAnswers:
         values: As in the file, without tokens.
         tokens: By section, as they will be written.
         given: Tokens of the environment, by section; they are offered, and kept once they work.
+        keeps_each: Whether ``accept`` writes, so that who is asked is asked nothing twice.
+        was_written: Whether anything has been written.
     """
 
     def __init__(self, config: Path | None, environ: Mapping[str, str]) -> None:
@@ -60,6 +62,7 @@ class SetupAnswers:
         if problems:
             raise BadSettings(problems=tuple(problems))
         self._environ = {name: value for name, value in environ.items() if not _is_token(name)}
+        self.keeps_each, self.was_written = False, False
         self.settings()  # a wrong value is the host's to correct, before any question
 
     def settings(self) -> Settings:
@@ -88,6 +91,17 @@ class SetupAnswers:
         else:
             table.pop(key, None)
 
+    def accept(self) -> None:
+        """Check the answers so far, and write them if ``keeps_each``. Blocking.
+
+        Raises:
+            BadSettings, OSError: As ``save``.
+        """
+        if self.keeps_each:
+            self.save()
+        else:
+            self.settings()
+
     def save(self) -> None:
         """Write both files if they change; the settings file as it was before setup is kept. Blocking.
 
@@ -102,6 +116,7 @@ class SetupAnswers:
             write_file(self.file.with_name(self.file.name + KEPT), self._before)
         if not self.file.exists() or self.file.read_bytes() != content:
             write_file(self.file, content)
+        self.was_written = True
         path = token_file(self.file)
         if any(self.tokens.values()) or path.exists():
             heading = N_(

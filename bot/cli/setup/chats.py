@@ -43,7 +43,7 @@ def ask_about_chats(answers: SetupAnswers, dialogue: Dialogue, options: SetupOpt
             raise
         if link:
             links[platform] = link
-        answers.save()
+        answers.accept()
     return links
 
 

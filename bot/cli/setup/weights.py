@@ -46,7 +46,7 @@ def ask_about_weights(answers: SetupAnswers, dialogue: Dialogue, options: SetupO
             dialogue.say(format_error(error, dialogue.locale))
         else:
             if print_findings([check_weights(config, has_card=has_card)], dialogue):
-                answers.save()
+                answers.accept()
                 return
             if dialogue.is_silent:
                 raise AnswerRefused
@@ -67,7 +67,7 @@ def ask_about_loras(answers: SetupAnswers, dialogue: Dialogue, options: SetupOpt
         answers.set_value("engine.lora_dir", "" if typed == usual else typed)
         findings = list(check_lora_folder(answers.settings().engine.lora_dir))
         if print_findings(findings, dialogue):
-            answers.save()
+            answers.accept()
             return
         if dialogue.is_silent:
             raise AnswerRefused

@@ -22,9 +22,11 @@ from bot.messages.page import LANGUAGES
 def run_setup(options: SetupOptions) -> int:
     """Ask, check and prepare; return the exit code. Blocking.
 
+    Without a terminal, nothing is written before all answers are right.
+
     Raises:
-        KeyboardInterrupt: The host stopped it; the answers so far are kept.
-        OperatorError, ModelError, OSError: The host must repair something; the answers so far are kept.
+        KeyboardInterrupt: The host stopped it; it has been said which answers are kept.
+        OperatorError, ModelError, OSError: The host must repair something; the same.
     """
     check_options(options)
     answers = SetupAnswers(options.config, os.environ)
@@ -35,14 +37,16 @@ def run_setup(options: SetupOptions) -> int:
     if options.only_claim:
         dialogue.say(claim_instruction(settings, is_new=True, locale=dialogue.locale))
         return 0
-    _ask_language(answers, dialogue, options)
+    answers.keeps_each = not dialogue.is_silent
+    links: dict[str, str] | None = None
     try:
-        links = ask_about_chats(answers, dialogue, options)
-        ask_about_weights(answers, dialogue, options)
-        ask_about_loras(answers, dialogue, options)
+        links = _ask_everything(answers, dialogue, options)
     except AnswerRefused:
         return 1
-    _ask_owner(answers, dialogue, options)
+    finally:
+        if links is None and answers.was_written:
+            _say_what_is_kept(answers, dialogue)
+    answers.save()
     settings = answers.settings()
     logs.open_log(secrets=settings.secrets(), verbose=True)
     dialogue.say()
@@ -56,12 +60,28 @@ def run_setup(options: SetupOptions) -> int:
     return 0
 
 
+def _ask_everything(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions) -> dict[str, str]:
+    """Ask all questions; return the link to the bot in each chat."""
+    _ask_language(answers, dialogue, options)
+    links = ask_about_chats(answers, dialogue, options)
+    ask_about_weights(answers, dialogue, options)
+    ask_about_loras(answers, dialogue, options)
+    _ask_owner(answers, dialogue, options)
+    return links
+
+
+def _say_what_is_kept(answers: SetupAnswers, dialogue: Dialogue) -> None:
+    sentence = N_("The answers so far are kept in {files}; `sugarbot setup` goes on with them.")
+    dialogue.say()
+    dialogue.say(text(sentence, dialogue.locale, files=files_of(answers)))
+
+
 def _ask_language(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions) -> None:
     rows = [(locale, LANGUAGES[locale]) for locale in LOCALES]
     question = text(N_("Which language do you read?"), dialogue.locale)
     chosen = options.language or dialogue.choose(question, rows, dialogue.locale)
     answers.set_value("language", chosen)
-    answers.save()
+    answers.accept()
     dialogue.locale = options.language or answers.settings().language
 
 
@@ -76,7 +96,7 @@ def _ask_owner(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions)
         hosts = list(dict.fromkeys([*stored, typed] if given else typed.replace(",", " ").split()))
         answers.set_value("hosts", hosts)
         try:
-            answers.save()
+            answers.accept()
         except BadSettings as error:
             answers.set_value("hosts", stored)
             if dialogue.is_silent:

@@ -168,7 +168,8 @@ def test_a_chat_that_does_not_work_ends_it_with_what_to_do(
     assert code == 1
     assert (english if language == "en" else chinese) in output
     assert TELEGRAM_TOKEN not in output
-    assert TELEGRAM_TOKEN not in host.tokens  # only what works is kept
+    assert not (host.folder / "sugarbot.toml").exists()
+    assert not (host.folder / "tokens.env").exists()
     assert not foreign(output, language)
 
 
@@ -180,7 +181,7 @@ def test_a_proxy_is_used_for_the_check(host: HostFolder, platform: str) -> None:
     code, output = host.run(f"--{platform}-proxy", "http://127.0.0.1:9")
     assert code == 1
     assert "no connection" in output or "proxy" in output
-    assert "proxy" not in host.settings.get(platform, {})  # nothing of this chat is kept
+    assert not (host.folder / "sugarbot.toml").exists()
 
 
 def test_a_proxy_of_a_kind_that_the_chat_cannot_use_is_refused(host: HostFolder) -> None:
@@ -238,6 +239,19 @@ def test_a_data_folder_of_other_files_is_refused_before_anything_is_written(
     assert "Set data_dir to a new or an empty folder" in output
     assert not (host.folder / "sugarbot.toml").exists()
     assert [path.name for path in (host.folder / "home").iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize(
+    "words", [["--loras", "nowhere"], ["--weights", "damaged"], ["--owner", "telegram:x"]]
+)
+def test_a_set_up_that_fails_leaves_the_files_as_they_were(words: list[str], host: HostFolder) -> None:
+    (host.folder / "damaged").mkdir()
+    before = 'language = "zh-TW"\n[web]\nport = 7861\n'
+    (host.folder / "sugarbot.toml").write_text(before)
+    code, output = host.run("--language", "en", *words)
+    assert code == 1, output
+    assert (host.folder / "sugarbot.toml").read_text() == before
+    assert not (host.folder / "sugarbot.toml.bak").exists()
 
 
 def test_settings_with_a_fault_are_left_alone(host: HostFolder) -> None:
@@ -517,9 +531,13 @@ def test_each_answer_about_the_model_is_asked_again_until_it_works(
         assert word in output
 
 
-def test_the_end_of_the_input_keeps_what_was_answered(host: HostFolder) -> None:
+def test_the_end_of_the_input_keeps_what_was_answered(
+    host: HostFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(KeyboardInterrupt):
         host.talk("3", DISCORD_TOKEN, "")
+    output = capsys.readouterr().out
+    assert "目前的回答已寫入 sugarbot.toml、tokens.env" in output.splitlines()[-1]
     assert host.settings["language"] == "zh-TW"
     assert "DISCORD_TOKEN=d" in host.tokens
 
