@@ -21,7 +21,7 @@ from bot.desk.maintenance import is_foreign
 from bot.desk.people.claim_file import CLAIM_FILE
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
-from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable
+from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable, unknown_variables
 from engine.cuda.stand_ins import has_stand_ins
 from engine.formatting import GIB, format_size, in_gib
 from engine.planner.headroom import Headroom
@@ -56,6 +56,7 @@ def check_settings(
         *check_lora_folder(settings.engine.lora_dir),
         *_check_chats(settings, {*settings.hosts, *hosts}, {*settings.allow, *allowed}),
         *_check_token_files(environ),
+        *_check_variables(environ),
     ]
 
 
@@ -192,6 +193,12 @@ def _check_chats(settings: Settings, hosts: Collection[str], allowed: Collection
         yield Finding(Level.NOTE, "page", "page_off")
         if not served:
             yield Finding(Level.WRONG, "page", "no_chats")
+
+
+def _check_variables(environ: Mapping[str, str]) -> Iterator[Finding]:
+    for name, nearest in unknown_variables(environ):
+        code = "variable_misspelt" if nearest else "variable_unknown"
+        yield Finding(Level.NOTE, "settings", code, {"variable": name, "nearest": nearest})
 
 
 def _check_token_files(environ: Mapping[str, str]) -> Iterator[Finding]:

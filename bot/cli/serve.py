@@ -38,8 +38,8 @@ from bot.errors import NotUnderstood
 from bot.languages import is_chinese
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
-from bot.settings import Settings, load_settings, settings_file
-from bot.settings.load import FILE_NAME, PASSWORD_FILE_VARIABLE
+from bot.settings import PASSWORD_FILE_VARIABLE, Settings, load_settings, settings_file
+from bot.settings.load import FILE_NAME
 from bot.settings.token_file import token_file
 from bot.store.files.reading import stored_names
 from bot.store.hosting.permissions import PermissionKind

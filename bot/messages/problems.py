@@ -85,6 +85,12 @@ FINDINGS = {
         "engine.lora_dir is {path}, which does not exist. Create the folder, or choose another one."
     ),
     "kernels_unwritable": N_("{path} can't be written, so each start builds the card's kernels again."),
+    "variable_misspelt": N_(
+        "The environment variable {variable} is not known and sets nothing; did you mean {nearest}?"
+    ),
+    "variable_unknown": N_(
+        "The environment variable {variable} is not known and sets nothing. Correct its name, or remove it."
+    ),
     "restart_needed": N_("changed since the start, and not in use before a restart: {settings}"),
     "backup": N_("{hours} h old, in {path}"),
     "backup_failed": N_(

@@ -12,6 +12,7 @@ If no setting names a language, ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` o
 * ``token_file``  ``tokens.env``, which holds the tokens
 * ``password``    the hash of a password
 * ``language``    the host's language before the settings are read
+* ``variables``   the environment variables, and which of those with our prefix are unknown
 * ``listing``     every setting with its variables, default and example, for references
 
 Why not pydantic-settings (tried: 2.16.3). Its sources raise at the first value that they cannot parse, before
@@ -25,9 +26,8 @@ Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
 """
 
 from bot.settings.language import expected_language
-from bot.settings.listing import ListedSetting, every_setting
+from bot.settings.listing import PASSWORD_FILE_VARIABLE, ListedSetting, every_setting
 from bot.settings.load import (
-    PASSWORD_FILE_VARIABLE,
     environment_tokens,
     load_settings,
     read_values,
@@ -38,6 +38,7 @@ from bot.settings.load import (
 from bot.settings.password import PasswordHash
 from bot.settings.sections import EXAMPLE_COMMIT, Settings
 from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file, write_tokens
+from bot.settings.variables import unknown_variables
 
 __all__ = [
     "EXAMPLE_COMMIT",
@@ -56,5 +57,6 @@ __all__ = [
     "settings_of",
     "token_file",
     "token_file_variable",
+    "unknown_variables",
     "write_tokens",
 ]

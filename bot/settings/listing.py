@@ -9,10 +9,12 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from bot.settings.load import PASSWORD, PASSWORD_FILE_VARIABLE, PREFIX
 from bot.settings.password import PasswordHash
 from bot.settings.sections import Settings
 
+PREFIX = "SUGARBOT_"
+PASSWORD = ("web", "operator_password")
+PASSWORD_FILE_VARIABLE = f"{PREFIX}WEB__OPERATOR_PASSWORD_FILE"
 CHOSEN_NAME = "NAME"  # stands for a name that the host chooses, as in quota.tiers.NAME
 
 

@@ -14,15 +14,14 @@ from rapidfuzz import fuzz, process
 
 from bot.errors import BadSettings, Problem
 from bot.settings.language import SHORT, default_language
+from bot.settings.listing import PASSWORD, PASSWORD_FILE_VARIABLE, PREFIX
 from bot.settings.sections import Settings
 from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file
+from bot.settings.variables import CONFIG, nearest_variable
 
-PREFIX = "SUGARBOT_"
 FILE_NAME = "sugarbot.toml"
 MAX_SHOWN_CHARS = 60  # of a bad value
 
-PASSWORD = ("web", "operator_password")
-PASSWORD_FILE_VARIABLE = f"{PREFIX}WEB__OPERATOR_PASSWORD_FILE"
 _SIMILAR_PERCENT = 60
 _POSITION = re.compile(r"\(at line (\d+), column \d+\)")
 
@@ -110,7 +109,7 @@ def _checked(
 
 def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return the settings file; None without one, which is allowed."""
-    if path is None and (named := environ.get(f"{PREFIX}CONFIG")):
+    if path is None and (named := environ.get(CONFIG)):
         path = Path(named)
     if path is None:
         default = Path(FILE_NAME)
@@ -175,8 +174,11 @@ def _from_environ(environ: Mapping[str, str], problems: list[Problem]) -> _Value
     for variable, value in sorted(environ.items()):
         names = variable.removeprefix(PREFIX).lower().split("__")
         is_setting = variable.startswith(PREFIX) and not variable.endswith("_FILE") and variable != SHORT
-        if is_setting and _is_ours(names[0]):
+        if is_setting and names[0] in Settings.model_fields:
             _merge(raw, _nested(names, value))
+        elif is_setting and _closest(names[0], Settings):
+            facts = {"setting": variable, "nearest_setting": nearest_variable(variable)}
+            problems.append(Problem("misspelt", facts))
     return raw
 
 
@@ -201,11 +203,6 @@ def token_file_variable(platform: str, environ: Mapping[str, str]) -> str:
     """Return the variable that names the file of a platform's token; empty without one."""
     variables = (f"{platform.upper()}_TOKEN_FILE", f"{PREFIX}{platform.upper()}__TOKEN_FILE")
     return next((variable for variable in variables if environ.get(variable)), "")
-
-
-def _is_ours(name: str) -> bool:
-    """Whether a variable names a setting, or looks like a misspelt one."""
-    return _closest(name, Settings) is not None
 
 
 def _closest(name: str, section: type[BaseModel]) -> str | None:

@@ -20,7 +20,8 @@ from bot.settings import (
     token_file,
     write_tokens,
 )
-from bot.settings.load import FILE_NAME, PREFIX
+from bot.settings.listing import PREFIX
+from bot.settings.load import FILE_NAME
 from bot.settings.token_file import TOKENS_NAME
 from engine.durable import FILE_MODE, make_folder, write_file
 

@@ -11,7 +11,14 @@ from pydantic import BaseModel, ValidationError
 
 from bot.errors import BadSettings
 from bot.messages.problems import format_problem
-from bot.settings import EXAMPLE_COMMIT, PasswordHash, Settings, load_settings
+from bot.settings import (
+    EXAMPLE_COMMIT,
+    PasswordHash,
+    Settings,
+    every_setting,
+    load_settings,
+    unknown_variables,
+)
 from engine.config import BUILT_IN, PUBLISHED_COMMIT, EngineConfig
 
 TOKEN = "123456:secret-secret-secret-secret-secret"
@@ -334,15 +341,51 @@ def test_all_bad_values_are_reported_at_once() -> None:
         "engine.revision",
         "engin ",
         "quota.",
-        "webb",
+        "SUGARBOT_WEBB__PORT",
     )
     assert len(found) == len(starts)
     assert all(any(problem.startswith(start) for problem in found) for start in starts)
 
 
-def test_a_misspelt_variable_is_reported_and_others_are_ignored() -> None:
-    assert "did you mean language?" in problems("", {"SUGARBOT_LANGUGE": "en"})[0]
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("SUGARBOT_LANGUGE", "SUGARBOT_LANGUAGE"),
+        ("SUGARBOT_WEBB__PORT", "SUGARBOT_WEB__PORT"),
+        ("SUGARBOT_DISCORD_TOKN", "DISCORD_TOKEN"),
+    ],
+)
+def test_a_misspelt_variable_is_reported_and_others_are_ignored(variable: str, nearest: str) -> None:
+    (problem,) = problems("", {variable: "a-secret"})
+    assert problem == f"{variable} is not a setting; did you mean {nearest}?"
     assert load_settings(environ={"SUGARBOT_SPECS": "/specs", "PATH": "/bin"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("SUGARBOT_WEB_PORT", "SUGARBOT_WEB__PORT"),
+        ("SUGARBOT_DISCORD__TOKN_FILE", "SUGARBOT_DISCORD__TOKEN_FILE"),
+        ("SUGARBOT_CONFG", "SUGARBOT_CONFIG"),
+        ("SUGARBOT_XYZZY", ""),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_found_with_the_nearest_one(variable: str, nearest: str) -> None:
+    assert unknown_variables({variable: "1"}) == [(variable, nearest)]
+
+
+def test_every_variable_that_sets_something_or_is_another_s_is_left_alone() -> None:
+    ours = [name for each in every_setting() for name in each.variables]
+    ours += ["SUGARBOT_CONFIG", "SUGARBOT_LANG", "SUGARBOT_TELEGRAM__TOKEN_FILE"]
+    tests = ["SUGARBOT_SPECS", "SUGARBOT_TOKENIZER", "SUGARBOT_TEST_FAULT"]
+    cluster = [
+        "SUGARBOT_SERVICE_HOST",
+        "SUGARBOT_SERVICE_PORT_HTTP",
+        "SUGARBOT_PORT",
+        "SUGARBOT_PORT_7860_TCP",
+    ]
+    variables = [*ours, *tests, *cluster, "SUGARBOT_QUOTA__TIERS__A__WEIGHT", "PATH", "SUGARBOT"]
+    assert unknown_variables(dict.fromkeys(variables, "1")) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])

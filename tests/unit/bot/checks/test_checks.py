@@ -76,6 +76,21 @@ def test_each_fault_is_found(
     assert levels(checks.check_settings(load_settings(path, given), given))[code] is level
 
 
+@pytest.mark.parametrize(
+    ("variable", "nearest"), [("SUGARBOT_WEB_PORT", "SUGARBOT_WEB__PORT"), ("SUGARBOT_XYZZY", "")]
+)
+def test_a_variable_that_sets_nothing_is_a_warning_without_its_value(
+    variable: str, nearest: str, tmp_path: Path
+) -> None:
+    with structlog.testing.capture_logs() as logs:
+        checks.require(checks.check_settings(settings(tmp_path), {variable: "a-secret"}), "en")
+    [log] = [log for log in logs if log["part"] == "settings"]
+    assert log["log_level"] == "warning"
+    assert variable in log["why"]
+    assert nearest in log["why"]
+    assert "a-secret" not in str(logs)
+
+
 def test_an_allowed_chat_is_not_reported_as_serving_nobody(tmp_path: Path) -> None:
     assert "serves_nobody" not in found(tmp_path, 'hosts = ["discord:1"]', DISCORD_TOKEN="x")
     assert "no_chats" not in found(tmp_path, "web.enabled = false", DISCORD_TOKEN="x")
@@ -253,7 +268,7 @@ FACTS = {
     "url": "http://x/", "problem": "p", "about": "a", "hours": 1, "days": 2, "picture_s": 0.5, "start_s": 3.0,
     "seconds": 40, "reason": "r", "bot": "b", "minutes": 5, "server": "s", "permissions": ("Send Messages",),
     "chat": "-5", "host": "3", "found": 7, "known": 9,
-    "link": "http://x/", "gib": "1", "commit": "c",
+    "link": "http://x/", "gib": "1", "commit": "c", "nearest": "N",
 }  # fmt: skip
 
 
