@@ -25,7 +25,7 @@ is a polynomial of the picture's pixels: its coefficients, the fixed one first.
 import importlib.metadata
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Self
 
@@ -221,7 +221,8 @@ class CostModel(BaseModel):
         """Learn from a job, or from a picture that nobody waits for: of that, a job replaces the seconds."""
         pixels, timings = request.width_px * request.height_px, outcome.timings
         taken, has_start = request.steps_taken, request.start is not None
-        total_s = sum(astuple(timings))
+        others_s = timings.lora_s + timings.text_s + timings.decode_s + timings.encode_s
+        total_s = timings.denoise_s + timings.start_s + others_s
         changes: dict[str, Any] = {}
         values: dict[str, float] = {}  # of the curves, at this size
         if outcome.peak_bytes and self.weights_bytes:
@@ -248,7 +249,7 @@ class CostModel(BaseModel):
             if request.cells:
                 steps = sum([cell.steps for cell in request.cells])
             step_s = timings.denoise_s / steps
-            rest_s = (total_s - timings.denoise_s - timings.start_s) / request.count
+            rest_s = others_s / request.count
             measured = [("step_s", self.step_s, STEP_S, step_s), ("rest_s", self.rest_s, REST_S, rest_s)]
             if has_start:
                 measured.append(("start_s", self.start_s, START_S, timings.start_s))

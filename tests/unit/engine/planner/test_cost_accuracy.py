@@ -1,4 +1,4 @@
-"""Random machines and queues: bytes are never more than 2 % too low, and waits lie in their ranges.
+"""10,000 random machines and queues: bytes are never more than 2 % too low, and waits lie in their ranges.
 
 The noise is that of measurements: peaks of equal jobs differ by 0.5 % of the whole (allocator, work spaces),
 seconds by 3 to 10 %, and now and then a job takes twice as long (a new shape, a LoRA from the disk).
@@ -14,7 +14,7 @@ from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20
 SIDES = (256, 384, 512, 640, 768, 896, 1024)
-TRACES = 2_000  # 10,000 gave the figures of engine/README.md
+TRACES = 10_000
 
 
 @dataclass
