@@ -56,10 +56,10 @@ class TierMembership:
         """Find the people of all tiers: before stored jobs join the queue again, and when tiers change."""
         rules = self._rules.now
         names = [name for tier in rules.tiers for name in tier.people]
+        self.weights.clear()  # the queue has this mapping; a request that comes meanwhile may add to it
         found: defaultdict[int, list[str]] = defaultdict(list)
         for person, name in await self._store.links.people_of(names):
             found[person].append(name)
-        self.weights.clear()  # the queue has this mapping
         for person, named in found.items():
             self.weights[person] = rules.entitlement_of(named).weight
 

@@ -1,5 +1,6 @@
 """A tier follows from a role or a group, at once, for a day, and under every linked identity."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,6 +43,22 @@ async def test_a_role_counts_in_its_server_and_for_a_day_elsewhere(tmp_path: Pat
         harness.clock.advance(days=1)
         assert await daily_of(harness, DIRECT) == 10
         assert harness.desk.parts.tiers.weights == {}
+
+
+async def test_a_role_that_is_seen_while_the_tiers_are_read_keeps_its_weight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        people_of = harness.store.links.people_of
+
+        async def meanwhile(names: Sequence[str]) -> list[tuple[int, str]]:
+            found = await people_of(names)
+            await daily_of(harness, IN_SERVER)
+            return found
+
+        monkeypatch.setattr(harness.store.links, "people_of", meanwhile)
+        await harness.desk.parts.tiers.load()
+        assert list(harness.desk.parts.tiers.weights.values()) == [3]
 
 
 async def test_a_role_that_is_taken_away_counts_no_more(tmp_path: Path) -> None:
