@@ -73,7 +73,7 @@ FINDINGS = {
     "no_headers": N_(
         "no Python.h: install python3-dev (Fedora: python3-devel); without it, pictures take longer"
     ),
-    "model": "{name}, {size}",
+    "model": N_("{name}, {size}"),
     "converted": N_("converted: {path}"),
     "not_converted": N_("`sugarbot setup` can convert its weights once, so that every start is faster"),
     "loras": "{loras}",

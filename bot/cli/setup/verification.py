@@ -11,6 +11,7 @@ from bot.checks.platforms import check_discord, check_telegram
 from bot.cli import runner
 from bot.cli.setup.dialogue import Dialogue
 from bot.errors import DatabaseInUse, PlatformUnreachable
+from bot.languages import is_chinese
 from bot.messages.checks import format_finding, part_title
 from bot.settings import Settings
 from bot.store.files.lock import locked
@@ -37,7 +38,8 @@ def print_findings(findings: Iterable[Finding], dialogue: Dialogue) -> bool:
     for finding in findings:
         title = part_title(finding.part, dialogue.locale)
         sentence = format_finding(finding.code, finding.facts, dialogue.locale)
-        dialogue.say(f"{finding.level} {title}: {sentence}")
+        colon = "：" if is_chinese(dialogue.locale) else ": "
+        dialogue.say(f"{finding.level} {title}{colon}{sentence}")
         is_sound = is_sound and finding.level is not Level.WRONG
     return is_sound
 

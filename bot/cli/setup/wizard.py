@@ -8,13 +8,13 @@ from bot.cli.setup.answers import SetupAnswers, files_of
 from bot.cli.setup.chats import ask_about_chats
 from bot.cli.setup.claim import claim_instruction, has_host
 from bot.cli.setup.dialogue import Dialogue
-from bot.cli.setup.options import SetupOptions, check_options
+from bot.cli.setup.options import EXAMPLE_OWNER, SetupOptions, check_options
 from bot.cli.setup.verification import AnswerRefused
 from bot.cli.setup.weights import ask_about_loras, ask_about_weights
 from bot.desk.maintenance import require_own
 from bot.errors import BadSettings
 from bot.languages import LOCALES
-from bot.messages import N_, format_error, text
+from bot.messages import N_, text
 from bot.messages.catalogue import PLATFORM_NAMES
 from bot.messages.page import LANGUAGES
 
@@ -42,6 +42,8 @@ def run_setup(options: SetupOptions) -> int:
     try:
         links = _ask_everything(answers, dialogue, options)
     except AnswerRefused:
+        sentence = N_("Nothing was written. Correct that and run `sugarbot setup` again.")
+        dialogue.say(text(sentence, dialogue.locale))
         return 1
     finally:
         if links is None and answers.was_written:
@@ -97,11 +99,14 @@ def _ask_owner(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions)
         answers.set_value("hosts", hosts)
         try:
             answers.accept()
-        except BadSettings as error:
+        except BadSettings:
             answers.set_value("hosts", stored)
             if dialogue.is_silent:
                 raise
-            dialogue.say(format_error(error, dialogue.locale))
+            sentence = N_(
+                "“{text}” is no user id. Write it like {example}; several with commas between them."
+            )
+            dialogue.say(text(sentence, dialogue.locale, text=typed, example=EXAMPLE_OWNER))
             given = ""
             continue
         return

@@ -170,6 +170,8 @@ def test_a_chat_that_does_not_work_ends_it_with_what_to_do(
     assert TELEGRAM_TOKEN not in output
     assert not (host.folder / "sugarbot.toml").exists()
     assert not (host.folder / "tokens.env").exists()
+    assert ("Nothing was written." if language == "en" else "没有写入任何文件") in output
+    assert "✗ Telegram：" in output or "✗ Discord：" in output or language == "en"
     assert not foreign(output, language)
 
 
@@ -527,7 +529,7 @@ def test_each_answer_about_the_model_is_asked_again_until_it_works(
     assert "endpoint" not in host.settings["engine"]
     assert "hosts" not in host.settings
     output = capsys.readouterr().out
-    for word in ("nowhere", "engine.endpoint must be", "hosts must be"):
+    for word in ("nowhere", "engine.endpoint must be", "“me” is no user id. Write it like discord:123456789"):
         assert word in output
 
 
