@@ -79,6 +79,7 @@ def build_finding(
             pictures_dir=pictures_dir,
             result_ready=drawing.result_ready,
             clock=clock,
+            taken=lambda: drawing.drawing.taken,
         ),
         index=index,
         settings=SettingsReader(

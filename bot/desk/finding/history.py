@@ -40,6 +40,7 @@ class PictureHistory:
     Args:
         clock: UTC milliseconds.
         result_ready: By platform, set when a kept result is to be delivered again.
+        taken: Returns the jobs that this run has taken.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class PictureHistory:
         pictures_dir: Path,
         result_ready: Mapping[Platform, asyncio.Event],
         clock: Callable[[], int],
+        taken: Callable[[], Sequence[JobRow]],
     ) -> None:
         self._store = store
         self._index = index
@@ -62,6 +64,7 @@ class PictureHistory:
         self._pictures_dir = pictures_dir
         self._result_ready = result_ready
         self._clock = clock
+        self._taken = taken
 
     async def list_jobs(self, command: Mine, context: CommandContext) -> History:
         """Return one page of the person's jobs, and deliver kept results again, to this chat."""
@@ -154,13 +157,15 @@ class PictureHistory:
         return tuple(OwnPicture(each.job, each.idx, each.file_id, each.typed, each.code) for each in sent)
 
     def _state(self, job: JobRow) -> JobState:
-        """The state to display: a taken job that waits in the renderer behind another counts as queued."""
+        """The state to display: a taken job that is not drawn counts as queued.
+
+        It waits in the renderer behind another, or an earlier run has taken it and was killed.
+        """
         state = JobState(job.state)
-        return (
-            JobState.QUEUED
-            if state is JobState.RUNNING and self._queue.scheduler.ahead_of(job.id).jobs
-            else state
-        )
+        if state is not JobState.RUNNING:
+            return state
+        is_ours = any(taken.id == job.id for taken in self._taken())
+        return state if is_ours and not self._queue.scheduler.ahead_of(job.id).jobs else JobState.QUEUED
 
     async def _retry_kept(self, person: int, context: CommandContext) -> None:
         outbox, address = self._store.outbox, context.address

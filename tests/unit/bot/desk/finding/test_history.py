@@ -57,6 +57,14 @@ def prompts(history: History) -> list[str]:
     return [entry.recipe.typed for entry in history.entries]
 
 
+async def test_a_job_that_a_killed_run_has_taken_waits_to_be_taken_again(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        job_id = await draw(harness, "1", "a face")
+        assert await harness.store.jobs.take(job_id, "another run", harness.clock())
+        [entry] = (await mine(harness, Mine())).entries
+    assert entry.state is JobState.QUEUED
+
+
 async def test_history_is_newest_first_ones_own_and_in_pages(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=RICH) as harness:
         assert await mine(harness, Mine()) == History(())
