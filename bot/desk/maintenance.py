@@ -60,7 +60,8 @@ _FOLDERS = {
 
 
 _BESIDE = re.compile(
-    r"sugarbot\.toml(\.bak)?|[\w.-]*(token|password)[\w.-]*|[\w-]+\.log|out|pictures|\.cache|lost\+found"
+    r"sugarbot\.toml(\.bak)?|[\w.-]*(token|password)[\w.-]*|[\w-]+\.(log|env)|\.env|out|pictures|\.cache"
+    r"|lost\+found|\.git(keep|ignore)|\.DS_Store|desktop\.ini|Thumbs\.db"
 )
 """What may be in a data folder before its first start, which the bot may have as its working directory."""
 

@@ -228,7 +228,7 @@ def test_another_person_s_folder_is_refused_and_the_system_s_is_not(
     "names",
     [
         [],
-        ["lost+found"],
+        ["lost+found", ".gitkeep", ".DS_Store", ".env"],
         ["loras", "models"],
         ["sugarbot.toml", "sugarbot.toml.bak", "tokens.env", "password", "out", "bot.log"],
         ["claim.json", "notes.txt"],
