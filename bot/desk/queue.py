@@ -36,6 +36,7 @@ SHOW_TIMEOUT_S = 10.0
 NEWEST_WAITS = 100  # real waits that correct the next promises; with …
 FEW_WAITS = 10  # … fewer than this, a promise is what the jobs before say
 OUTSIDE = 0.03  # of the newest waits were shorter than what is promised, and as many longer
+UNUSUAL = 4.0  # a wait of so many times the most work had a pause, a load or another program's memory in it
 MOST_PROMISES = 1_000  # of jobs that wait; the oldest are forgotten, cancelled jobs among them
 ANNOUNCED_AT_ONCE = 20  # of a thousand jobs that wait at a start, the last is announced within a minute
 
@@ -89,7 +90,8 @@ class PromisedWaits:
             return
         promised_s, work, wait = self._promises.pop(job_id)
         waited_s = self._clock() - promised_s
-        self._ratios.append(((waited_s + 1) / (work.least_s + 1), (waited_s + 1) / (work.most_s + 1)))
+        if waited_s + 1 <= UNUSUAL * (work.most_s + 1):
+            self._ratios.append(((waited_s + 1) / (work.least_s + 1), (waited_s + 1) / (work.most_s + 1)))
         ETA_ERROR.observe(abs(waited_s - (wait.least_s + wait.most_s) / 2))
         result = "early" if waited_s < wait.least_s else "late" if waited_s > wait.most_s else "within"
         ETA.labels(result).inc()

@@ -126,3 +126,17 @@ def test_while_few_waits_are_known_what_the_jobs_before_say_is_promised() -> Non
         wait_for(waits, clock, exactly(10.0), 20.0)
 
     assert waits.correct(exactly(10.0), TimeEstimate(9.0, 11.0)) == TimeEstimate(9.0, 11.0)
+
+
+def test_a_wait_that_a_pause_or_another_program_made_long_teaches_nothing() -> None:
+    clock, random = Clock(), Random(4)
+    waits = PromisedWaits(clock)
+    for _ in range(50):
+        wait_for(waits, clock, exactly(20.0), 20.0 * random.uniform(1.0, 1.2))
+    before, late = waits.correct(exactly(20.0), TimeEstimate(18.0, 22.0)), starts("late")
+
+    for _ in range(30):
+        assert not wait_for(waits, clock, exactly(20.0), 3600.0)
+
+    assert waits.correct(exactly(20.0), TimeEstimate(18.0, 22.0)) == before
+    assert starts("late") == late + 30, "the promise was wrong all the same"
