@@ -166,8 +166,8 @@ async def open_application(
         await desk.parts.pausing.load()
         await desk.parts.consents.load()
         built.set_result(desk)
-        opened = (host, monitor, engine.planner, engine.costs, engine.worker)
-        yield Application(settings, live, store, model, shelf, desk, *opened)
+        parts = (live, store, model, shelf, desk, host, monitor)
+        yield Application(settings, *parts, engine.planner, engine.costs, engine.worker)
 
 
 async def _start_engine(

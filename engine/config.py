@@ -23,6 +23,7 @@ AUTO = "auto"  # the precision that the planner chooses
 # noise. Larger ones pass it in strips on every card, so that neither their bits nor their need of memory
 # depend on what is free.
 WHOLE_VAE_PIXELS = 1024 * 1536
+VAE_PARTS_SHARE = 0.5  # of the VAE's memory, in strips: two tensors of the widest layer instead of four
 LORA_VERSIONS = "lora-versions"  # the folder of LoRA files that waiting jobs need, in ``data_dir``
 PROMPTS = "prompts"  # the folder of embeddings of prompts, in ``data_dir``
 TRITON_DIR = "TRITON_CACHE_DIR"  # the environment variable with the folder of Triton's kernels

@@ -233,9 +233,8 @@ class Drawing:
     def running(self) -> tuple[str, int, int]:
         """The job on the card (empty: none), and the step of how many of its current picture."""
         first = next((taken for taken in self._taken if taken.state in HOLDS_A_SLOT), None)
-        if first is None:
-            return "", 0, 0
-        return first.job.id, *((first.progress.step, first.progress.steps) if first.progress else (0, 0))
+        step, steps = (first.progress.step, first.progress.steps) if first and first.progress else (0, 0)
+        return first.job.id if first else "", step, steps
 
     @property
     def taken(self) -> tuple[JobRow, ...]:

@@ -25,7 +25,7 @@ def unknown_variables(environ: Mapping[str, str]) -> list[tuple[str, str]]:
         if name.startswith(PREFIX)
         and name not in known
         and not _OTHERS.fullmatch(name)
-        and (name.endswith("_FILE") or section_of(name) not in Settings.model_fields)
+        and (name.endswith("_FILE") or _section_of(name) not in Settings.model_fields)
     ]
     return [(name, nearest_variable(name)) for name in strange]
 
@@ -38,8 +38,8 @@ def nearest_variable(name: str) -> str:
     return str(found[2]) if found else ""
 
 
-def section_of(name: str) -> str:
-    """Return the table of the settings, or the setting above all tables, that a variable names."""
+def _section_of(name: str) -> str:
+    """Return the table that a variable names, or the setting above all tables."""
     return name.removeprefix(PREFIX).lower().split("__")[0]
 
 

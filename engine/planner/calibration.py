@@ -77,12 +77,13 @@ class Calibration:
         try:
             async with asyncio.timeout(LIMIT_S):
                 for request in self._requests(*await self._find_lora()):
-                    if not self._has_learned(request, await draw(request, lambda event: None)):
+                    if not self._learn(request, await draw(request, lambda event: None)):
                         return
         except TimeoutError:
             log.warning("not calibrated, because it takes too long", limit_s=LIMIT_S)
 
-    def _has_learned(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> bool:
+    def _learn(self, request: RenderRequest, outcome: Finished | Stopped | Failed) -> bool:
+        """Teach the book a picture; return whether it was drawn."""
         size = f"{request.width_px} x {request.height_px}"
         if not isinstance(outcome, Finished):
             log.warning("not calibrated", size=size)

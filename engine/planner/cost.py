@@ -32,7 +32,7 @@ from typing import Annotated, Any, Self
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine.config import WHOLE_VAE_PIXELS, Plan, WeightLocation
+from engine.config import VAE_PARTS_SHARE, WHOLE_VAE_PIXELS, Plan, WeightLocation
 from engine.request import (
     STEPS,
     Failed,
@@ -53,7 +53,6 @@ KEY_CHARS = 400
 
 FIXED_BYTES = 0.2 * 2**30
 BYTES_A_PIXEL = 2.4 * 2**30 / 1024**2
-PARTS_SHARE = 0.5  # of that, where the picture passes the VAE in parts
 BYTES_A_LORA = 160 * 2**20  # rank 32 on every linear of Z-Image-Turbo, bf16
 ENCODER_BYTES = 69_000_000  # of the VAE, for start pictures: 34.3 million numbers in bf16
 COPY_SHARE = 0.56  # of the weights' memory: the merged copy of 11.3 of Z-Image-Turbo's 20.5 GB
@@ -85,7 +84,7 @@ _Curve = Annotated[dict[int, _Positive], Field(max_length=MOST_SIZES)]  # pixels
 
 def picture_bytes(pixels: int) -> float:
     """Return the bytes of a picture beside what stays."""
-    return FIXED_BYTES + BYTES_A_PIXEL * max(min(pixels, WHOLE_VAE_PIXELS), PARTS_SHARE * pixels)
+    return FIXED_BYTES + BYTES_A_PIXEL * max(min(pixels, WHOLE_VAE_PIXELS), VAE_PARTS_SHARE * pixels)
 
 
 def value_at(prior: tuple[float, ...], pixels: float) -> float:
@@ -394,6 +393,5 @@ def _key(worker: WorkerInfo, plan: Plan | None, driver: str) -> str:
     except importlib.metadata.PackageNotFoundError:  # run from a folder of sources
         engine = "unknown"
     card = (worker.device_name, f"driver {driver or 'unknown'}", f"sugarbot {engine}")
-    return ", ".join((*card, worker.model_name, worker.dtype, plan.kind if plan else "no plan", *libraries))[
-        :KEY_CHARS
-    ]
+    model = (worker.model_name, worker.dtype, plan.kind if plan else "no plan")
+    return ", ".join((*card, *model, *libraries))[:KEY_CHARS]

@@ -312,7 +312,7 @@ class Scheduler:
         joins_s = 0.0
         for other in newest.values():
             next_begins = max(other.ends, self._round_end)
-            if next_begins < entry.begins:  # jobs that reach this job's beginning, and half a job beyond it
+            if next_begins < entry.begins:  # the last of them may end a whole job after this one's beginning
                 joins_s += (entry.begins - next_begins) * other.job.weight + other.job.cost.seconds
         return WorkBefore(least_s, least_s + joins_s)
 

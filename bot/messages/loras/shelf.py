@@ -209,7 +209,7 @@ _SWITCHED = {
     (Scope.BOT, False, True): N_("Chats without their own default now use no LoRA."),
     (Scope.BOT, False, False): N_("Chats without their own default now use {lora} at weight {weight}."),
 }
-"""By scope, whether the default was reset, and whether there is none now."""
+"""Scope, whether the default was reset, whether no default is left → the sentence."""
 
 
 def _switched(switched: LoraSwitched, locale: str) -> str:

@@ -18,7 +18,7 @@ Constants fitted to one H200 (``engine/README.md``): 33.0 ms a step at 512 x 768
 from dataclasses import replace
 
 from engine.checkpoint.part_sizes import BF16_BYTES, ModelSizes
-from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
+from engine.config import CONTEXT_BYTES, VAE_PARTS_SHARE, Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB, MIB
 from engine.planner.placement.values import CardInfo, PlacementOption, Prediction, Situation, WantedSize
 
@@ -26,7 +26,6 @@ from engine.planner.placement.values import CardInfo, PlacementOption, Predictio
 FIXED_BYTES = 300 * MIB  # workspaces of the products, recorded steps, kernels, embeddings
 TOKEN_BYTES = 110_000  # of a step's activations: the widest are w1‖w3 (20,480), w2's input and qkv, in bf16
 PIXEL_BYTES = 1_600  # of the decoder at its widest: 1.5 GiB at 1024²
-PARTS_SHARE = 0.5  # of that, in strips: two tensors of the widest layer instead of four
 RING_SLOTS = 3  # one computed, one arriving, one being merged
 LANDINGS = 2  # in eight bits, blocks arrive in bf16 in slots of their own, also where all blocks stay
 ENCODER_SLOTS = 2
@@ -242,7 +241,7 @@ def _passing_bytes(model: ModelSizes, plan: Plan) -> int:
 
 
 def _decoder_bytes(plan: Plan, size: WantedSize) -> int:
-    return round(size[0] * size[1] * PIXEL_BYTES * (PARTS_SHARE if plan.vae_in_parts else 1.0))
+    return round(size[0] * size[1] * PIXEL_BYTES * (VAE_PARTS_SHARE if plan.vae_in_parts else 1.0))
 
 
 def _tokens(size: WantedSize) -> int:

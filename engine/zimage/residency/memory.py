@@ -4,7 +4,7 @@ from typing import Protocol
 
 import torch
 
-from engine.config import CONTEXT_BYTES
+from engine.config import CONTEXT_BYTES, VAE_PARTS_SHARE
 from engine.formatting import GIB, MIB
 
 # Of one picture, beside everything that stays on the card; measured on an H200: peaks of 0.7, 0.9 and 1.8 GiB
@@ -12,7 +12,6 @@ from engine.formatting import GIB, MIB
 FIXED_BYTES = 300 * MIB  # work space of the products, recorded steps, embeddings
 BYTES_A_TOKEN = 110_000  # of a step: the opened feed-forward is the widest
 BYTES_A_PIXEL = 1_600  # of the decoder
-LEAN_PART = 0.5  # of that, when it decodes in strips
 PIXELS_A_TOKEN = 256
 CAPTION_TOKENS = 512  # of the longest prompt
 RATE = 0.1  # part of an overestimate that one picture corrects; an underestimate is corrected at once
@@ -90,7 +89,7 @@ class ActivationEstimate:
 
 def _prior(pixels: int, is_lean: bool) -> float:
     tokens = pixels / PIXELS_A_TOKEN + CAPTION_TOKENS
-    decoder = pixels * BYTES_A_PIXEL * (LEAN_PART if is_lean else 1)
+    decoder = pixels * BYTES_A_PIXEL * (VAE_PARTS_SHARE if is_lean else 1)
     return FIXED_BYTES + max(tokens * BYTES_A_TOKEN, decoder)
 
 

@@ -206,7 +206,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {  # name: code, level, and how it c
     "a variable with a typing error": (
         "variable_misspelt", "note", lambda m: set_environ(m, SUGARBOT_WEB_PORT="1"),
     ),
-    "a variable that is none": ("variable_unknown", "note", lambda m: set_environ(m, SUGARBOT_XYZZY="1")),
+    "a variable without effect": ("variable_unknown", "note", lambda m: set_environ(m, SUGARBOT_XYZZY="1")),
     "a data folder that others read": ("data_readable", "note", lambda m: m.data.chmod(0o755)),
     "a data folder of other files": (
         "data_foreign", "wrong", lambda m: set_environ(m, SUGARBOT_DATA_DIR=str(letters(m.folder / "home"))),
