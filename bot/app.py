@@ -28,7 +28,7 @@ from bot.desk.backups import NightlyBackups
 from bot.desk.build import DeskInputs, build_desk
 from bot.desk.desk import Desk
 from bot.desk.dispatch import DeskParts
-from bot.desk.drawing import Renderer
+from bot.desk.drawing.loop import Renderer
 from bot.desk.hosting.reloading import RECORD, SettingsReload
 from bot.desk.retention.expiry import PictureExpiry
 from bot.desk.retention.originals import OriginalsRetention

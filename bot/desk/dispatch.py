@@ -71,7 +71,7 @@ from bot.desk.asking.editing import PreferenceEditing, ProfileEditing
 from bot.desk.asking.remembered import ChatProfiles, Preferences
 from bot.desk.asking.requests import LoraDefaults
 from bot.desk.cancellation import JobCancellation
-from bot.desk.drawing import Drawing
+from bot.desk.drawing.loop import Drawing
 from bot.desk.files import LooseFiles, PictureSpace
 from bot.desk.finding.export import PictureExport
 from bot.desk.finding.history import PictureHistory

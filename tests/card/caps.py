@@ -28,7 +28,7 @@ from rich.console import Console
 
 from bot.app import Application, open_application, serve_chats
 from bot.chats.console import ConsoleAnswer, ConsoleChat
-from bot.desk.drawing import Renderer
+from bot.desk.drawing.loop import Renderer
 from bot.monitoring.figures import REGISTRY
 from bot.outcomes import JobState
 from bot.settings import Settings

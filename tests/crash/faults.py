@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bot.desk import drawing, results
+from bot.desk import results
+from bot.desk.drawing import loop
 from bot.desk.people.ledger import Ledger
 from bot.desk.results import JobCompletion, OutboxDelivery
 from bot.outcomes import JobResult
@@ -160,7 +161,7 @@ def lost_attempts_not_counted() -> None:
 
 def ready_job_loses_an_attempt() -> None:
     """Every job that the worker held when it was lost loses an attempt."""
-    drawing.ERROR_RULES = tuple(rule for rule in drawing.ERROR_RULES if rule.error is not JobNotStarted)
+    loop.ERROR_RULES = tuple(rule for rule in loop.ERROR_RULES if rule.error is not JobNotStarted)
 
 
 def picture_row_before_its_file() -> None:

@@ -34,7 +34,8 @@ from bot.commands.values import (
     Scope,
     Unlink,
 )
-from bot.desk import drawing, results
+from bot.desk import results
+from bot.desk.drawing import loop
 from bot.errors import AlreadyEnded, NothingToCancel, PersonError, UnknownLora
 from bot.outcomes import CancelAccepted, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
@@ -81,7 +82,7 @@ def run_sessions(plan: Plan, ready: Connection) -> None:
     """Run sessions, each closed cleanly in the middle of its work, until killed or all is done."""
     with (plan.folder / "stderr.log").open("a") as log:
         os.dup2(log.fileno(), 2)
-    drawing.NOT_READY_WAIT_S = 0.005
+    loop.NOT_READY_WAIT_S = 0.005
     results.BACK_OFF, results.MAX_DELIVERIES = Backoff((0.005, 0.01, 0.02, 0.04, 0.05)), 4
     if plan.fault:
         FAULTS[plan.fault]()

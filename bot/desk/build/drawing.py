@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bot.desk.build.inputs import DeskInputs
 from bot.desk.build.loras import LoraParts, build_loras
 from bot.desk.build.people import PeopleParts
-from bot.desk.drawing import Drawing
+from bot.desk.drawing.loop import Drawing
 from bot.desk.files import LooseFiles, PictureSpace
 from bot.desk.hosting.pausing import Pausing
 from bot.desk.iterating.sources import StartPictures

@@ -6,7 +6,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 
 from bot.desk.dispatch import ReportCard
-from bot.desk.drawing import Renderer
+from bot.desk.drawing.loop import Renderer
 from bot.desk.hosting.statistics import DrawStatistics
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf.lora_folder import LoraFolder

@@ -8,7 +8,7 @@ from contextlib import suppress
 from PIL import Image
 
 from bot.commands.buttons import EXAMPLE_PROMPT
-from bot.desk.drawing import Renderer
+from bot.desk.drawing.loop import Renderer
 from engine.checkpoint.model import ModelInfo
 from engine.errors import (
     BlankPicture,

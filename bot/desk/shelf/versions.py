@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from bot.desk.drawing import Renderer
+from bot.desk.drawing.loop import Renderer
 from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
 from bot.store.rows import JobRow
@@ -129,7 +129,7 @@ class LoraVersions:
 
 
 class LocatedRenderer:
-    """Implements ``bot.desk.drawing.Renderer``: gives another renderer the places of LoRAs.
+    """Implements ``bot.desk.drawing.loop.Renderer``: gives another renderer the places of LoRAs.
 
     Args:
         renderer: The other one.

@@ -42,7 +42,7 @@ MODULES = {
     "chats/telegram_/adapter.py": "details of errors, which bot.messages.details translates",
     "chats/discord_/incoming/message_menus.py": "names of menus, with their Chinese",
     "desk/backups.py": "details of errors, which bot.messages.details translates",
-    "desk/drawing.py": "a line of the log",
+    "desk/drawing/loop.py": "a line of the log",
     "desk/finding/words.py": "a range of characters",
     "store/database.py": "details of errors, which bot.messages.details translates",
     "monitoring/monitor.py": "what a figure for Prometheus counts",

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from bot.commands.values import Cancel, Mine
-from bot.desk import drawing, files
+from bot.desk import files
+from bot.desk.drawing import loop
 from bot.desk.files import name_pictures, save_pictures
 from bot.errors import CannotSave
 from bot.outcomes import History, JobResult, JobState, Platform
@@ -127,7 +128,7 @@ async def test_a_job_whose_pictures_cannot_be_saved_after_its_last_try_ends_and_
 async def test_a_worker_that_does_not_start_costs_no_try(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
     harness.renderer.acts.extend([Act.UNREADY] * 5)
     await accept(harness)
     result = await only_result(harness)
@@ -174,7 +175,7 @@ async def test_a_job_that_can_never_fit_is_refused_and_refunded(harness: DeskHar
 async def test_a_job_that_does_not_fit_now_waits_until_it_does(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "NO_SPACE_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NO_SPACE_WAIT_S", 0.01)
     harness.probe.free_bytes = 1
     await accept(harness)
     async with harness.running():
@@ -282,7 +283,7 @@ async def test_a_cancel_that_a_crash_interrupted_is_kept(tmp_path: Path) -> None
 async def test_a_cancel_while_no_worker_starts_ends_the_job(
     harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "NOT_READY_WAIT_S", 0.01)
+    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.01)
     render = harness.renderer.render
 
     async def unready(request: RenderRequest, listen: Callable[[Event], None]) -> object:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, LoraWish, Mine
+from bot.commands.values import Cancel, Draw, LoraWish, Mine, Vary
 from bot.desk.files import save_pictures
-from bot.outcomes import History, JobState
+from bot.outcomes import History, JobState, Receipt, Recipe
 from bot.store.rows import PictureRow
-from engine.request import Event, Failed, Finished, RenderRequest, Stopped
+from engine.request import Event, Failed, Finished, RenderRequest, StartPicture, Stopped
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 
@@ -39,6 +39,29 @@ async def test_one_job_is_sent_ahead_while_another_is_drawn_and_no_third(tmp_pat
         for job_id in jobs:  # a stop of ours gives both their tries back
             job = await harness.job(job_id)
             assert (job.state, job.attempt, job.lease) == (JobState.QUEUED, 0, None)
+
+
+async def test_a_job_whose_picture_takes_long_to_read_is_not_passed_by_the_next(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        drawn = await accept(harness, "drawn", "a member")
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+    async with open_harness(tmp_path) as harness:
+        varied = await harness.desk.handle(Vary(drawn, 0), a_context("varied", "a member"))
+        assert isinstance(varied, Receipt)
+        plain = await accept(harness, "plain")
+        drawing = harness.desk.parts.drawing
+        read = drawing._read_start
+
+        async def read_late(recipe: Recipe) -> StartPicture | None:
+            await until(lambda: len(drawing.taken) == 2)
+            await asyncio.sleep(0.05)
+            return await read(recipe)
+
+        drawing._read_start = read_late
+        async with harness.running():
+            await harness.chat.wait_for_results(2)
+        assert handed(harness) == [varied.job_id, plain]
 
 
 async def test_a_ready_job_counts_as_waiting_until_it_is_drawn(tmp_path: Path) -> None:

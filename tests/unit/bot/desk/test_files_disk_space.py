@@ -32,7 +32,7 @@ class Disk:
         self.measured = 0
         monkeypatch.setattr(files.shutil, "disk_usage", self._usage)
         monkeypatch.setattr(files, "SPACE_AGE_S", 0.0)
-        monkeypatch.setattr("bot.desk.drawing.NO_SPACE_WAIT_S", 0.01)
+        monkeypatch.setattr("bot.desk.drawing.loop.NO_SPACE_WAIT_S", 0.01)
 
     def _usage(self, _: Path) -> Usage:
         self.measured += 1

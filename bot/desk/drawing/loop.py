@@ -1,8 +1,7 @@
 """Take waiting jobs, have the renderer draw them, and see each through until its end is saved.
 
 A taken job is ``running`` under this run's lease. The renderer holds two at most: it draws the first and
-continues with the second without asking. ``TRANSITIONS`` lists the states of such a job, ``ERROR_RULES`` what
-each error of the renderer means for the job.
+continues with the second without asking.
 
 A crash leaves taken jobs as they are; ``Drawing.recover`` finds them at the next start. Our own stop
 requeues them without using an attempt. While the disk is full, every task waits with what it has to write.
@@ -13,13 +12,13 @@ import contextlib
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 import structlog
 
+from bot.desk.drawing.taken import ERROR_RULES, HOLDS_A_SLOT, TRANSITIONS, TakenEvent, TakenJob, TakenState
 from bot.desk.files import PictureSpace, retry_while_full
 from bot.desk.queue import JobQueue, ProgressPublisher, PromisedWaits
 from bot.desk.results import JobCompletion
@@ -28,7 +27,6 @@ from bot.monitoring.figures import LORA_SWITCHES, QUEUE_WAIT, STAGE
 from bot.outcomes import JobState, Recipe
 from bot.store import Store
 from bot.store.rows import JobRow
-from engine.errors import JobNotStarted, WorkerLost, WorkerNotReady
 from engine.host import MAX_IN_FLIGHT
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
@@ -40,7 +38,6 @@ from engine.request import (
     Finished,
     LoraChoice,
     LoraSource,
-    Picture,
     Progress,
     RenderRequest,
     StartPicture,
@@ -80,89 +77,6 @@ class Renderer(Protocol):
 
     def withdraw(self, sha256: frozenset[str]) -> None:
         """Forget the LoRAs with these contents and draw with none of them; replaces the earlier call's."""
-
-
-class TakenState(Enum):
-    """The states of a taken job. It is over when its task ends."""
-
-    READY = auto()  # the renderer has it and has not started it
-    DRAWING = auto()  # the renderer has reported its start
-    RETURNING = auto()  # the renderer failed; what this means for the job is being saved
-    SAVING = auto()  # the renderer has answered; the job's end is being saved
-
-
-HOLDS_A_SLOT = (TakenState.READY, TakenState.DRAWING, TakenState.RETURNING)
-"""States in which a job takes one of the renderer's ``MAX_IN_FLIGHT`` slots. A returning job keeps its slot,
-so that it is back in the queue before another is taken. While an end is saved, the next job is taken."""
-
-
-class TakenEvent(Enum):
-    """What happens to a taken job."""
-
-    STARTED = auto()  # the renderer draws it
-    ANSWERED = auto()  # it ends by the renderer's answer; after our own stop it waits again
-    RETURNED = auto()  # it waits again, with its attempt and its position
-    LOST = auto()  # it waits behind other jobs with one attempt less, or fails after its last one
-    FAILED = auto()  # it ends and is refunded
-
-
-TRANSITIONS: dict[tuple[TakenState, TakenEvent], tuple[TakenState, bool]] = {
-    (TakenState.READY, TakenEvent.STARTED): (TakenState.DRAWING, False),
-    (TakenState.READY, TakenEvent.ANSWERED): (TakenState.SAVING, True),  # stopped before its start
-    (TakenState.READY, TakenEvent.RETURNED): (TakenState.RETURNING, False),
-    (TakenState.READY, TakenEvent.LOST): (TakenState.RETURNING, True),
-    (TakenState.READY, TakenEvent.FAILED): (TakenState.RETURNING, True),
-    (TakenState.DRAWING, TakenEvent.ANSWERED): (TakenState.SAVING, True),
-    (TakenState.DRAWING, TakenEvent.RETURNED): (TakenState.RETURNING, False),
-    (TakenState.DRAWING, TakenEvent.LOST): (TakenState.RETURNING, True),
-    (TakenState.DRAWING, TakenEvent.FAILED): (TakenState.RETURNING, True),
-    (TakenState.SAVING, TakenEvent.FAILED): (TakenState.SAVING, False),  # its end could not be saved
-}
-"""State and event → the next state, and whether the person is charged now for the time that it was drawn. A
-charged job loses its position; one that returns uncharged keeps it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorRule:
-    """What one kind of error means for a job.
-
-    Attributes:
-        level: The log level of ``message``.
-        pauses: The job keeps its slot for ``NOT_READY_WAIT_S``.
-    """
-
-    error: type[Exception]
-    event: TakenEvent
-    level: str
-    message: str
-    pauses: bool = False
-
-
-ERROR_RULES: tuple[ErrorRule, ...] = (  # the first that matches applies
-    ErrorRule(JobNotStarted, TakenEvent.RETURNED, "info", "worker lost before the job started"),
-    ErrorRule(WorkerLost, TakenEvent.LOST, "warning", "worker lost"),
-    ErrorRule(WorkerNotReady, TakenEvent.RETURNED, "error", "worker not ready", pauses=True),
-    ErrorRule(Exception, TakenEvent.FAILED, "exception", "job failed"),
-)
-
-
-@dataclass(eq=False, slots=True)
-class TakenJob:
-    """A taken job until its end is saved.
-
-    Attributes:
-        drawn: Its pictures so far.
-        progress: The renderer's last report; None before the first one.
-        started_ms: When the renderer started it, for the record.
-        started_s: The same on the clock that measures how long it was drawn.
-    """
-
-    job: JobRow
-    state: TakenState = TakenState.READY
-    drawn: list[Picture] = field(default_factory=list)
-    progress: Progress | None = None
-    started_ms: int | None = None
-    started_s: float | None = None
 
 
 class Drawing:
@@ -211,6 +125,7 @@ class Drawing:
         self._seconds = seconds
         self._lease = uuid.uuid4().hex
         self._taken: list[TakenJob] = []  # in the order in which they were taken
+        self._handing_over = asyncio.Lock()  # keeps that order while a job's picture is read
         self._to_stop: set[str] = set()
         self._closing = asyncio.Event()
         self._saved = partial(retry_while_full, is_closing=self._closing.is_set)
@@ -308,7 +223,9 @@ class Drawing:
         structlog.contextvars.bind_contextvars(job_id=taken.job.id)  # for every line of this task's log
         job, recipe, is_closing = taken.job, taken.job.recipe, self._closing.is_set
         try:
-            start = await self._saved(lambda: self._read_start(recipe)) if recipe.start else None
+            async with self._handing_over:
+                start = await self._saved(lambda: self._read_start(recipe)) if recipe.start else None
+                may_draw = not recipe.loras or await self._saved(lambda: self._may_draw(job))
             request = RenderRequest(
                 job_id=job.id,
                 attempt=job.attempt,
@@ -326,7 +243,7 @@ class Drawing:
             if [other for other in self._taken if other.state in HOLDS_A_SLOT] == [taken]:  # it is the next
                 self._progress.publish_step(Progress(job.id, job.attempt, 0, 0, steps=request.steps_taken))
             answer: Finished | Stopped | Failed = Stopped(job.id, job.attempt)
-            if recipe.loras and not await self._saved(lambda: self._may_draw(job)):
+            if not may_draw:
                 answer = Failed(job.id, job.attempt, FailReason.LORA_WITHDRAWN)
             elif recipe.start and not start:
                 answer = Failed(job.id, job.attempt, FailReason.START_MISSING)
