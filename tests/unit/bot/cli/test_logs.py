@@ -5,7 +5,6 @@ import gc
 import io
 import json
 import logging
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -20,15 +19,10 @@ TELEGRAM = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"
 
 
 @pytest.fixture
-def lines() -> Iterator[io.StringIO]:
+def lines() -> io.StringIO:
     stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
     open_log(secrets=[SECRET], verbose=True, stream=stream)
-    yield stream
-    root.handlers[:] = before
-    root.setLevel(level)
-    structlog.reset_defaults()
+    return stream
 
 
 def test_a_token_in_an_event_is_replaced(lines: io.StringIO) -> None:
@@ -54,16 +48,9 @@ def test_a_token_in_a_traceback_is_replaced(lines: io.StringIO) -> None:
 
 def test_by_default_only_warnings_are_written() -> None:
     stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        open_log(stream=stream)
-        structlog.get_logger("bot").info("job accepted", job_id="j1")
-        structlog.get_logger("bot").warning("worker lost", job_id="j1")
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        structlog.reset_defaults()
+    open_log(stream=stream)
+    structlog.get_logger("bot").info("job accepted", job_id="j1")
+    structlog.get_logger("bot").warning("worker lost", job_id="j1")
     assert "job accepted" not in stream.getvalue()
     assert "worker lost" in stream.getvalue()
 
@@ -162,17 +149,10 @@ PROXY_PASSWORD = "p@ss w:rd/+"
 )
 def test_no_spelling_of_a_secret_is_written(text: str) -> None:
     stream = io.StringIO()
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    try:
-        open_log(secrets=[SECRET, TELEGRAM, PROXY_PASSWORD], verbose=True, stream=stream)
-        logging.getLogger("aiohttp").warning("%s", text)
-        structlog.get_logger("bot").warning("output", text=text, nested=[text])
-        structlog.get_logger("bot").warning("failed", exc_info=broken(text))
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        structlog.reset_defaults()
+    open_log(secrets=[SECRET, TELEGRAM, PROXY_PASSWORD], verbose=True, stream=stream)
+    logging.getLogger("aiohttp").warning("%s", text)
+    structlog.get_logger("bot").warning("output", text=text, nested=[text])
+    structlog.get_logger("bot").warning("failed", exc_info=broken(text))
     output = stream.getvalue()
     for secret in (
         SECRET,
