@@ -24,6 +24,7 @@ from bot.cli.bench.article import (
     measure,
 )
 from bot.cli.screen import Screen, add_row
+from bot.desk.maintenance import require_own
 from bot.messages import N_, text
 from bot.settings import Settings
 from engine.durable import make_folder, write_file
@@ -52,9 +53,12 @@ async def report(settings: Settings, *, rounds: int, into: Path | None) -> int:
 
     Raises:
         EngineError: The model or the worker fails; pictures that fail are part of the table.
+        DataFolderForeign: Without ``into``; the data folder is not for the bot alone. Nothing was measured.
         OSError: The folder is not writable; nothing was measured.
     """
     locale = settings.language
+    if into is None:
+        await asyncio.to_thread(require_own, settings.data_dir)
     folder = into or settings.data_dir / "bench"
     await asyncio.to_thread(require_writable, folder)
     with ProgressBar(console=Console(stderr=True), transient=True) as bar:

@@ -18,6 +18,7 @@ from bot.checks.folders import require_writable
 from bot.cli.screen import Screen, add_row
 from bot.commands.grammar import draw_of
 from bot.commands.values import PixelSize
+from bot.desk.maintenance import require_own
 from bot.errors import BadSize, SizeNotAllowed
 from bot.messages import N_, text
 from bot.messages.catalogue import join_facts
@@ -82,9 +83,12 @@ async def compare(
         PersonError: The model does not draw such a size.
         ModelError: The model is missing.
         EngineError: The measurement did not end within an hour.
+        DataFolderForeign: Without ``into``; the data folder is not for the bot alone. Nothing was measured.
         OSError: The folder is not writable; nothing was measured.
     """
     config = settings.to_engine_config()
+    if into is None:
+        await asyncio.to_thread(require_own, settings.data_dir)
     folder = into or settings.data_dir / "bench"
     await asyncio.to_thread(require_writable, folder)
     model = ["--random"] if is_random else await _model_options(config, sizes)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.cli.bench import comparison
-from bot.errors import BadSize, SizeNotAllowed
+from bot.cli.bench import article_table, comparison
+from bot.errors import BadSize, DataFolderForeign, SizeNotAllowed
 from bot.messages import text
 from bot.settings import Settings
 from engine.bench.report.targets import targets
@@ -50,6 +50,18 @@ def command_lines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> list[S
 
     monkeypatch.setattr(comparison, "_run", run)
     return lines
+
+
+async def test_a_data_folder_with_files_of_others_is_left_alone(
+    settings: Settings, command_lines: list[Sequence[str]]
+) -> None:
+    (settings.data_dir / "thesis.txt").touch()
+    with pytest.raises(DataFolderForeign):
+        await comparison.compare(settings, is_random=False, sizes="", options=[], into=None)
+    with pytest.raises(DataFolderForeign):
+        await article_table.report(settings, rounds=1, into=None)
+    assert [each.name for each in settings.data_dir.iterdir()] == ["thesis.txt"]
+    assert not command_lines
 
 
 async def test_the_results_are_printed_in_the_host_s_language(
