@@ -379,8 +379,11 @@ async def _measure_all(options: Any) -> list[CapResult]:
 
 
 def write_loras(folder: str, data_dir: Path) -> list[str]:
-    """Write random LoRAs of rank 32 onto the shelf; return their names."""
+    """Write random LoRAs of rank 32 onto the shelf, unless a run before left them; return their names."""
     config = EngineConfig(data_dir, data_dir / "loras", model=folder)
+    kept = sorted(each.stem for each in config.lora_dir.glob("random-*.safetensors"))
+    if len(kept) == LORAS:
+        return kept
     shapes = linear_shapes(find_model(config).folder)
     loras = RandomLoras(shapes, config.lora_dir, torch.device("cpu"), torch.bfloat16)
     return [loras.choice(number).name for number in range(LORAS)]
