@@ -104,6 +104,7 @@ class Conversation:
         locale: ``en`` or ``zh-CN``.
 
     Attributes:
+        chosen_locale: The language of the browser, or the one chosen on the page; settings go before it.
         version: Grows with every change.
         locale_version: The version of the last change of language.
         is_released: The conversation never changes again; its streams end.
@@ -111,6 +112,7 @@ class Conversation:
 
     def __init__(self, chat_id: str, locale: str) -> None:
         self.chat_id = chat_id
+        self.chosen_locale = locale
         self.version = 0
         self.locale_version = 0
         self.is_released = False

@@ -21,6 +21,8 @@ from bot.commands.values import (
     Compare,
     Draft,
     Draw,
+    EditProfile,
+    EditSettings,
     LoraList,
     LoraWish,
     Mine,
@@ -39,7 +41,6 @@ from bot.outcomes import (
     LoraSummary,
     Outcome,
     Platform,
-    SettingsShown,
 )
 
 LOCAL_PERSON = "local"
@@ -144,6 +145,11 @@ class DeskClient:
             if isinstance(newest, History) and newest.entries and not conversation.entries:
                 conversation.answer(newest)
 
+    def follow_settings(self, conversation: Conversation) -> None:
+        """Let a conversation speak the language of the settings, else the one chosen on the page."""
+        context = replace(_context(conversation), locale=conversation.chosen_locale)
+        conversation.locale = self._desk.locale_of(context)
+
     async def default_lora(self, conversation: Conversation) -> LoraSummary | None:
         """The default LoRA of this conversation, or None.
 
@@ -193,8 +199,8 @@ class DeskClient:
             log.exception("web message failed", event_id=context.event_id)
             conversation.answer(SugarbotError(), context.event_id)
         else:
-            if isinstance(outcome, SettingsShown) and outcome.is_changed and outcome.settings.language:
-                conversation.locale = outcome.settings.language
+            if _sets_language(command):
+                self.follow_settings(conversation)
             if isinstance(outcome, Deleted):
                 outcome = replace(outcome, left=await self._desk.delete_messages(outcome.job_id))
             conversation.answer(outcome, context.event_id)
@@ -219,6 +225,12 @@ class DeskClient:
 def _edited(command: Command, job_id: str) -> Command:
     """Return a drawing with the job whose text it changes."""
     return replace(command, edited_from=job_id) if isinstance(command, Draw) and job_id else command
+
+
+def _sets_language(command: Command) -> bool:
+    return isinstance(command, EditSettings | EditProfile) and (
+        command.language is not None or "language" in command.reset
+    )
 
 
 def _context(conversation: Conversation, *, is_operator: bool = False) -> CommandContext:

@@ -2,7 +2,8 @@
 
 A stream has no queue. It remembers the version that it sent last, so a slow tab gets fewer events and needs
 no more memory. Events: ``conversation`` (the whole conversation as HTML), ``message`` (one bubble, and the
-number of the oldest that is kept) and ``card`` (the panel).
+number of the oldest that is kept) and ``card`` (the panel). With the conversation comes its language: a page
+around it in another one loads again.
 """
 
 import asyncio
@@ -51,7 +52,8 @@ def _changed_messages(conversation: Conversation, since: int) -> list[str]:
     """The whole conversation at first and after a change of language, otherwise the changed messages."""
     items = conversation.items
     if since < conversation.locale_version or since < 0:
-        return [_event("conversation", html=render_conversation(conversation))]
+        html = render_conversation(conversation)
+        return [_event("conversation", locale=conversation.locale, html=html)]
     return [
         _event("message", first=items[0].number, number=item.number, html=render_message(item, conversation))
         for item in items

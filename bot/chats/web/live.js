@@ -53,9 +53,18 @@ async function post(path, body) {
 
 const sentence = (error) => (error instanceof TypeError ? document.body.dataset.unsent : error.message);
 
+// ---- the language
+
+let isReloading = false;
+
+function reloadOnce() {
+  if (!isReloading) location.reload(); // a second call would break off the first
+  isReloading = true;
+}
+
 document.addEventListener("click", async (click) => {
   const button = click.target.closest("button[data-locale]");
   if (!button || click.detail > 1) return; // ignore the second click of a double click
   const isDone = await post("/language", { locale: button.dataset.locale }).then(() => true, (error) => showNotice(sentence(error)));
-  if (isDone) location.reload();
+  if (isDone) reloadOnce();
 });

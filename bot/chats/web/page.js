@@ -32,7 +32,12 @@ function connect() {
       setRatios();
       scrollToNewest();
     });
-  on("conversation", ({ html }) => morphInside(conversation, parseHtml(html)));
+  on("conversation", async ({ html, locale }) => {
+    morphInside(conversation, parseHtml(html));
+    if (locale === document.documentElement.lang) return;
+    await sending; // else the request is cut off, and its text returns to the box
+    reloadOnce();
+  });
   on("message", putMessage);
   on("card", ({ html }) => morphInside(byId("card"), parseHtml(html)));
   stream.onopen = () => showNotice("");
@@ -71,6 +76,8 @@ sizes.observe(scroller);
 
 // ---- actions of the person
 
+let sending = Promise.resolve();
+
 async function send() {
   const [text, edits] = [input.value, input.dataset.edits ?? ""];
   input.value = input.dataset.edits = "";
@@ -96,7 +103,7 @@ async function send() {
 
 byId("composer").addEventListener("submit", (event) => {
   event.preventDefault();
-  send();
+  sending = send();
 });
 
 // A picture's file goes to the bot as it is: its settings are read, its pixels are not used.
@@ -126,7 +133,7 @@ input.addEventListener("keydown", (key) => {
   // Enter that completes a word of an input method does not send the message.
   if (key.key !== "Enter" || key.shiftKey || key.isComposing || key.keyCode === 229) return;
   key.preventDefault();
-  send();
+  sending = send();
 });
 
 // The first click on a hidden picture shows it, the next one opens it.

@@ -223,7 +223,8 @@ class PageRoutes:
 
     async def _language(self, request: Request) -> Response:
         conversation = (await self.session(request)).conversation
-        conversation.locale = (await read_body(request, LanguageBody)).locale
+        locale = (await read_body(request, LanguageBody)).locale
+        conversation.chosen_locale = conversation.locale = locale
         return Response(status_code=204)
 
     async def _info(self, request: Request) -> Response:
@@ -281,6 +282,8 @@ class PageRoutes:
     async def _open(self, request: Request, secret: str) -> Session:
         """Open a session; one of an earlier run starts with the person's newest jobs."""
         session, is_new = self._sessions.open(secret, self.locale_of(request))
+        if is_new:
+            self._desk_client.follow_settings(session.conversation)
         if is_new and self._secret_of(request):
             await self._desk_client.restore_history(session.conversation)
         return session

@@ -69,6 +69,32 @@ async def test_a_reload_keeps_conversation_job_default_and_language(application:
         assert visitor.browser_errors == []
 
 
+async def test_settings_change_the_language_of_the_whole_page_and_bring_it_back(
+    application: Application,
+) -> None:
+    async with (
+        open_profile(application.browser, locale="zh-CN") as profile,
+        open_page_as_visitor(application, profile=profile) as visitor,
+        open_page_as_visitor(application, profile=profile) as other_tab,
+    ):
+        box = visitor.page.locator("#input")
+        await visitor.say("/settings --language english")
+        await visitor.page.locator("html[lang=en]").wait_for()
+        assert await box.get_attribute("placeholder") == page_text("placeholder", "en")
+        assert await box.input_value() == ""
+        await other_tab.page.locator("html[lang=en]").wait_for()
+        async with (
+            open_profile(application.browser, locale="zh-CN") as later,
+            open_page_as_visitor(application, profile=later) as again,
+        ):
+            assert await again.page.evaluate("document.documentElement.lang") == "en"
+
+        await visitor.say("/settings --language auto")
+        await visitor.page.locator("html[lang=zh-CN]").wait_for()
+        assert await box.get_attribute("placeholder") == page_text("placeholder", "zh-CN")
+        assert visitor.browser_errors == []
+
+
 async def test_two_tabs_show_the_same_conversation(application: Application) -> None:
     async with (
         open_profile(application.browser) as profile,

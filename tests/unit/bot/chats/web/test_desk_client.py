@@ -258,8 +258,28 @@ def test_one_picture_leaves_the_number_to_the_settings_of_the_person() -> None:
     assert OPTIONS.apply_to(Draw("a face", count=1)).count == 1  # type: ignore[union-attr]
 
 
-async def test_the_page_speaks_the_language_that_was_just_chosen() -> None:
-    client, _ = make_client(lambda *_: SettingsShown(PersonSettings(language="zh-TW"), is_changed=True))
-    conversation = Conversation("c", "en")
-    await client.say(conversation, "/settings --language zh-TW", DrawOptions())
-    assert conversation.locale == "zh-TW"
+LANGUAGE_SET = SettingsShown(PersonSettings(), is_changed=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept", "locale"),
+    [
+        ("/settings --language zh-TW", "zh-TW", "zh-TW"),
+        ("/settings --language auto", "", "zh-CN"),
+        ("/settings reset", "", "zh-CN"),
+        ("/settings reset language", "", "zh-CN"),
+        ("/profile --language zh-TW", "zh-TW", "zh-TW"),
+        ("/settings --size 2:3", "zh-TW", "en"),
+    ],
+)
+async def test_the_page_follows_the_settings_when_they_set_the_language(
+    said: str, kept: str, locale: str
+) -> None:
+    client, desk = make_client(lambda *_: LANGUAGE_SET)
+    conversation = Conversation("c", "zh-CN")
+    conversation.locale = "en"
+    desk.languages = {"local": kept} if kept else {}
+
+    await client.say(conversation, said, DrawOptions())
+
+    assert conversation.locale == locale

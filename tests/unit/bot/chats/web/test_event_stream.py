@@ -78,6 +78,7 @@ async def test_another_language_sends_everything_again() -> None:
 
     ((name, facts),) = parsed(await anext(stream))
     assert name == "conversation"
+    assert (first[0][1]["locale"], facts["locale"]) == ("en", "zh-CN")
     assert facts["html"] != first[0][1]["html"]
 
 
