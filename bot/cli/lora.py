@@ -5,71 +5,35 @@ folder. Texts from files are printed without control characters.
 """
 
 import asyncio
-import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 from rich.table import Table
 
 from bot.checks.finding import Level
+from bot.cli.lora_facts import FileFacts, examine, print_facts, print_json, proposed_sidecar
 from bot.cli.screen import Screen, add_row
 from bot.commands.text import normalize
 from bot.languages import title_of
 from bot.messages import N_, format_error, text
 from bot.settings import Settings
-from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.durable import make_folder, replacing, write_file
 from engine.errors import LoraMissing, LoraNameRefused, LoraNotAFile, LoraPinBroken, LoraRejected
 from engine.formatting import in_mib
-from engine.shelf import LoraFile, Shelf, read_shelf, sha256_of
-from engine.shelf.layouts import describe_layout
-from engine.shelf.metadata import Proposals, proposals_of
-from engine.shelf.names import SUFFIX, is_lora_file, require_name
-from engine.shelf.numbers import check_numbers
+from engine.shelf import LoraFile, Rejected, Shelf, read_shelf, sha256_of
+from engine.shelf.names import SUFFIX, require_name
 from engine.shelf.sidecar import (
-    MAX_TITLE,
-    Sidecar,
     parse_sidecar,
     read_sidecar,
     remove_file,
     sidecar_path,
 )
-from engine.shelf.validation import find_layers, open_regular_file, read_tensors
 
-SHOWN_LAYOUTS = 4
 _PIN = re.compile(r"sha256\s*=")  # a line of a sidecar
-
-
-@dataclass(frozen=True, slots=True)
-class FileFacts:
-    """What a file that fits the model holds.
-
-    Attributes:
-        layout: How its tensors are named.
-        tensors: All of them take effect.
-        layers: How many layers they change, of ``model_layers``.
-        kinds: As what the changes are held.
-        rank: The largest; 0 if none is of low rank.
-        proposals: What the trainer wrote about the file; nobody has checked it.
-    """
-
-    name: str
-    path: str
-    sha256: str
-    bytes: int
-    layout: tuple[str, ...]
-    tensors: int
-    layers: int
-    model_layers: int
-    kinds: tuple[str, ...]
-    rank: int
-    proposals: Proposals
 
 
 async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
@@ -81,7 +45,7 @@ async def list_shelf(settings: Settings, *, as_json: bool = False) -> int:
     locale, out = settings.language, Screen()
     shelf = await asyncio.to_thread(lambda: _read_shelf(settings, _model_of(settings)))
     if as_json:
-        _print_json(out, _shelf_as_json(shelf))
+        print_json(out, _shelf_as_json(shelf))
         return int(bool(shelf.rejected))
     table = Table()
     for title in (N_("LoRA"), N_("title"), N_("trigger"), N_("rank"), "MiB", "sha256"):
@@ -114,23 +78,26 @@ async def check(settings: Settings, path: Path, *, as_json: bool = False) -> int
     try:
         facts = await asyncio.to_thread(_examine_as_shelf, settings, path)
     except LoraRejected as error:
-        _refuse(out, path.stem, error, locale, as_json=as_json, path=path)
-        return 1
-    _print_facts(out, facts, locale, as_json=as_json)
+        return _refuse(out, path.stem, error, locale, as_json=as_json, path=path)
+    print_facts(out, facts, locale, as_json=as_json)
     if not as_json:
         out.print_line(text(N_("Not checked: the trial picture, which the running bot draws."), locale))
     return 0
 
 
 async def info(settings: Settings, name: str, *, as_json: bool = False) -> int:
-    """Print what is known of a LoRA of the shelf; return 1 for an unknown name."""
+    """Print what is known of a LoRA of the shelf; return 1 for an unknown name or a refused file."""
     locale, out = settings.language, Screen()
     model = await asyncio.to_thread(_model_of, settings)
     shelf = await asyncio.to_thread(_read_shelf, settings, model)
-    if (file := _find(shelf, name)) is None:
+    folder = settings.to_engine_config().lora_dir
+    file = shelf.files.get(name) or shelf.file_named(name, folder) or _find(shelf, name)
+    if file is None:
         return _unknown(out, name, locale)
+    if isinstance(file, Rejected):
+        return _refuse(out, file.name, file.error, locale, as_json=as_json, path=file.path)
     facts = await asyncio.to_thread(examine, file.path, model, file.name)
-    _print_facts(out, facts, locale, as_json=as_json, file=file)
+    print_facts(out, facts, locale, as_json=as_json, file=file)
     return 0
 
 
@@ -156,52 +123,14 @@ async def remove(settings: Settings, name: str) -> int:
 async def pin(settings: Settings, name: str, *, is_off: bool = False) -> int:
     """Write the sha256 of a LoRA into its sidecar, so that another content is refused; or take it out.
 
-    Return 1 if the LoRA folder has no LoRA of this name, or its sidecar cannot be changed without a loss.
+    Return 1 if the LoRA folder has no LoRA of this name, its sidecar cannot be changed without a loss, or its
+    file is refused for anything but its pin.
 
     Raises:
         OSError: The folder accepts no file; the sidecar is unchanged.
     """
     locale, out = settings.language, Screen()
     return await asyncio.to_thread(_pin, settings, name, out, locale, is_off=is_off)
-
-
-def examine(path: Path, model: ModelInfo, name: str = "") -> FileFacts:
-    """Prove a file in every way that needs no worker.
-
-    Raises:
-        LoraRejected: Its class says why.
-    """
-    linears, vectors = linear_shapes(model.folder), vector_lengths(model.folder)
-    with open_regular_file(path) as file:
-        tensors, metadata = read_tensors(file)
-        layers = find_layers(tensors, linears, vectors, metadata)
-        check_numbers(file, tensors, layers)
-        size = os.fstat(file.fileno()).st_size
-    return FileFacts(
-        name=name or path.stem,
-        path=str(path),
-        sha256=sha256_of(path),
-        bytes=size,
-        layout=describe_layout(tensors)[:SHOWN_LAYOUTS],
-        tensors=len(tensors),
-        layers=len({module for layer in layers for module in layer.modules if module in linears}),
-        model_layers=len(linears),
-        kinds=tuple(sorted({kind.value for layer in layers for kind in layer.kinds})),
-        rank=max(layer.rank for layer in layers),
-        proposals=proposals_of(metadata),
-    )
-
-
-def proposed_sidecar(proposals: Proposals, locale: str) -> str:
-    """Return a sidecar that states nothing: the trainer's words are comments, for the host to decide."""
-    proposed = {
-        "titles.en": proposals.title[:MAX_TITLE], "trigger": proposals.trigger, "base": proposals.base
-    }  # fmt: skip
-    lines = [
-        f"# {field} = {json.dumps(value, ensure_ascii=False)}" for field, value in proposed.items() if value
-    ]
-    first = text(N_("The file proposes these lines. Remove the # before one to make it count."), locale)
-    return "\n".join([f"# {first}", *lines, ""]) if lines else ""
 
 
 def _examine_as_shelf(settings: Settings, path: Path) -> FileFacts:
@@ -245,8 +174,7 @@ def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) ->
             target.unlink()
             raise next((each.error for each in shelf.rejected if each.name == name), LoraNameRefused())
     except LoraRejected as error:
-        _refuse(out, name, error, locale, as_json=False, path=path)
-        return 1
+        return _refuse(out, name, error, locale, path=path)
     proposed = proposed_sidecar(facts.proposals, locale)
     if proposed and not os.path.lexists(sidecar_path(target)):
         write_file(sidecar_path(target), proposed.encode())
@@ -259,12 +187,11 @@ def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
     model = _model_of(settings)
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
-    file = _find(shelf, name)
-    path = file.path if file else _refused_path(shelf, name)
-    if path is None or not path.is_relative_to(folder):
+    file = shelf.file_named(name, folder) or _find(shelf, name)
+    if file is None or file.path is None or not file.path.is_relative_to(folder):
         return _unknown(out, name, locale)
-    remove_file(path)
-    out.print_line(text(N_("Removed: {path}"), locale, path=str(path)))
+    remove_file(file.path)
+    out.print_line(text(N_("Removed: {path}"), locale, path=str(file.path)))
     return 0
 
 
@@ -272,12 +199,13 @@ def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: boo
     model = _model_of(settings)
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
-    file = _find(shelf, name)
-    path = file.path if file else _refused_path(shelf, name, LoraPinBroken)
-    if path is None or not path.is_relative_to(folder):
+    file = shelf.file_named(name, folder) or _find(shelf, name)
+    if file is None or file.path is None or not file.path.is_relative_to(folder):
         return _unknown(out, name, locale)
-    place, sha256 = sidecar_path(path), "" if is_off else sha256_of(path)
-    before = read_sidecar(path)
+    if isinstance(file, Rejected) and not isinstance(file.error, LoraPinBroken):
+        return _refuse(out, file.name, file.error, locale, path=file.path)
+    place, sha256 = sidecar_path(file.path), "" if is_off else sha256_of(file.path)
+    before = read_sidecar(file.path)
     written = place.read_text(encoding="utf-8-sig") if place.exists() else ""
     lines = [line for line in written.splitlines() if not _PIN.match(line)]
     content = "\n".join([f'sha256 = "{sha256}"', *lines, ""] if sha256 else [*lines, ""]).encode()
@@ -289,76 +217,21 @@ def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: boo
     shown = N_("“{name}” is pinned: a file with another content is refused.")
     if is_off:
         shown = N_("“{name}” is not pinned: another file may replace it.")
-    out.print_line(text(shown, locale, name=file.name if file else name))
+    out.print_line(text(shown, locale, name=file.name))
     return 0
 
 
-def _print_facts(
-    out: Screen, facts: FileFacts, locale: str, *, as_json: bool, file: LoraFile | None = None
-) -> None:
-    if as_json:
-        stated = {} if file is None else {"sidecar": _plain(asdict(file.sidecar))}
-        _print_json(out, asdict(facts) | stated)
-        return
-    table = Table(show_header=False, box=None, pad_edge=False)
-    for label, value in (*_measured(facts), *(_stated(file.sidecar, locale) if file else ())):
-        if value:
-            add_row(table, (text(label, locale), value))
-    out.print(table)
-
-
-def _measured(facts: FileFacts) -> list[tuple[str, str]]:
-    return [
-        (N_("LoRA"), facts.name),
-        (N_("file"), facts.path),
-        ("sha256", facts.sha256),
-        ("MiB", in_mib(facts.bytes)),
-        (N_("rank"), str(facts.rank)),
-        (N_("kinds"), ", ".join(facts.kinds)),
-        (N_("layout"), ", ".join(facts.layout)),
-        (N_("tensors, all in use"), str(facts.tensors)),
-        (N_("changed layers"), f"{facts.layers} / {facts.model_layers}"),
-        (N_("title, by its trainer"), facts.proposals.title),
-        (N_("trigger, by its trainer"), facts.proposals.trigger),
-        (N_("base model, by its trainer"), facts.proposals.base),
-    ]
-
-
-def _stated(sidecar: Sidecar, locale: str) -> list[tuple[str, str]]:
-    """Return what the sidecar states, by the names of its fields."""
-    usual = _plain(asdict(Sidecar()))
-    rows = [(N_("title"), title_of(sidecar.titles, locale))]
-    for name, value in _plain(asdict(sidecar)).items():
-        if name == "helpers":
-            value = [f"{helper.name}:{helper.weight:g}" for helper in sidecar.helpers]
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        label = "sha256 (pin)" if name == "sha256" else name
-        if name != "titles" and (name == "weight" or value != usual.get(name)):
-            rows.append((label, shown))
-    return rows
-
-
-def _plain(sidecar: dict[str, object]) -> dict[str, object]:
-    """Return a sidecar in values of JSON; the moment of its end as text."""
-    plain = {name: sorted(each) if isinstance(each, frozenset) else each for name, each in sidecar.items()}
-    expires_ms = plain.pop("expires_ms")
-    if isinstance(expires_ms, int):
-        plain["expires"] = datetime.fromtimestamp(expires_ms / 1_000, UTC).isoformat()
-    return plain
-
-
-def _print_json(out: Screen, values: Mapping[str, object]) -> None:
-    out.print_line(json.dumps(values, ensure_ascii=True, indent=2))
-
-
-def _refuse(out: Screen, name: str, error: LoraRejected, locale: str, *, as_json: bool, path: Path) -> None:
+def _refuse(
+    out: Screen, name: str, error: LoraRejected, locale: str, *, path: Path | None, as_json: bool = False
+) -> int:
     error.facts.setdefault("name", name)
     if as_json:
-        _print_json(out, {"name": name, "error": type(error).__name__, "detail": str(error)})
-    elif isinstance(error, LoraNotAFile) and not os.path.lexists(path):
+        print_json(out, {"name": name, "error": type(error).__name__, "detail": str(error)})
+    elif isinstance(error, LoraNotAFile) and path and not os.path.lexists(path):
         out.print_line(text(N_("There is no file {path}. Check its name."), locale, path=str(path)))
     else:
         out.print_line(f"{Level.WRONG} {format_error(error, locale)}")
+    return 1
 
 
 def _unknown(out: Screen, name: str, locale: str) -> int:
@@ -371,14 +244,6 @@ def _unknown(out: Screen, name: str, locale: str) -> int:
 def _find(shelf: Shelf, name: str) -> LoraFile | None:
     wanted = normalize(name)
     return next((file for each, file in shelf.files.items() if normalize(each) == wanted), None)
-
-
-def _refused_path(shelf: Shelf, name: str, kind: type[LoraRejected] = LoraRejected) -> Path | None:
-    """Return the refused LoRA file of this name."""
-    for each in shelf.rejected:
-        if each.name == name and isinstance(each.error, kind) and each.path and is_lora_file(each.path.name):
-            return each.path
-    return None
 
 
 def _model_of(settings: Settings) -> ModelInfo:

@@ -19,7 +19,7 @@ from engine.errors import (
 from engine.formatting import normalize, printable
 from engine.request import FileStamp, LoraChoice, LoraSource
 from engine.shelf.hashes import SETTLED_NS, hash_file, stamp_of
-from engine.shelf.names import Candidate, find_files
+from engine.shelf.names import Candidate, find_files, is_lora_file
 from engine.shelf.sidecar import Sidecar, read_sidecar, sidecar_path
 from engine.shelf.validation import find_layers, held_bytes, open_regular_file, read_tensors
 
@@ -86,6 +86,19 @@ class Shelf:
     files: Mapping[str, LoraFile]
     rejected: tuple[Rejected, ...] = ()
     checking: Mapping[str, LoraFile] = field(default_factory=dict)
+
+    def file_named(self, name: str, folder: Path) -> LoraFile | Rejected | None:
+        """Return the LoRA file of a folder with exactly this name, which may be a refused one.
+
+        Whoever deletes or pins a file means this one, and not one of a similar name.
+        """
+        file = self.files.get(name) or self.checking.get(name)
+        if file is not None and file.path.is_relative_to(folder):
+            return file
+        for each in self.rejected:
+            if each.name == name and each.path and is_lora_file(each.path.name):
+                return each if each.path.is_relative_to(folder) else None
+        return None
 
 
 NO_FILES = Shelf({})

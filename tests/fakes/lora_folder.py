@@ -8,7 +8,8 @@ from typing import Any
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf.trials import TrialPictures
 from bot.downloads import Downloader
-from engine.errors import LoraDamaged, LoraRejected
+from engine.errors import LoraDamaged, LoraNameShared, LoraRejected
+from engine.formatting import normalize
 from engine.shelf import LoraFile, Rejected, Shelf
 
 MARK = b"lora"
@@ -41,6 +42,8 @@ class FakeFolder:
         files, rejected = dict(self._built_in), []
         for path in sorted(self.folder.glob("*.safetensors")):
             try:
+                if normalize(path.stem) in map(normalize, files):
+                    raise LoraNameShared(name=path.stem)
                 files[path.stem] = await self.examine(path)
             except LoraRejected as error:
                 rejected.append(Rejected(path.stem, error, path))

@@ -128,7 +128,7 @@ class LoraAddition:
             report(AddStage.TRIAL)
             try:
                 await self._files.reload(path)
-                known = await self._admitted(name)
+                known = await self._admitted(path)
             except BaseException:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
                 await self._files.reload()
@@ -136,11 +136,13 @@ class LoraAddition:
         outcome = LoraAdded(known.name, download.bytes, download.sha256, download.source, 0.0)
         return Prepared(0.0, outcome, sha256=download.sha256, source=download.source)
 
-    async def _admitted(self, name: str) -> LoraFile:
+    async def _admitted(self, path: Path) -> LoraFile:
         """Return the file that is now on the shelf, with its trial picture drawn."""
-        if (file := self._shelf.find(name) or self._shelf.find_checking(name)) is None:
-            rejected = {each.name: each.error for each in self._files.shelf.rejected}
-            raise refusal_of(name, rejected.get(name, LoraRejected()))
+        shelf = self._files.shelf
+        files = (*shelf.files.values(), *shelf.checking.values())
+        if (file := next((each for each in files if each.path == path), None)) is None:
+            errors = (each.error for each in shelf.rejected if each.path == path)
+            raise refusal_of(path.stem, next(errors, LoraRejected()))
         await try_out(self._files, file)
         return file
 

@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import assert_never
 
 import structlog
@@ -47,7 +46,7 @@ from bot.outcomes import (
 from bot.store import Store
 from bot.store.loras import ShelfAction, ShelfChange
 from engine.errors import EngineError, LoraRejected
-from engine.shelf.names import is_lora_file
+from engine.shelf import LoraFile, Rejected
 from engine.shelf.sidecar import remove_file
 
 log = structlog.get_logger("bot.desk")
@@ -143,25 +142,26 @@ class ShelfManagement:
         assert_never(command)
 
     async def _remove(self, name: str) -> Prepared:
-        file = self._shelf.find(name) or self._shelf.find_checking(name)
-        path = file.path if file else self._refused_path(name)
-        if path is None:
+        file = self._files.shelf.file_named(name, self._files.folder) or self._find(name)
+        if file is None:
             raise self._shelf.unknown(name)
-        if not path.is_relative_to(self._files.folder):
+        if file.path is None or not file.path.is_relative_to(self._files.folder):
             raise LoraBuiltIn(name=name)
-        await asyncio.to_thread(remove_file, path)
+        await asyncio.to_thread(remove_file, file.path)
         await self._files.reload()
-        return Prepared(0.0, LoraRemoved(file.name if file else name), sha256=file.sha256 if file else "")
+        sha256 = file.sha256 if isinstance(file, LoraFile) else ""
+        return Prepared(0.0, LoraRemoved(file.name), sha256=sha256)
 
     async def _check(self, name: str) -> Prepared:
         shelf = await self._files.reload()
-        file = self._shelf.find(name) or self._shelf.find_checking(name)
-        if file is None:
+        exact = shelf.files.get(name) or shelf.file_named(name, self._files.folder)
+        if (file := exact or self._find(name)) is None:
             wanted = normalize(name)
-            for each in shelf.rejected:
-                if normalize(each.name) == wanted:
-                    return Prepared(0.0, LoraChecked(each.name, 0.0, problem_of(each.error)))
+            file = next((each for each in shelf.rejected if normalize(each.name) == wanted), None)
+        if file is None:
             raise self._shelf.unknown(name)
+        if isinstance(file, Rejected):
+            return Prepared(0.0, LoraChecked(file.name, 0.0, problem_of(file.error)))
         problem: LoraProblem | None = None
         try:
             async with asyncio.timeout(TRIAL_S):
@@ -180,12 +180,8 @@ class ShelfManagement:
         refused = tuple(each.name for each in shelf.rejected)
         return ShelfReloaded(len(shelf.files), new, gone, refused, 0.0)
 
-    def _refused_path(self, name: str) -> Path | None:
-        """Return the file of a refused LoRA, which only its exact name finds."""
-        for each in self._files.shelf.rejected:
-            if each.name == name and each.path is not None and is_lora_file(each.path.name):
-                return each.path
-        return None
+    def _find(self, name: str) -> LoraFile | None:
+        return self._shelf.find(name) or self._shelf.find_checking(name)
 
 
 def _change(

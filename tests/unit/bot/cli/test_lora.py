@@ -138,6 +138,26 @@ async def test_a_refused_file_can_be_removed_and_a_built_in_one_stays(
     assert await lora.list_shelf(settings) == 0
 
 
+@pytest.mark.parametrize("name", ["face", "sugar"])
+async def test_a_file_of_exactly_this_name_goes_before_one_with_a_similar_name(
+    settings: Settings, printed: Callable[[], str], name: str
+) -> None:
+    assert settings.engine.lora_dir is not None
+    for each in ("Face", name):
+        shutil.copy(INK, settings.engine.lora_dir / f"{each}.safetensors")
+    assert await lora.list_shelf(settings) == 1
+    refusal = printed().splitlines()[-1].replace(f"{name}: ", "", 1)
+    assert await lora.pin(settings, name) == 1, "what would be pinned is another file"
+    assert printed() == f"{refusal}\n"
+    assert await lora.info(settings, name) == int(name == "face"), "the LoRA in use is not this file"
+    assert (printed() == f"{refusal}\n") is (name == "face")
+    assert await lora.remove(settings, name) == 0
+    assert own_files(settings) == ["Face.safetensors"]
+    assert await lora.pin(settings, "face") == 0
+    assert await lora.remove(settings, "face") == 0
+    assert own_files(settings) == []
+
+
 async def test_a_pinned_file_may_not_be_replaced(settings: Settings, printed: Callable[[], str]) -> None:
     assert settings.engine.lora_dir is not None
     await lora.add(settings, INK, "My pen v1.2")

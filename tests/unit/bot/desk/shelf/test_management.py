@@ -316,6 +316,35 @@ async def test_a_removed_file_is_gone_with_its_sidecar(harness: DeskHarness) -> 
         await give(harness, LoraRemove("sugar"))
 
 
+@pytest.mark.parametrize("name", ["face", "sugar"])
+async def test_a_file_of_exactly_this_name_goes_before_one_with_a_similar_name(
+    harness: DeskHarness, name: str
+) -> None:
+    folder = harness.folder / "loras"
+    for each in ("Face", name):
+        (folder / f"{each}.safetensors").write_bytes(lora_bytes())
+    await give(harness, LoraReload())
+    checked = await give(harness, LoraCheck("face"))
+    assert isinstance(checked, LoraChecked)
+    assert (checked.lora, checked.problem and checked.problem.reason) == (
+        ("face", "LoraNameShared") if name == "face" else ("Face", None)
+    )
+    assert await give(harness, LoraRemove(name)) == LoraRemoved(name)
+    assert names_in(folder) == ["Face.safetensors"]
+    removed = await give(harness, LoraRemove("face"))
+    assert removed == LoraRemoved("Face"), "without such a file, names are compared as everywhere"
+
+
+async def test_an_added_file_that_is_refused_for_its_name_is_not_taken_for_the_other(
+    harness: DeskHarness,
+) -> None:
+    (harness.folder / "loras" / "Face.safetensors").write_bytes(lora_bytes(b"2"))  # noticed by the add alone
+    with pytest.raises(LoraRefused) as refused:
+        await give(harness, sent(name="face.safetensors"))
+    assert refused.value.facts["reason"] == "LoraNameShared"
+    assert names_in(harness.folder / "loras") == ["Face.safetensors"]
+
+
 @pytest.mark.parametrize("name", ["../sugarbot.db", "../secret", "/etc/passwd", "..", ""])
 async def test_a_name_never_leads_out_of_the_folder(harness: DeskHarness, name: str) -> None:
     secret = harness.folder / "secret.safetensors"
