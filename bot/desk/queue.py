@@ -121,7 +121,7 @@ class JobQueue:
         extra_bytes: What these LoRAs take of the card beyond usual ones.
 
     Attributes:
-        jobs: The waiting jobs by id.
+        jobs: The waiting jobs by id, the next one until it is taken.
         was_loading: Whether the model was still loading at the last change.
         is_paused: A host has paused the drawing: no job is next.
         changed: Set after every change; the loop that waits for changes clears it before it reads the queue.
@@ -206,15 +206,12 @@ class JobQueue:
         self.report_change()
 
     def next(self, headroom: Headroom) -> Decision:
-        """Return which job to draw next, by what is known now; that job waits no longer."""
+        """Return which job to draw next, by what is known now; whoever takes it removes it from ``jobs``."""
         if self.is_paused:
             return Decision(None, "paused")
         if self._priced_at != self._costs.revision:
             self._recost()
-        decision = self.scheduler.next(headroom, self._need_of)
-        if decision.job_id is not None:
-            del self.jobs[decision.job_id]
-        return decision
+        return self.scheduler.next(headroom, self._need_of)
 
     def charge_time(self, job_id: str, seconds: float) -> None:
         """Count the time that a job was drawn against its person's next jobs."""

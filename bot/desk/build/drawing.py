@@ -39,7 +39,7 @@ def build_drawing(inputs: DeskInputs, people: PeopleParts) -> DrawingParts:
     """Make these parts. The drawing is made last; what stops it or asks what it draws gets it by name."""
     store, clock = inputs.store, inputs.clock
     space, waits = PictureSpace(inputs.pictures_dir, inputs.reserve_bytes), PromisedWaits()
-    loras = build_loras(inputs, space, lambda: (*queue.jobs.values(), *drawing.taken))
+    loras = build_loras(inputs, space, lambda: drawing.unfinished)
     queue = JobQueue(
         Scheduler(),
         inputs.costs,

@@ -39,9 +39,9 @@ class LoraParts:
 
 
 def build_loras(
-    inputs: DeskInputs, space: PictureSpace, unfinished: Callable[[], Iterable[JobRow]]
+    inputs: DeskInputs, space: PictureSpace, unfinished: Callable[[], Iterable[JobRow] | None]
 ) -> LoraParts:
-    """Make these parts; ``unfinished`` returns the jobs that wait or are drawn."""
+    """Make these parts; ``unfinished`` returns the jobs that wait or are drawn, None while unknown."""
     shelf = LoraShelf(inputs.shelf, Statements(inputs.stated))
     versions = LoraVersions(inputs.cache_dir / LORA_VERSIONS, shelf, unfinished, inputs.reserve_bytes)
     renderer = LocatedRenderer(inputs.renderer, versions)

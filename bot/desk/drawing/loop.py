@@ -127,6 +127,7 @@ class Drawing:
         self._taken: list[TakenJob] = []  # in the order in which they were taken
         self._handing_over = asyncio.Lock()  # keeps that order while a job's picture is read
         self._to_stop: set[str] = set()
+        self._has_recovered = False
         self._closing = asyncio.Event()
         self._saved = partial(retry_while_full, is_closing=self._closing.is_set)
 
@@ -142,6 +143,7 @@ class Drawing:
             await self._saved(partial(self._completion.use_attempt, job, []))
         for job in await self._saved(partial(self._store.jobs.in_state, JobState.QUEUED)):
             await self._saved(partial(self._completion.enqueue, job))
+        self._has_recovered = True
         return tuple(job_id for job_id in self._queue.scheduler.queue() if job_id not in known)
 
     @property
@@ -155,6 +157,13 @@ class Drawing:
     def taken(self) -> tuple[JobRow, ...]:
         """The jobs that the renderer has; they return to the queue if it loses them."""
         return tuple(taken.job for taken in self._taken)
+
+    @property
+    def unfinished(self) -> tuple[JobRow, ...] | None:
+        """The jobs that wait or are drawn; None before ``recover`` has found them, and after ``close``."""
+        if not self._has_recovered or self._closing.is_set():
+            return None
+        return (*self._queue.jobs.values(), *self.taken)
 
     def stop(self, job_id: str) -> None:
         """Stop this job after its current step, or before it starts."""
@@ -213,6 +222,7 @@ class Drawing:
             log.info("job taken", job_id=job.id, reason=decision.reason, **facts)
             taken = TakenJob(job)
             self._taken.append(taken)
+            del queue.jobs[job_id]
             group.create_task(self._process(taken), name=f"draw {job.id}")
         else:
             queue.remove(job_id)  # cancelled a moment ago

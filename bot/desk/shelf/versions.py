@@ -51,7 +51,7 @@ class LoraVersions:
     Args:
         folder: Private; the worker reads it, too.
         shelf: Where the files are now.
-        jobs: The jobs that wait or are drawn.
+        jobs: The jobs that wait or are drawn; None while not all are known, so that no copy may go.
         reserve_bytes: What stays free on the disk now. Without room nothing is copied, and a job fails if its
             file goes before it is drawn.
     """
@@ -60,7 +60,7 @@ class LoraVersions:
         self,
         folder: Path,
         shelf: LoraShelf,
-        jobs: Callable[[], Iterable[JobRow]],
+        jobs: Callable[[], Iterable[JobRow] | None],
         reserve_bytes: Callable[[], int],
     ) -> None:
         self._folder = folder
@@ -79,7 +79,7 @@ class LoraVersions:
 
     async def run(self) -> None:
         """Keep the copies right until cancelled."""
-        before: tuple[frozenset[str], Shelf] | None = None
+        before: tuple[frozenset[str] | None, Shelf] | None = None
         while True:
             self._is_asked.clear()
             if (now := (self._needed(), self._shelf.files)) != before:
@@ -99,13 +99,16 @@ class LoraVersions:
             await asyncio.to_thread(kept_versions, self._folder)
         ).keys()
 
-    def _needed(self) -> frozenset[str]:
-        return frozenset(lora.sha256 for job in self._jobs() for lora in job.recipe.loras)
+    def _needed(self) -> frozenset[str] | None:
+        jobs = self._jobs()
+        return None if jobs is None else frozenset(lora.sha256 for job in jobs for lora in job.recipe.loras)
 
     async def _settle_now(self) -> bool:
         async with self._settling:
+            if (needed := self._needed()) is None:
+                return False
             paths = {file.sha256: file.path for file in self._shelf.files.files.values()}
-            return await asyncio.to_thread(self._settle, self._needed(), paths)
+            return await asyncio.to_thread(self._settle, needed, paths)
 
     def _settle(self, needed: frozenset[str], paths: Mapping[str, Path]) -> bool:
         """Copy and delete; False if a copy is missing that may succeed later. Blocking."""

@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 
+from bot.commands.values import Cancel, LoraWish
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.shelf import versions as module
 from bot.desk.shelf.versions import LocatedRenderer, LoraVersions
+from bot.errors import CannotSave
+from bot.store.rows import JobRow
+from engine.config import LORA_VERSIONS
 from engine.request import (
     Event,
     Failed,
@@ -22,8 +26,9 @@ from engine.request import (
     RenderRequest,
     Stopped,
 )
-from engine.shelf import LoraFile, Shelf, kept_versions
+from engine.shelf import LoraFile, Shelf, kept_versions, version_path
 from engine.shelf import versions as shelf_versions
+from tests.fakes.desk_harness import SUGAR, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.integration.engine.host.hosting import eventually
 
@@ -85,6 +90,64 @@ async def test_only_what_jobs_need_is_copied_and_what_left_the_shelf_goes_after_
     assert world.kept == {sugar.sha256}  # the job still waits; a restart keeps it, too
     world.jobs.clear()
     await run_until(world, lambda: world.kept == set())
+
+
+async def test_a_start_keeps_the_copies_of_jobs_that_the_desk_has_not_found_yet(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        await harness.accept(loras=(LoraWish("sugar"),))
+    copy = version_path(tmp_path / LORA_VERSIONS, SUGAR.sha256)
+    copy.parent.mkdir()
+    copy.write_bytes(b"sugar")
+    async with open_harness(tmp_path, shelf=Shelf({})) as harness:
+        versions, desk = harness.desk.parts.versions, harness.desk
+        await versions.ensure(())  # the background job looks at once, while the desk reads its jobs
+        assert copy.exists()
+        await desk.parts.drawing.recover()
+        await versions.ensure(())
+        assert copy.exists()
+        await desk.handle(Cancel(), a_context("cancel"))
+        await versions.ensure(())
+        assert not copy.exists()
+
+
+async def test_the_copy_of_a_job_stays_while_the_job_is_being_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        await harness.accept(loras=(LoraWish("sugar"),))
+        drawing, take = harness.desk.parts.drawing, harness.store.jobs.take
+
+        async def take_late(job_id: str, lease: str, now_ms: int) -> JobRow | None:
+            meanwhile.append(drawing.unfinished)  # the database may take long, or be locked for minutes
+            return await take(job_id, lease, now_ms)
+
+        meanwhile: list[tuple[JobRow, ...] | None] = []
+        monkeypatch.setattr(harness.store.jobs, "take", take_late)
+        async with harness.running():
+            await harness.chat.wait_for_results(1)
+    [jobs] = meanwhile
+    assert jobs is not None
+    assert [lora.sha256 for job in jobs for lora in job.recipe.loras] == [SUGAR.sha256]
+
+
+async def test_a_stop_that_can_save_nothing_keeps_the_copies_of_its_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise CannotSave(detail="disk full")
+
+    async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG], step_s=0.001)) as harness:
+        await harness.accept(loras=(LoraWish("sugar"),))
+        versions = harness.desk.parts.versions
+        async with harness.running():
+            await until(lambda: bool(harness.renderer.requests))
+            monkeypatch.setattr(harness.store.jobs, "requeue", refuse)
+        copy = version_path(tmp_path / LORA_VERSIONS, SUGAR.sha256)
+        copy.parent.mkdir()
+        copy.write_bytes(b"sugar")
+        harness.desk.parts.shelf.replace(Shelf({}))
+        await versions.ensure(())
+        assert copy.exists()
 
 
 async def test_a_new_version_leaves_the_old_one_to_its_jobs(world: World) -> None:
