@@ -297,10 +297,12 @@ class LooseFiles:
         async with self._lock:
             self._passed_over.update([name for name in names if name in self._held])
             free = [name for name in names if name not in self._held]
-            named = await self._store.pictures.named(free)
+            async with self._store.atomic():  # no picture may stop naming a file in between
+                named = await self._store.pictures.named(free)
+                await self._store.pictures.settle(named)
             unnamed = [name for name in free if name not in named]
             gone, freed, errors = await run_to_completion(asyncio.to_thread(_unlink, self.folder, unnamed))
-            await self._store.pictures.settle([*named, *gone])
+            await self._store.pictures.settle(gone)
         if gone:
             log.info("picture files deleted", count=len(gone))
         return freed, errors

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.commands.values import Delete, Draw, Mine, Original
+from bot.desk import files
 from bot.errors import CannotSave, NoSuchJob
 from bot.outcomes import History, Originals, Receipt
 from bot.store.rows import PictureRow
@@ -136,6 +137,26 @@ async def test_a_picture_that_names_a_file_keeps_it_from_being_deleted(harness: 
     assert await harness.desk.parts.loose_files.delete() == 0
     assert file.exists()
     assert await harness.store.pictures.loose() == ()
+
+
+async def test_a_file_that_loses_its_picture_while_others_are_deleted_goes_next_time(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with harness.running():
+        job_id = await draw(harness, "ann")
+    file, unlink, loop = await harness.picture_file(job_id), files._unlink, asyncio.get_running_loop()
+    await harness.store.pictures.loosen([file_name_of(file.stem)])  # as a late end leaves it
+
+    def unlink_late(folder: Path, names: list[str]) -> tuple[list[str], int, list[OSError]]:
+        asyncio.run_coroutine_threadsafe(harness.store.pictures.forget([job_id]), loop).result(5.0)
+        return unlink(folder, names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "_unlink", unlink_late)
+        await harness.desk.parts.loose_files.delete()
+    assert file.exists()
+    await harness.desk.parts.loose_files.delete()
+    assert not file.exists()
 
 
 async def test_what_the_system_does_not_delete_stays_loose_and_the_others_go(
