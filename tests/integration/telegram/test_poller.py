@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 
 import pytest
 from structlog.typing import EventDict
 
+from bot.chats import supervisor
+from bot.chats.telegram_ import TelegramChat, TelegramConfig
 from bot.chats.telegram_.incoming.parsing import event_id_of
 from bot.commands.values import Draw
-from bot.outcomes import Platform
+from bot.outcomes import CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
-from tests.fakes.telegram_app import Script, serving
+from tests.fakes.telegram_app import TOKEN, Script, serving
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, World
 
@@ -205,6 +208,48 @@ async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(
         release.set()
         await server.until(lambda: len(desk.settled) == 3)
     assert prompts(desk) == ["elsewhere", "slow", "second"]
+
+
+async def test_what_waits_in_a_chat_is_answered_after_a_fault_closed_and_opened_the_connection(
+    server: TelegramServer, world: World, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, failed, opened = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    handle, store_events, pending_events = desk.handle, desk.store_events, desk.pending_events
+
+    async def slow_at_first(command: Draw, context: CommandContext) -> Outcome:
+        if command.prompt == "slow":
+            await release.wait()
+        return await handle(command, context)
+
+    async def fail_once(platform: Platform, events: Sequence[tuple[str, str]]) -> None:
+        if world.forgotten and not failed.is_set():
+            failed.set()
+            raise RuntimeError("a fault")
+        await store_events(platform, events)
+
+    async def note_opening(platform: Platform) -> tuple[tuple[str, str], ...]:
+        if failed.is_set():
+            opened.set()
+        return await pending_events(platform)
+
+    desk.handle, desk.store_events = slow_at_first, fail_once  # type: ignore[method-assign, assignment]
+    desk.pending_events = note_opening  # type: ignore[method-assign]
+    monkeypatch.setattr(supervisor, "RETRY_PAUSES_S", (0.01,))
+    chat = TelegramChat(TelegramConfig(TOKEN, server.base_url, server.base_url), desk)
+    keeping = asyncio.create_task(supervisor.ChatSupervisor([chat], lambda: "en").keep_open(chat))
+    try:
+        world.say("slow")
+        world.say("second")
+        await server.until(lambda: len(world.forgotten) == 2)
+        world.say("third")
+        await opened.wait()
+        release.set()
+        await server.until(lambda: len(desk.settled) == 3)
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+        await chat.close()
+    assert prompts(desk) == ["slow", "second", "third"]
 
 
 async def test_the_chat_counts_as_connected_while_telegram_answers(

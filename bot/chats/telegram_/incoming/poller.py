@@ -63,11 +63,16 @@ class UpdatePoller:
         self._start_unstored = start_unstored
         self._dispatched: set[str] = set()  # event ids
         self._queues: dict[str, deque[tuple[str, str]]] = {}  # by chat
-        self._handling: set[asyncio.Task[None]] = set()
+        self._handling: dict[str, asyncio.Task[None]] = {}  # by event id
 
     async def run(self) -> None:
-        """Take updates until cancelled, first the stored ones that are not finished."""
+        """Take updates until cancelled, first the stored ones that are not finished.
+
+        After an error it may run again, and goes on where it was.
+        """
         async with asyncio.TaskGroup() as tasks:
+            for chat in self._queues:
+                tasks.create_task(self._process_chat(chat), name=f"telegram chat {chat}")
             await self._dispatch(tasks)
             offset: int | None = None
             while True:
@@ -86,7 +91,7 @@ class UpdatePoller:
         """Wait for the handlers that still run after ``run`` ended; cancel those that take longer."""
         if not self._handling:
             return
-        _, late = await asyncio.wait(self._handling, timeout=timeout_s)
+        _, late = await asyncio.wait(self._handling.values(), timeout=timeout_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
@@ -150,16 +155,19 @@ class UpdatePoller:
         """Handle the updates of a chat one after the other; a chat that cannot be reached delays no other."""
         queue = self._queues[chat]
         while queue:
-            event_id, payload = queue.popleft()
-            # A stop lets the handler finish: its reply would be sent twice if the stop cut it off.
-            handling = asyncio.create_task(self._handle(event_id, payload), name=f"telegram event {event_id}")
-            self._handling.add(handling)
-            handling.add_done_callback(self._handling.discard)
+            event_id, payload = queue[0]
+            if event_id not in self._handling:  # else it was begun before an error ended ``run``
+                self._handling[event_id] = asyncio.create_task(
+                    self._handle(event_id, payload), name=f"telegram event {event_id}"
+                )
             try:
-                await asyncio.shield(handling)
+                # A stop lets the handler finish: its reply would be sent twice if the stop cut it off.
+                await asyncio.shield(self._handling[event_id])
             except Exception:
                 # Supervision point: the id stays in the set, so only the next start tries it again.
                 log.exception("event not finished", event_id=event_id)
             else:
                 self._dispatched.discard(event_id)
+            queue.popleft()
+            del self._handling[event_id]
         del self._queues[chat]
