@@ -42,16 +42,18 @@ class RefusalCounts:
 
     async def flush(self) -> None:
         """Store what was counted; what cannot be stored now is stored later."""
-        counts, self._counts = self._counts, Counter()
-        if not counts:
+        if not self._counts:
             return
         try:
-            await self._store.statistics.add_refusals(counts)
-        except BaseException as error:
-            self._counts.update(counts)
-            if not isinstance(error, CannotSave):
-                raise
+            async with self._store.atomic():
+                counts = self._counts.copy()
+                await self._store.statistics.add_refusals(counts)
+                self._store.after_commit(lambda: self._forget(counts))
+        except CannotSave as error:
             log.warning("refusals not stored", reason=str(error))
+
+    def _forget(self, counts: Counter[tuple[int, str]]) -> None:
+        self._counts -= counts
 
     async def run(self) -> None:
         """Store every minute, until cancelled."""

@@ -1,6 +1,9 @@
 """The figures agree with the jobs, and what was refused is counted over restarts."""
 
+import asyncio
 from pathlib import Path
+from sqlite3 import Row
+from typing import Any
 
 import pytest
 
@@ -94,3 +97,23 @@ async def test_refusals_that_cannot_be_stored_now_are_stored_later(
             full.setattr(harness.store.statistics, "add_refusals", refuse)
             assert (await statistics_of(harness)).refusals == ()
         assert (await statistics_of(harness)).refusals == (("NoCreditsLeft", 1),)
+
+
+async def test_a_stop_in_the_middle_of_storing_counts_no_refusal_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_harness(tmp_path, rules=Rules(daily_credits=0)) as harness:
+        await refused(harness, Draw("x"), NoCreditsLeft)
+        run_statement, storing = harness.store._run, asyncio.create_task(harness.desk.parts.refusals.flush())
+
+        async def stop_at_commit(sql: str, *values: Any, **effects: Any) -> list[Row]:
+            if sql == "COMMIT":
+                storing.cancel()
+            return await run_statement(sql, *values, **effects)
+
+        with monkeypatch.context() as stopping:
+            stopping.setattr(harness.store, "_run", stop_at_commit)
+            await asyncio.wait([storing])
+        assert storing.cancelled()
+        await refused(harness, Draw("y"), NoCreditsLeft)
+        assert (await statistics_of(harness)).refusals == (("NoCreditsLeft", 2),)
