@@ -6,6 +6,7 @@ crash, and no start repeats an alert. A platform that cannot be reached delays o
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import structlog
 
@@ -151,4 +152,5 @@ class HostAlerts:
         facts = {"alert": row.id, "platform": platform, "kind": row.kind.value}
         sending = chat.send_alert(alert)
         state, wait_s = await send_once("alert", sending, row.attempts, BACK_OFF, MAX_DELIVERIES, **facts)
-        await self._store.alerts.mark(row.id, state, self._clock() + int(1_000 * wait_s))
+        due_ms = self._clock() + int(1_000 * wait_s)
+        await retry_while_full(partial(self._store.alerts.mark, row.id, state, due_ms))

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 from pydantic import TypeAdapter
@@ -98,7 +99,8 @@ class OwnerReports:
         facts = {"report": row.id, "month": row.period}
         sending = chat.send_report(report)
         state, wait_s = await send_once("report", sending, row.attempts, BACK_OFF, MAX_DELIVERIES, **facts)
-        await self._store.owner_reports.mark(row.id, state, self._clock() + int(1_000 * wait_s))
+        due_ms = self._clock() + int(1_000 * wait_s)
+        await retry_while_full(partial(self._store.owner_reports.mark, row.id, state, due_ms))
 
 
 def last_month(now_ms: int) -> tuple[str, int, int]:

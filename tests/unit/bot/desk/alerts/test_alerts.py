@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from bot import messages
+from bot.desk import files
 from bot.desk.alerts.alerts import MAX_DELIVERIES, HostAlerts
 from bot.desk.alerts.conditions import Health
 from bot.desk.alerts.tracking import CALM_S, LASTS_S
+from bot.errors import CannotSave
 from bot.outcomes import Alert, AlertKind, Platform, RetryLater, Undeliverable
 from bot.store import Store, open_store
+from bot.store.rows import OutboxState
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import MIGRATIONS, a_context, until
@@ -145,6 +148,30 @@ async def test_an_alert_that_did_not_arrive_before_it_was_over_is_told_by_its_la
         await it.calm()
         await until(lambda: len(it.telegram.alerts) == 2 and len(it.discord.alerts) == 2)
         assert all(alert.lasted_s is not None for alert in it.telegram.alerts)
+
+
+async def test_a_disk_that_is_full_for_a_moment_loses_no_alert_until_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
+    async with watched(tmp_path, hosts=lambda: ["discord:1"]) as it:
+        mark, is_full = it.store.alerts.mark, True
+
+        async def mark_later(message_id: int, state: OutboxState, not_before_ms: int) -> None:
+            nonlocal is_full
+            if is_full:
+                is_full = False
+                raise CannotSave(detail="disk full")
+            await mark(message_id, state, not_before_ms)
+
+        monkeypatch.setattr(it.store.alerts, "mark", mark_later)
+        it.discord.errors.append(RuntimeError())
+        await it.report(DISK)
+        await until(lambda: not is_full)
+        async with asyncio.timeout(5):
+            while not it.received:
+                it.clock.advance(seconds=60)
+                await asyncio.sleep(0.01)
 
 
 async def test_a_host_who_takes_no_messages_ends_the_tries(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import pytest
 from bot import messages
 from bot.commands.buttons import data_of, press_of
 from bot.commands.values import LoraWish
+from bot.desk import files
 from bot.desk.loras.reports import MAX_DELIVERIES, OwnerReports, last_month
-from bot.errors import OwnersOnly
+from bot.errors import CannotSave, OwnersOnly
 from bot.outcomes import LoraRevoked, LoraUse, OwnerReport, Platform, RetryLater, Undeliverable
+from bot.store.rows import OutboxState
 from engine.request import FailReason
 from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.clock import FakeClock
@@ -123,6 +125,31 @@ async def test_a_chat_in_trouble_gets_it_later(tmp_path: Path, error: Exception)
         await reports_of(harness).deliver(chats)
         assert harness.chat.owner_reports == []
         harness.clock.advance(seconds=90)
+        await reports_of(harness).deliver(chats)
+        assert len(harness.chat.owner_reports) == 1
+
+
+async def test_a_report_that_failed_while_the_disk_was_full_is_sent_later_in_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "SAVE_AGAIN_S", 0.01)
+    async with opened(tmp_path, FakeClock()) as harness:
+        await a_month_of_use(harness)
+        mark, is_full = harness.store.owner_reports.mark, True
+
+        async def mark_later(report_id: int, state: OutboxState, not_before_ms: int) -> None:
+            nonlocal is_full
+            if is_full:
+                is_full = False
+                raise CannotSave(detail="disk full")
+            await mark(report_id, state, not_before_ms)
+
+        monkeypatch.setattr(harness.store.owner_reports, "mark", mark_later)
+        chats = {Platform.CONSOLE: harness.chat}
+        harness.chat.errors.append(RuntimeError())
+        await reports_of(harness).make()
+        await reports_of(harness).deliver(chats)
+        harness.clock.advance(seconds=DAY_S)
         await reports_of(harness).deliver(chats)
         assert len(harness.chat.owner_reports) == 1
 
