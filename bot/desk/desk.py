@@ -224,9 +224,14 @@ class Desk:
         return await self._store.jobs.file_ids(platform, job_ids, form)
 
     async def keep_messages(self, messages: Sequence[PictureMessage]) -> None:
-        """Store which pictures these messages show; on a full disk, replies to them only find no settings."""
+        """Store which pictures these messages show; on a full disk, replies to them only find no settings.
+
+        Those of a job that was deleted while they were on their way are deleted, too.
+        """
         try:
             await self._store.messages.add(messages)
+            for job_id in {each.job_id for each in messages}:
+                await self.delete_messages(job_id)
         except CannotSave as error:
             log.warning("messages not kept", reason=str(error))
 

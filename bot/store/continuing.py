@@ -64,14 +64,16 @@ class PictureMessages:
         rows = await self._query("find_message", platform=platform, chat_id=chat_id, message_id=message_id)
         return PictureMessage(**dict(rows[0])) if rows else None
 
-    async def of_job(self, job_id: str) -> tuple[PictureMessage, ...]:
-        """Return the messages that show a job, on all platforms."""
-        rows = [dict(row) for row in await self._query("messages_of_job", job_id=job_id)]
+    async def of_job(self, job_id: str, platform: str | None = None) -> tuple[PictureMessage, ...]:
+        """Return the messages that show a job, on one platform or on all."""
+        rows = [dict(row) for row in await self._query("messages_of_job", job_id=job_id, platform=platform)]
         return tuple(PictureMessage(**row | {"platform": Platform(row["platform"])}) for row in rows)
 
-    async def forget_job(self, platform: str, job_id: str) -> None:
-        """Delete what is known of a job's messages on a platform: they are gone, or stay for ever."""
-        await self._query("forget_messages", platform=platform, job_id=job_id)
+    async def forget(self, messages: Sequence[PictureMessage]) -> None:
+        """Delete what is known of these messages: they are gone, or stay for ever."""
+        async with self._database.atomic():
+            for each in messages:
+                await self._query("forget_message", **asdict(each))
 
     async def forget_chat(self, platform: str, chat_id: str) -> None:
         """Delete what is known of a chat's messages: they have other ids now."""

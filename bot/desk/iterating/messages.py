@@ -5,7 +5,7 @@ later: in this run after a pause, and at the next start.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 
 import structlog
@@ -63,20 +63,19 @@ class MessageDeletion:
         job = await self._store.jobs.find(job_id)
         if job is None or job.deleted_ms is None:
             return MessagesLeft()
-        found: dict[Platform, list[PictureMessage]] = {}
-        for message in await self._store.messages.of_job(job_id):
-            found.setdefault(message.platform, []).append(message)
-        if not found:
+        shown = await self._store.messages.of_job(job_id)
+        if not shown:
             return MessagesLeft()
+        platforms = tuple(dict.fromkeys(each.platform for each in shown))
         try:
             async with asyncio.timeout(WAIT_S):
                 await self._is_running.wait()  # a chat may be open before the desk runs
         except TimeoutError:
-            return MessagesLeft((), tuple(found))
-        left = [each for platform, shown in found.items() if platform not in self._chats for each in shown]
+            return MessagesLeft((), platforms)
+        left = [each for each in shown if each.platform not in self._chats]
         deletions = {
-            platform: self._begin(platform, job_id, shown, job.locale)
-            for platform, shown in found.items()
+            platform: self._begin(platform, job_id, job.locale)
+            for platform in platforms
             if platform in self._chats
         }
         if deletions:
@@ -91,28 +90,31 @@ class MessageDeletion:
         (self._waiting.add if pending else self._waiting.discard)(job_id)
         return MessagesLeft(tuple(left), tuple(pending))
 
-    def _begin(
-        self, platform: Platform, job_id: str, shown: Sequence[PictureMessage], locale: str
-    ) -> _Deletion:
-        """Return the task that deletes these messages; one that runs already goes on."""
+    def _begin(self, platform: Platform, job_id: str, locale: str) -> _Deletion:
+        """Return the task that deletes a job's messages; one that runs already goes on."""
         key = platform, job_id
         if key not in self._deletions:
             deletion = asyncio.create_task(
-                self._delete(platform, job_id, shown, locale), name=f"delete messages {platform} {job_id}"
+                self._delete(platform, job_id, locale), name=f"delete messages {platform} {job_id}"
             )
             deletion.add_done_callback(lambda _: self._deletions.pop(key, None))
             self._deletions[key] = deletion
         return self._deletions[key]
 
     async def _delete(
-        self, platform: Platform, job_id: str, shown: Sequence[PictureMessage], locale: str
+        self, platform: Platform, job_id: str, locale: str
     ) -> tuple[PictureMessage, ...] | None:
-        """Return the messages that cannot be changed; None if the platform did not answer."""
+        """Return the messages that cannot be changed; None if the platform did not answer.
+
+        What is sent meanwhile, because it was asked for before the deletion, goes too.
+        """
+        left: list[PictureMessage] = []
         try:
-            async with asyncio.timeout(DELETE_TIMEOUT_S):
-                left = await self._chats[platform].delete_messages(shown, locale)
+            while shown := await self._store.messages.of_job(job_id, platform):
+                async with asyncio.timeout(DELETE_TIMEOUT_S):
+                    left += await self._chats[platform].delete_messages(shown, locale)
+                await retry_while_full(partial(self._store.messages.forget, shown))
         except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, it is asked again
             log.warning("messages not deleted", job_id=job_id, platform=platform, error=type(error).__name__)
             return None
-        await retry_while_full(partial(self._store.messages.forget_job, platform, job_id))
-        return left
+        return tuple(left)

@@ -54,13 +54,14 @@ SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture
 WHERE platform = :platform AND chat_id = :chat_id AND message_id = :message_id;
 
 -- name: messages_of_job
--- The messages that show a job.
+-- The messages that show a job, on one platform or on all.
 SELECT platform, chat_id, message_id, job AS job_id, idx AS "index" FROM picture_message
-WHERE job = :job_id ORDER BY platform, chat_id, message_id;
+WHERE job = :job_id AND platform = coalesce(:platform, platform) ORDER BY platform, chat_id, message_id;
 
--- name: forget_messages
--- The messages of a job are gone.
-DELETE FROM picture_message WHERE platform = :platform AND job = :job_id;
+-- name: forget_message
+-- A message is gone; nothing if it shows another job by now.
+DELETE FROM picture_message
+WHERE platform = :platform AND chat_id = :chat_id AND message_id = :message_id AND job = :job_id;
 
 -- name: forget_chat_messages
 -- The messages of a chat have other ids now.

@@ -62,8 +62,9 @@ async def test_messages_lead_to_their_pictures_until_they_or_their_chat_are_gone
     edited = replace(shown[0], job_id="j2")
     await store.messages.add([edited])
     assert await store.messages.find("telegram", "-1", "70") == edited
-    await store.messages.forget_job("telegram", "j1")
+    await store.messages.forget(shown[:2])
     assert await store.messages.of_job("j1") == ()
+    assert await store.messages.of_job("j2", Platform.TELEGRAM) == (edited, shown[2])
     await store.jobs.move_chat("telegram", "-1", "-1001")
     await store.messages.forget_chat("telegram", "-1")
     assert await store.messages.of_job("j2") == (shown[3], shown[2])

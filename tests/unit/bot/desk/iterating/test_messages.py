@@ -1,7 +1,7 @@
 """What chats show of a deleted job goes on every platform; what stays is said, and tried again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -132,6 +132,33 @@ async def test_an_answer_waits_for_a_slow_platform_only_for_a_moment(
         may_answer.set()
         await until(lambda: len(chats[DISCORD].deleted) == 2)
     assert len(chats[DISCORD].deleted) == 2, "it was asked once"
+
+
+async def test_a_message_that_was_sent_while_its_job_was_deleted_goes_too(tmp_path: Path) -> None:
+    async with on(tmp_path, DISCORD, TELEGRAM) as (harness, chats):
+        job_id, shown = await shown_on_both(harness, chats)
+        delete_messages, may_delete, began = chats[DISCORD].delete_messages, asyncio.Event(), asyncio.Event()
+
+        async def delete_slowly(found: Sequence[PictureMessage], locale: str) -> tuple[PictureMessage, ...]:
+            began.set()
+            await may_delete.wait()
+            return await delete_messages(found, locale)
+
+        chats[DISCORD].delete_messages = delete_slowly  # type: ignore[method-assign]
+        deleting = asyncio.create_task(delete(harness, job_id))
+        await began.wait()
+        meanwhile = PictureMessage(DISCORD, "20", "102", job_id, 0)  # of /pick, on its way at that moment
+        keeping = asyncio.create_task(harness.desk.keep_messages([meanwhile]))
+        async with asyncio.timeout(5):
+            while meanwhile not in await harness.store.messages.of_job(job_id):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        may_delete.set()
+        await asyncio.gather(deleting, keeping)
+        assert chats[DISCORD].deleted == [*shown[:2], meanwhile]
+        later = PictureMessage(TELEGRAM, "7", "201", job_id, 0)
+        await harness.desk.keep_messages([later])
+        assert chats[TELEGRAM].deleted == [shown[2], later]
+        assert await harness.store.messages.of_job(job_id) == ()
 
 
 def test_the_answer_says_what_stays_on_which_platform() -> None:
