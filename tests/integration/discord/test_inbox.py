@@ -309,6 +309,16 @@ async def test_an_answer_that_discord_rejects_for_now_is_sent_after_the_next_sta
     assert "Credits left: 3" in discord.answer_to(asked)["text"]
 
 
+async def test_an_event_that_is_stored_at_the_last_moment_is_accepted(
+    desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "STORE_TIMEOUT_S", 0.0)  # over in the turn in which it is stored
+    events = inbox.EventInbox(desk)
+    events.mark_seen({"id": "1"})
+    await events.store("1")
+    assert (list(desk.inbox), desk.settled) == ([(Platform.DISCORD, "1")], [])
+
+
 async def test_an_event_that_was_forgotten_before_it_was_stored_is_settled(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
 ) -> None:

@@ -84,6 +84,9 @@ class EventInbox:
             async with asyncio.timeout(STORE_TIMEOUT_S):
                 await asyncio.shield(event.stored)
         except TimeoutError:
+            if event.stored.done():  # in the same turn of the loop
+                event.stored.result()
+                return
             event.is_given_up = True
             log.info("event not stored in time", event_id=event_id)
             raise CannotSave(detail=f"not stored within {STORE_TIMEOUT_S:g} s") from None
