@@ -59,6 +59,7 @@ class PreviewStrips:
         async with self._turn:
             self._require_usable(file)
             if kept := await asyncio.to_thread(_read, path):
+                self._require_usable(file)
                 return kept
             pictures = []
             for weight in WEIGHTS:
@@ -74,6 +75,9 @@ class PreviewStrips:
                 await asyncio.to_thread(_keep, path, strip)
             except OSError as error:
                 log.warning("preview not kept", detail=str(error))
+            if file.sha256 in self._withdrawn:  # while the strip was written
+                await asyncio.to_thread(_delete, [path])
+            self._require_usable(file)
             return strip
 
     def path_of(self, sha256: str) -> Path:

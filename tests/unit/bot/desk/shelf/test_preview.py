@@ -3,7 +3,9 @@
 import asyncio
 import io
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -78,6 +80,32 @@ async def test_a_strip_that_is_drawn_during_the_withdrawal_is_not_shown(tmp_path
         await strips.of(SUGAR)
     assert len(draw.asked) == len(preview.WEIGHTS)
     assert files_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("step", ["_keep", "_read"])
+async def test_a_strip_that_is_on_its_way_to_or_from_the_disk_during_the_withdrawal_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    strips = PreviewStrips(tmp_path, "model", Drawer(), plenty)
+    if step == "_read":
+        await strips.of(SUGAR)
+    begun, may_go, take = threading.Event(), threading.Event(), getattr(preview, step)
+
+    def take_late(*values: Any) -> Any:
+        read = take(*values) if step == "_read" else b""
+        begun.set()
+        may_go.wait(5)
+        return read or take(*values)
+
+    monkeypatch.setattr(preview, step, take_late)
+    asking = asyncio.create_task(strips.of(SUGAR))
+    await asyncio.to_thread(begun.wait, 5)
+    strips.withdraw(frozenset({"a" * 64}))
+    await asyncio.to_thread(lambda: None)  # the files that were there are deleted
+    may_go.set()
+    with pytest.raises(LoraMissing):
+        await asking
+    await eventually(lambda: files_in(tmp_path) == [])
 
 
 def test_the_pictures_stand_side_by_side_above_their_labels() -> None:
