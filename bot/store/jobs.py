@@ -249,7 +249,7 @@ class StoredPictures:
     async def replace(self, picture: PictureRow, form: PictureForm, sha256: str) -> bool:
         """Let a picture name another file, which its caller holds; False if it has changed or gone meanwhile.
 
-        What it named until now becomes loose.
+        What it named until now becomes loose. An original with which a waiting job begins becomes no preview.
         """
         replaced = await self._query(
             "replace",

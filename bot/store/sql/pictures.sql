@@ -21,9 +21,12 @@ SELECT * FROM picture WHERE earlier_name <> '' AND earlier_name > :after ORDER B
 SELECT picture.* FROM job CROSS JOIN picture ON picture.job = job.id WHERE job.deleted_ms IS NOT NULL ORDER BY job.id;
 
 -- name: replace
--- The file of a picture is another one now. Nothing for a picture that was changed or deleted meanwhile.
+-- The file of a picture is another one now. Nothing for a picture that was changed or deleted meanwhile, and no
+-- preview for an original with which a waiting job begins.
 UPDATE picture SET form = :form, sha256 = :sha256, earlier_name = ''
 WHERE job = :job AND idx = :idx AND sha256 = :was_sha256 AND earlier_name = :was_name
+  AND NOT (form = 'original' AND :form = 'preview' AND EXISTS (
+      SELECT 1 FROM job WHERE start_job = :job AND start_index = :idx AND state IN ('queued', 'running')))
 RETURNING idx;
 
 -- name: set_form

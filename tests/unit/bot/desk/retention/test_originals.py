@@ -1,5 +1,6 @@
 """Old originals become previews: people are told, and a crash repeats the work."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,7 @@ from bot.desk.retention import originals as module
 from bot.desk.retention.originals import OriginalsRetention
 from bot.errors import OriginalsExpired, StartGone
 from bot.messages import format_error, format_outcome
-from bot.outcomes import History, Originals, Receipt
+from bot.outcomes import History, JobState, Originals, Receipt
 from bot.settings.sections import StorageSettings
 from bot.store.rows import PictureForm, PictureRow
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
@@ -104,6 +105,31 @@ async def test_an_original_that_a_younger_picture_needs_stays_for_that_one(tmp_p
         contents = [path.read_bytes() for path in world.harness.picture_files]
         assert contents.count(SMALL) == 1
         assert LARGE not in contents
+
+
+async def test_an_original_with_which_a_job_begins_that_was_accepted_meanwhile_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, harness, loop = await world.draw("1"), world.harness, asyncio.get_running_loop()
+        world.harness.clock.advance(days=8)
+        harness.desk.parts.queue.set_paused(True)
+        preview_of = module._preview_of
+
+        def preview_late(row: PictureRow, folder: Path) -> bytes | None:
+            if row.idx == 1:
+                enlarging = harness.desk.handle(Enlarge(job_id, 1), a_context("2"))
+                asyncio.run_coroutine_threadsafe(enlarging, loop).result(5.0)
+            return preview_of(row, folder)
+
+        monkeypatch.setattr(module, "_preview_of", preview_late)
+        await world.retention.work()
+        assert await world.content(job_id) == LARGE
+        harness.desk.parts.queue.set_paused(False)
+        [_, enlarged] = await harness.chat.wait_for_results(2)
+        assert enlarged.state is JobState.DONE
+        assert await world.retention.work() == 1
+        assert await world.content(job_id) == SMALL
 
 
 async def test_people_are_told_what_has_expired_and_how_to_draw_it_again(tmp_path: Path) -> None:
