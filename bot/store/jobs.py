@@ -263,8 +263,9 @@ class StoredPictures:
         return bool(replaced)
 
     async def set_form(self, picture: PictureRow, form: PictureForm) -> None:
-        """Store what the file of a picture is; nothing for a picture that has gone or expired meanwhile."""
-        await self._query("set_form", job=picture.job, idx=picture.idx, form=form)
+        """Store what the file of a picture is; nothing for a picture that has changed or gone meanwhile."""
+        was = {"was_sha256": picture.sha256, "was_name": picture.earlier_name}
+        await self._query("set_form", job=picture.job, idx=picture.idx, form=form, **was)
 
     async def expire(self, before_ms: int, forms: Sequence[PictureForm], most: int) -> int:
         """Let the oldest of these pictures expire: they name no file any more. Return how many did."""

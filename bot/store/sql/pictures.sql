@@ -30,8 +30,9 @@ WHERE job = :job AND idx = :idx AND sha256 = :was_sha256 AND earlier_name = :was
 RETURNING idx;
 
 -- name: set_form
--- What the file of a picture is.
-UPDATE picture SET form = :form WHERE job = :job AND idx = :idx AND form <> 'expired';
+-- What the file of a picture is. Nothing for a picture that was changed or deleted meanwhile.
+UPDATE picture SET form = :form
+WHERE job = :job AND idx = :idx AND sha256 = :was_sha256 AND earlier_name = :was_name;
 
 -- name: forget
 -- Deleted jobs (a JSON list) have no pictures any more.

@@ -81,6 +81,7 @@ async def test_a_file_that_is_not_renamed_leaves_both_of_its_names(store: Store)
 async def test_old_pictures_expire_and_their_rows_stay(store: Store) -> None:
     await drawn(store, "old", "face", "other", ended_ms=10)
     await drawn(store, "new", "face", ended_ms=20)
+    original, _ = await store.jobs.pictures_of(["old"])
     assert await store.pictures.expire(11, ORIGINALS, 1) == 1
     assert await store.pictures.expire(11, ORIGINALS, 9) == 1
     assert await store.pictures.expire(11, ORIGINALS, 9) == 0
@@ -90,7 +91,7 @@ async def test_old_pictures_expire_and_their_rows_stay(store: Store) -> None:
         ("old", PictureForm.EXPIRED, ""),
         ("old", PictureForm.EXPIRED, ""),
     ]
-    await store.pictures.set_form(rows[1], PictureForm.SMALL)
+    await store.pictures.set_form(original, PictureForm.SMALL)
     assert (await store.jobs.pictures_of(["old"]))[0].form is PictureForm.EXPIRED
     assert set(await store.pictures.loose()) == {file_of("face"), file_of("other")}
     assert await store.pictures.named(await store.pictures.loose()) == {file_of("face")}

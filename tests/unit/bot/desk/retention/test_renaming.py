@@ -1,5 +1,6 @@
 """Files of earlier versions get the names of their contents, whatever happens meanwhile."""
 
+import asyncio
 import hashlib
 import os
 from collections.abc import AsyncIterator
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 
 from bot.commands.values import Delete, Draw, Original
+from bot.desk.retention import originals
 from bot.desk.retention import renaming as module
 from bot.outcomes import Originals, Receipt
-from bot.store.rows import PictureForm
+from bot.settings.sections import StorageSettings
+from bot.store.rows import PictureForm, PictureRow
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 
 
@@ -173,3 +176,30 @@ async def test_nothing_is_copied_while_the_disk_is_full(
         assert await world.harness.picture_file(job_id) == earlier
         await world.rename()
         assert await world.harness.picture_file(job_id) != earlier
+
+
+async def test_an_original_whose_file_is_renamed_while_its_preview_is_made_is_not_taken_for_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with a_world(tmp_path) as world:
+        job_id, _, _ = await world.draw()
+        harness, loop, preview_of = world.harness, asyncio.get_running_loop(), originals._preview_of
+        harness.clock.advance(days=8)
+        retention = originals.OriginalsRetention(
+            store=harness.store,
+            loose_files=harness.desk.parts.loose_files,
+            space=harness.desk.parts.space,
+            settings=StorageSettings,
+            clock=harness.clock,
+        )
+
+        def preview_late(row: PictureRow, folder: Path) -> bytes | None:
+            asyncio.run_coroutine_threadsafe(world.rename(), loop).result(5.0)
+            return preview_of(row, folder)
+
+        monkeypatch.setattr(originals, "_preview_of", preview_late)
+        monkeypatch.setattr(originals, "make_preview", lambda _: b"the preview")
+        await retention.work()
+        await retention.work()
+        [row] = await harness.store.jobs.pictures_of([job_id])
+        assert (row.form, row.sha256) == (PictureForm.PREVIEW, hashlib.sha256(b"the preview").hexdigest())
