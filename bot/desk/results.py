@@ -199,11 +199,14 @@ class JobCompletion:
         """Put a taken job back into the queue; nothing changes when this attempt no longer counts."""
         async with self._store.atomic():
             if queued := await self._store.jobs.requeue(job, uses_attempt=uses_attempt):
-                await self.enqueue(queued)
+                await self.enqueue(queued.id)
 
-    async def enqueue(self, queued: JobRow) -> None:
-        """Add a queued job to the queue; end it if its cancel was requested while it was drawn."""
+    async def enqueue(self, job_id: str) -> None:
+        """Add a job to the queue if it waits; end it if its cancel was requested while it was drawn."""
         async with self._store.atomic():
+            queued = await self._store.jobs.find(job_id)
+            if queued is None or queued.state != JobState.QUEUED:
+                return
             if queued.cancel_requested:
                 await self.end(queued, JobState.CANCELLED)
             else:

@@ -142,7 +142,7 @@ class Drawing:
             log.warning("job found interrupted", job_id=job.id, attempt=job.attempt)
             await self._saved(partial(self._completion.use_attempt, job, []))
         for job in await self._saved(partial(self._store.jobs.in_state, JobState.QUEUED)):
-            await self._saved(partial(self._completion.enqueue, job))
+            await self._saved(partial(self._completion.enqueue, job.id))
         self._has_recovered = True
         return tuple(job_id for job_id in self._queue.scheduler.queue() if job_id not in known)
 

@@ -245,3 +245,22 @@ async def test_recovery_returns_the_jobs_that_it_found_waiting_and_not_the_known
         new = await accept(harness, "2")
         assert await harness.desk.parts.drawing.recover() == (old,)
         assert set(harness.desk.parts.queue.scheduler.queue()) == {old, new}
+
+
+async def test_a_job_that_is_cancelled_while_the_waiting_jobs_are_recovered_takes_no_place_in_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_harness(tmp_path) as harness:
+        _, other = await accept(harness, "1"), await accept(harness, "2")
+    async with open_harness(tmp_path) as harness:
+        in_state = harness.store.jobs.in_state
+
+        async def cancel_after(state: str) -> tuple[JobRow, ...]:
+            found = await in_state(state)
+            if state == JobState.QUEUED:  # as a stored event, which its chat handles again after the start
+                await harness.desk.handle(Cancel(), a_context("cancel", "person 1"))
+            return found
+
+        monkeypatch.setattr(harness.store.jobs, "in_state", cancel_after)
+        assert await harness.desk.parts.drawing.recover() == (other,)
+        assert harness.desk.queue_status().waiting == 1
