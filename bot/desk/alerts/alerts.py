@@ -14,6 +14,7 @@ from bot.desk.alerts.conditions import Condition, Health, Key, conditions_of
 from bot.desk.alerts.sending import send_once
 from bot.desk.alerts.tracking import Step, Tracked, Tracking, next_step
 from bot.desk.files import retry_while_full
+from bot.desk.queue import MonotonicClock
 from bot.errors import CannotSave
 from bot.outcomes import Alert, ChatOutput, Platform
 from bot.store import Store
@@ -53,7 +54,7 @@ class HostAlerts:
         self._hosts = hosts
         self._locale = locale
         self._is_enabled = is_enabled
-        self._clock = clock
+        self._clock = MonotonicClock(clock)
         self._every_s = every_s
         self._tracking: Tracking | None = None
         self._ids: dict[Key, int] = {}
@@ -92,7 +93,8 @@ class HostAlerts:
             condition = Condition(each.kind, each.subject, each.facts)
             self._ids[condition.key] = each.id
             lasting[condition.key] = Tracked(condition, each.since_ms, now_ms, is_reported=True)
-        self._tracking = Tracking(lasting, await self._store.alerts.last_reported())
+        reported_ms = await self._store.alerts.last_reported()  # the clock may have been set back since
+        self._tracking = Tracking(lasting, {key: min(at_ms, now_ms) for key, at_ms in reported_ms.items()})
 
     async def _store_step(self, step: Step) -> None:
         now_ms, begun = self._clock(), dict[Key, int]()
@@ -147,7 +149,7 @@ class HostAlerts:
             locale=row.locale,
             kind=row.kind,
             facts=row.facts,
-            lasted_s=None if row.over_ms is None else (row.over_ms - row.since_ms) / 1_000,
+            lasted_s=None if row.over_ms is None else max(0, row.over_ms - row.since_ms) / 1_000,
         )
         facts = {"alert": row.id, "platform": platform, "kind": row.kind.value}
         sending = chat.send_alert(alert)

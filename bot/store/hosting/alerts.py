@@ -124,7 +124,7 @@ class AlertQueue:
         await self._query("mark_alert_message", id=message_id, state=state, not_before_ms=not_before_ms)
 
     async def recover(self) -> None:
-        """After a stop, mark what was being sent as possibly delivered."""
+        """After a stop, mark what was being sent as possibly delivered; all that waits is due now."""
         await self._query("recover_alert_messages")
 
     async def delete_old(self, oldest_ms: int) -> None:

@@ -51,8 +51,8 @@ FROM alert WHERE alert.id = :alert;
 UPDATE alert_message SET state = :state, not_before_ms = :not_before_ms WHERE id = :id AND state = 'sending';
 
 -- name: recover_alert_messages
--- What was being sent when the process stopped may have arrived.
-UPDATE alert_message SET state = 'maybe' WHERE state = 'sending';
+-- What was being sent when the process stopped may have arrived; a start tries all again at once.
+UPDATE alert_message SET state = 'maybe', not_before_ms = 0 WHERE state IN ('sending', 'maybe');
 
 -- name: delete_old_alerts
 -- Alerts that were over long ago, with their messages.

@@ -12,7 +12,7 @@ from bot import messages
 from bot.desk import files
 from bot.desk.alerts.alerts import MAX_DELIVERIES, HostAlerts
 from bot.desk.alerts.conditions import Health
-from bot.desk.alerts.tracking import CALM_S, LASTS_S
+from bot.desk.alerts.tracking import CALM_S, GAP_S, LASTS_S
 from bot.errors import CannotSave
 from bot.outcomes import Alert, AlertKind, Platform, RetryLater, Undeliverable
 from bot.store import Store, open_store
@@ -24,6 +24,7 @@ from tests.fakes.desk_harness import MIGRATIONS, a_context, until
 FINE = Health(up_s=10.0)
 DISK = Health(up_s=10.0, free_bytes=0, needed_bytes=2**20)
 OFFLINE = Health(up_s=10.0, offline_s={Platform.TELEGRAM: 400.0, Platform.DISCORD: 0.0})
+DAY_MS = 86_400_000
 HOSTS = ("discord:1", "telegram:2", "telegram:3")
 
 
@@ -172,6 +173,32 @@ async def test_a_disk_that_is_full_for_a_moment_loses_no_alert_until_the_next_st
             while not it.received:
                 it.clock.advance(seconds=60)
                 await asyncio.sleep(0.01)
+
+
+async def test_a_clock_that_is_set_back_delays_no_alert(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with watched(tmp_path, clock, hosts=lambda: ["discord:1"]) as it:
+        await it.alerts.review(DISK)
+        it.clock.now_ms -= DAY_MS
+        await it.report(DISK)
+        await until(lambda: len(it.received) == 1)
+        it.discord.errors.append(RuntimeError())
+        await it.calm()
+        async with asyncio.timeout(10):
+            while not await it.store._run("SELECT 1 FROM alert_message WHERE state = 'maybe'"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        it.clock.now_ms -= DAY_MS
+    async with watched(tmp_path, clock, hosts=lambda: ["discord:1"]) as it:
+        await until(lambda: [alert.lasted_s is None for alert in it.received] == [False])
+        await it.alerts.review(FINE)
+        it.clock.advance(seconds=GAP_S)
+        await it.report(DISK)
+        await until(lambda: len(it.received) == 2)
+        it.clock.now_ms -= DAY_MS
+    async with watched(tmp_path, clock, hosts=lambda: ["discord:1"]) as it:
+        await it.calm()
+        await until(lambda: len(it.received) == 1)
+        assert it.received[0].lasted_s == 0
 
 
 async def test_a_host_who_takes_no_messages_ends_the_tries(tmp_path: Path) -> None:
