@@ -276,7 +276,8 @@ class Drawing:
             await self._remedy(taken, error)
         finally:
             self._taken.remove(taken)
-            self._to_stop.discard(job.id)
+            if job.id not in [other.job.id for other in self._taken]:  # else taken again during a pause
+                self._to_stop.discard(job.id)
             self._queue.changed.set()  # a slot is free
 
     def _listen(self, taken: TakenJob, event: Event) -> None:

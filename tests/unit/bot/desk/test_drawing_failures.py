@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from bot.commands.values import Cancel
+from bot.commands.values import Cancel, LoraWish
+from bot.desk.drawing import loop
 from bot.desk.results import MAX_ATTEMPTS
 from bot.outcomes import JobState
 from bot.store.rows import JobRow
@@ -264,3 +265,27 @@ async def test_a_job_that_is_cancelled_while_the_waiting_jobs_are_recovered_take
         monkeypatch.setattr(harness.store.jobs, "in_state", cancel_after)
         assert await harness.desk.parts.drawing.recover() == (other,)
         assert harness.desk.queue_status().waiting == 1
+
+
+async def test_a_cancel_is_kept_when_an_earlier_try_of_the_job_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "NOT_READY_WAIT_S", 0.5)
+    async with open_harness(tmp_path, renderer=FakeRenderer([Act.UNREADY])) as harness:
+        await harness.accept("1", loras=(LoraWish("sugar"),))
+        drawing, may_go = harness.desk.parts.drawing, asyncio.Event()
+        may_draw = drawing._may_draw
+
+        async def ask_late(job: JobRow) -> bool:
+            if harness.renderer.received:  # the second try
+                await may_go.wait()
+            return await may_draw(job)
+
+        drawing._may_draw = ask_late
+        async with harness.running():
+            await until(lambda: len(drawing.taken) == 2)  # the first try still pauses
+            await harness.desk.handle(Cancel(), a_context("cancel"))
+            await until(lambda: len(drawing.taken) == 1)
+            may_go.set()
+            [result] = await harness.chat.wait_for_results(1)
+        assert result.state is JobState.CANCELLED
