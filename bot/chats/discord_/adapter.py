@@ -138,14 +138,19 @@ class DiscordChat:
         session = self._session
         if session is None:
             raise RuntimeError("open the chat before it serves")
-        await self._inbox.replay_unsettled(self._client.parse_event)
-        async with asyncio.TaskGroup() as tasks:
-            moving = tasks.create_task(self._placeholders.move_expiring(), name="discord placeholders move")
-            await asyncio.wait([session])
-            moving.cancel()
-        await self._end_session()
-        await self._client.disconnect()
-        raise self._reason(session)
+        try:
+            await self._inbox.replay_unsettled(self._client.parse_event)
+            async with asyncio.TaskGroup() as tasks:
+                moving = tasks.create_task(
+                    self._placeholders.move_expiring(), name="discord placeholders move"
+                )
+                await asyncio.wait([session])
+                moving.cancel()
+            raise self._reason(session)
+        except Exception:
+            await self._end_session()
+            await self._client.disconnect()
+            raise
 
     async def close(self) -> None:
         """Let the answers in progress finish, then disconnect; a second call does nothing."""

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.commands.table import COMMANDS, Right
 from bot.errors import PlatformUnreachable, TokenRefused
+from bot.outcomes import Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
@@ -241,6 +242,28 @@ async def test_a_chat_can_be_opened_again_after_its_session_ended(
     await discord.gateway.refuse(4004)
     with pytest.raises(TokenRefused):
         await serving
+    await chat.open()
+    serving = asyncio.create_task(chat.serve())
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    await chat.close()
+
+
+async def test_a_fault_while_serving_ends_the_session_before_the_chat_is_opened_again(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(_: Platform) -> tuple[tuple[str, str], ...]:
+        raise RuntimeError("a fault")
+
+    chat = DiscordChat(config, desk)
+    await chat.open()
+    with monkeypatch.context() as faulty:
+        faulty.setattr(desk, "pending_events", fail)
+        with pytest.raises(RuntimeError):
+            await chat.serve()
+    await until(lambda: not discord.gateway.is_connected)
     await chat.open()
     serving = asyncio.create_task(chat.serve())
     asked = await discord.slash("sugar", {"prompt": "a face"})
