@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 from bot.chats import supervisor
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
 from bot.chats.telegram_.incoming.parsing import event_id_of
-from bot.commands.values import Draw
+from bot.commands.values import Command, Draw
 from bot.outcomes import CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import TOKEN, Script, serving
@@ -208,6 +208,35 @@ async def test_a_chat_is_answered_in_order_while_another_does_not_wait_for_it(
         release.set()
         await server.until(lambda: len(desk.settled) == 3)
     assert prompts(desk) == ["elsewhere", "slow", "second"]
+
+
+async def test_a_command_that_takes_long_is_carried_out_once_while_others_wait_in_its_chat(
+    server: TelegramServer, world: World, desk: ScriptedDesk
+) -> None:
+    may_end, handle, called = {"long": asyncio.Event(), "slow": asyncio.Event()}, desk.handle, list[str]()
+
+    async def slowly(command: Command, context: CommandContext) -> Outcome:
+        name = command.prompt if isinstance(command, Draw) else "long"
+        called.append(name)
+        if name in may_end:
+            await may_end[name].wait()
+        return await handle(command, context)
+
+    desk.handle = slowly  # type: ignore[method-assign]
+    async with serving(server, desk):
+        world.say("/lora reload")
+        await server.until(lambda: called == ["long"])
+        world.say("slow")
+        await server.until(lambda: called == ["long", "slow"])
+        world.say("elsewhere", by=ELSEWHERE)
+        await server.until(lambda: len(desk.settled) == 1)
+        may_end["long"].set()
+        await server.until(lambda: len(desk.settled) == 2)
+        may_end["slow"].set()
+        await server.until(lambda: len(desk.settled) == 3)
+        world.say("last")
+        await server.until(lambda: called[-1] == "last")
+    assert called == ["long", "slow", "elsewhere", "last"]
 
 
 async def test_what_waits_in_a_chat_is_answered_after_a_fault_closed_and_opened_the_connection(

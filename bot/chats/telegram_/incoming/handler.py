@@ -66,19 +66,20 @@ class UpdateHandler:
         self._texts = TextReplies(bot, sender, calls, self._outcomes, registry)
         self._presses = PressReplies(bot, sender, calls, self._outcomes)
         self._closing = asyncio.Event()
-        self._long: dict[str, asyncio.Task[None]] = {}  # by event: commands that take minutes
+        self._long: set[asyncio.Task[None]] = set()  # commands that take minutes
 
     def close(self) -> None:
         """Stop retrying, and stop long commands: after the next start they are handled again."""
         self._closing.set()
-        for task in self._long.values():
+        for task in self._long:
             task.cancel()
         self._calls.close()
 
-    async def handle(self, event_id: str, payload: str) -> None:
+    async def handle(self, event_id: str, payload: str) -> asyncio.Task[None] | None:
         """Answer one stored update, and finish it once its reply is sent or can never be sent.
 
-        A command that takes long is answered in a task of its own: it must not delay its chat.
+        Returns:
+            The task that answers a command that takes long: it must not delay its chat.
         """
         try:
             update = self._in_language(parse_update(json.loads(payload), self._bot.bot))
@@ -86,12 +87,15 @@ class UpdateHandler:
             # Supervision point: a malformed update must not stop the others, and must not be retried.
             log.exception("event failed", event_id=event_id)
             await self._desk.finish_event(Platform.TELEGRAM, event_id)
-            return
+            return None
+        answering = self._answer_and_finish(event_id, update)
         if not (isinstance(update, TextMessage) and _takes_long(update)):
-            await self._answer_and_finish(event_id, update)
-        elif event_id not in self._long:
-            answering = self._answer_long(event_id, update)
-            self._long[event_id] = asyncio.create_task(answering, name=f"telegram long {event_id}")
+            await answering
+            return None
+        long = asyncio.create_task(answering, name=f"telegram long {event_id}")
+        self._long.add(long)
+        long.add_done_callback(self._long.discard)
+        return long
 
     def _in_language(self, update: ParsedUpdate) -> ParsedUpdate:
         """Return the update with the language that its person, or a host of its chat, has chosen."""
@@ -99,12 +103,6 @@ class UpdateHandler:
             return update
         context = replace(update.context, locale=self._desk.locale_of(update.context))
         return replace(update, context=context)
-
-    async def _answer_long(self, event_id: str, update: TextMessage) -> None:
-        try:
-            await self._answer_and_finish(event_id, update)
-        finally:
-            del self._long[event_id]  # not before: the event is dispatched again until it is finished
 
     async def _answer_and_finish(self, event_id: str, update: ParsedUpdate) -> None:
         try:

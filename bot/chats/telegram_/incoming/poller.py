@@ -12,6 +12,7 @@ import json
 import random
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from urllib.parse import urlencode
 
 import structlog
@@ -33,8 +34,11 @@ RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 log = structlog.get_logger(__name__)
 
-HandleUpdate = Callable[[str, str], Coroutine[None, None, None]]
-"""Answers and finishes one stored update (id, JSON). The next start repeats an unfinished update."""
+HandleUpdate = Callable[[str, str], Coroutine[None, None, asyncio.Task[None] | None]]
+"""Answers and finishes one stored update (id, JSON). The next start repeats an unfinished update.
+
+It returns the task that does so if that takes long; the next update of the chat does not wait for it.
+"""
 
 StartUnstored = Callable[[RawEvent], None]
 """Starts to answer an update of ``UNSTORED``; a crash loses it."""
@@ -63,7 +67,7 @@ class UpdatePoller:
         self._start_unstored = start_unstored
         self._dispatched: set[str] = set()  # event ids
         self._queues: dict[str, deque[tuple[str, str]]] = {}  # by chat
-        self._handling: dict[str, asyncio.Task[None]] = {}  # by event id
+        self._handling: dict[str, asyncio.Task[asyncio.Task[None] | None]] = {}  # by event id
 
     async def run(self) -> None:
         """Take updates until cancelled, first the stored ones that are not finished.
@@ -162,12 +166,19 @@ class UpdatePoller:
                 )
             try:
                 # A stop lets the handler finish: its reply would be sent twice if the stop cut it off.
-                await asyncio.shield(self._handling[event_id])
+                long = await asyncio.shield(self._handling[event_id])
             except Exception:
                 # Supervision point: the id stays in the set, so only the next start tries it again.
                 log.exception("event not finished", event_id=event_id)
             else:
-                self._dispatched.discard(event_id)
+                if long is None:
+                    self._forget(event_id)
+                else:
+                    long.add_done_callback(partial(self._forget, event_id))
             queue.popleft()
             del self._handling[event_id]
         del self._queues[chat]
+
+    def _forget(self, event_id: str, _: object = None) -> None:
+        """Forget an update that was dispatched: it is finished, or is dispatched again."""
+        self._dispatched.discard(event_id)
