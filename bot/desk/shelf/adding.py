@@ -120,9 +120,15 @@ class LoraAddition:
         except LoraRejected as error:
             raise refusal_of(name, error) from error
         known = self._shelf.find(name)
-        if known is not None and known.sha256 != download.sha256:
-            raise LoraNameTaken(name=known.name)
+        left = self._shelf.find_checking(name) if known is None else None  # by a crash, without its picture
+        there = known or left
+        if there is not None and there.sha256 != download.sha256:
+            raise LoraNameTaken(name=there.name)
         path = self._files.folder / download.path.name
+        if left is not None:
+            report(AddStage.TRIAL)
+            await try_out(self._files, left)
+            known = left
         if known is None:
             await asyncio.to_thread(_move, download.path, path)
             report(AddStage.TRIAL)

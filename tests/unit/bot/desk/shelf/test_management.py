@@ -287,6 +287,20 @@ async def test_a_file_that_the_shelf_refused_is_not_overwritten(harness: DeskHar
     assert (harness.folder / "loras" / "bad.safetensors").read_bytes() == b"what the host put there"
 
 
+async def test_a_file_that_a_crash_left_before_its_trial_picture_is_added_when_the_event_is_handled_again(
+    harness: DeskHarness,
+) -> None:
+    folder = folder_of(harness)
+    path = folder.folder / "mine.safetensors"
+    folder.folder.mkdir(exist_ok=True)
+    path.write_bytes(lora_bytes())
+    harness.desk.parts.shelf.replace(Shelf({}, checking={"mine": await folder.examine(path)}))
+    added = await give(harness, sent("mine.safetensors"))
+    assert isinstance(added, LoraAdded)
+    assert folder.tried == ["mine"]
+    assert path.read_bytes() == lora_bytes()
+
+
 async def test_a_host_has_one_download_at_a_time(harness: DeskHarness) -> None:
     may_end = asyncio.Event()
 
