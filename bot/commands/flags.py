@@ -30,10 +30,16 @@ _ALIKE_CHINESE_PERCENT = 50  # names of two letters share one of them
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """An option in a text; ``value`` is as typed, empty for a switch."""
+    """An option in a text.
+
+    Attributes:
+        value: As typed; empty for a switch.
+        joined: The words that commas join to the name of a LoRA. They are prose.
+    """
 
     option: Option
     value: str
+    joined: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +269,9 @@ class _Lexer:
         takes_weight = option.kind is OptionKind.LORA and not option.is_list
         if takes_weight and weight and not re.search("[:：]", value):
             value, end = f"{value}:{weight['weight']}", weight.end()  # sugar 0.8 means sugar:0.8
-        return _Token(start, end, Flag(option, value))
+        joined = marks.JOINED.match(self.text, end) if takes_weight else None
+        parts = marks.LIST_PART.findall(joined[0]) if joined else ()
+        return _Token(start, end, Flag(option, value, tuple(part.strip() for part in parts)))
 
     def _gap_end(self, name_end: int) -> int:
         gap = marks.GAP.match(self.text, name_end)

@@ -64,6 +64,13 @@ WEIGHT_BEHIND = re.compile(
 TOKEN = re.compile(rf"(?:(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。])++", re.IGNORECASE)
 """A value without spaces; it ends before the next option."""
 
+_NAME = rf"(?:\"[^\"]*+\"|“[^”]*+”|(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)[^\s{COMMAS}。\"“”])++"
+_NAME_AND_WEIGHT = rf"[^\s{COMMAS}。:：]++[:：][-+－＋−]?[.．]?\d[\d.．]*+(?=\Z|[\s{COMMAS}])"
+JOINED = re.compile(rf"(?:[,，、](?:{_NAME}|\s++{_NAME_AND_WEIGHT})){{1,8}}+", re.IGNORECASE)
+"""What commas join to a LoRA: ``,anime`` without a space, ``, anime:0.3`` with a strength.
+
+Only a few are read, because the same text may be behind each of many LoRAs."""
+
 LIST = re.compile(
     rf"(?:(?!{_OPTION_DASHES}{_LATIN}|[<＜]\s*+lora)"
     rf"(?:\"[^\"]*+\"|“[^”]*+”|[{COMMAS}]\s++(?=[-+－＋−]?[.．]?\d)|[^\s。]))++",

@@ -9,7 +9,7 @@
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
       - BadSetting · BadLanguage · BadPresetName
       - BadDuration · BadCredits · BadDays · UnknownPerson · UnknownRecipient
-      - StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
+      - LorasJoined · StepsDiffer · BadSubject · TextOnly · LoraFileSent · EditedMessage · LinkNotUnderstood
       - BadRecipeCode · OptionBehindCode · PictureNeeded
     + NotAllowed
       - HostsOnly · OwnersOnly · ChatNotAllowed (BotUnclaimed) · ClaimCodeVoid · NotYours · NotInPublic
@@ -96,6 +96,7 @@ from bot.errors.loras import (
     LoraFileSent,
     LoraNameTaken,
     LoraRefused,
+    LorasJoined,
     OwnersOnly,
     ShelfNotWritable,
     StackTooStrong,
@@ -280,6 +281,7 @@ __all__ = [
     "LoraNotHere",
     "LoraRefused",
     "LoraWithdrawn",
+    "LorasJoined",
     "MigrationFailed",
     "MissingValue",
     "NeverWrote",

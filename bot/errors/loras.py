@@ -15,6 +15,13 @@ class StackTooStrong(NotUnderstood):
     """
 
 
+class LorasJoined(NotUnderstood):
+    """Behind the comma of ``--lora sugar,anime`` is a LoRA, too, where the prompt goes on.
+
+    Facts: ``name`` of that LoRA as typed; ``example``, how to write all of them.
+    """
+
+
 class StepsDiffer(NotUnderstood):
     """Two LoRAs are distilled for different numbers of steps. Facts: ``names``."""
 

@@ -76,6 +76,10 @@ SENTENCES: dict[type[Exception], str] = {
         "discord:1234; or “--chat here” for this chat."
     ),
     errors.OwnersOnly: N_("Only the owner of {name} or a host decides who may use it. Please ask them."),
+    errors.LorasJoined: N_(
+        "“{name}” is a LoRA, too, but behind a comma your description goes on. Write {example} for several "
+        "LoRAs. If the word belongs to your description, write it before --lora."
+    ),
     errors.StepsDiffer: N_("{names} are made for different numbers of steps. Please choose one of them."),
     errors.StepsNotPossible: N_(
         "{name} is made for {steps} steps, but this model draws in at most {limit}. Please choose another "

@@ -66,9 +66,13 @@ def read_options(found: Scan, chosen: Mapping[str, str] = MappingProxyType({})) 
     Of LoRAs, the menu's count, else those of ``--lora``, else those of tags.
     """
     values = {**{flag.option.name: flag.value for flag in found.flags}, **chosen}
-    loras: Sequence[str] = [flag.value for flag in found.flags if flag.option.name == _LORA] or found.tags
     if _LORA in chosen:
-        loras = [part.replace('"', "") for part in _MENU_LORA.findall(chosen[_LORA]) if part.strip()]
+        parts = _MENU_LORA.findall(chosen[_LORA])
+        loras = [lora_of(part.replace('"', "")) for part in parts if part.strip()]
+    else:
+        typed = [flag for flag in found.flags if flag.option.name == _LORA]
+        loras = [replace(lora_of(flag.value), joined=flag.joined) for flag in typed]
+        loras = loras or list(map(lora_of, found.tags))
     face = {slot: surprise_of(slot, words_of(values[slot])) for slot in FACE_SLOTS if slot in values}
     return Draw(
         prompt=found.prompt,
@@ -111,10 +115,10 @@ def read_switch(name: str, values: Mapping[str, str]) -> bool | None:
     return None if name not in values else values[name] != OFF
 
 
-def _loras(texts: Sequence[str], weight: str | None) -> tuple[LoraWish, ...]:
+def _loras(named: Sequence[LoraWish], weight: str | None) -> tuple[LoraWish, ...]:
     """Return the named LoRAs; a weight alone is for the default LoRA."""
     # Of two equal names, the last counts.
-    wishes = {normalize(wish.name): wish for wish in map(lora_of, texts)}
+    wishes = {normalize(wish.name): wish for wish in named}
     if len(wishes) > 1:
         wishes.pop(NO_LORA, None)
     if len(wishes) > MAX_LORAS:

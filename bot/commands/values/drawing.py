@@ -36,10 +36,15 @@ class LoraWish:
 
     The name ``none`` means no LoRA, even if the chat has a default. An empty name means the chat's default
     LoRA at this weight, or no LoRA without a default.
+
+    Attributes:
+        joined: The words that commas join to it, as typed. They are part of the prompt; if the first is a
+            LoRA, too, the person means a stack and is told how to write one.
     """
 
     name: str
     weight: float | None = None
+    joined: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

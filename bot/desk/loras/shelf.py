@@ -3,18 +3,21 @@
 A LoRA that somebody may not use does not exist for them: every search takes the rule that tells.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rapidfuzz import fuzz
 
+from bot.commands.flags import nearest
 from bot.commands.reading import is_number, weight_of
-from bot.commands.render import name_text
+from bot.commands.render import lora_text, name_text
 from bot.commands.text import normalize
 from bot.commands.values import LoraWish
 from bot.desk.loras.statements import Statements
-from bot.errors import LoraBeingChecked, UnknownLora
+from bot.errors import LoraBeingChecked, LorasJoined, UnknownLora
 from bot.languages import title_of
 from bot.outcomes import LoraSummary
 from engine.planner.cost import BYTES_A_LORA
@@ -24,6 +27,8 @@ from engine.shelf import LoraFile, Shelf
 MOST_SUGGESTED = 25  # the limit of Discord's autocomplete
 HASH_MARK = "#"  # before the start of a file's sha256, in place of a name
 _LEAST_HASH_CHARS = 12
+_LEAST_CHARS = 3  # of a name that is looked for inside titles, for a refusal
+_WEIGHT = re.compile("[:：]")
 _LIKENESS = 60.0  # of 100; suggestions below it are noise
 _CONTAINS, _STARTS, _EQUALS = 200.0, 300.0, 400.0
 
@@ -107,7 +112,9 @@ class LoraShelf:
 
         Raises:
             BadWeight: The number behind the name of a LoRA is no strength.
+            LorasJoined: A comma joins another LoRA to it.
         """
+        self._refuse_joined(wish, may_use)
         if (file := self.find(wish.name, may_use)) is not None:
             return file, wish.weight
         if wish.weight is not None:
@@ -117,6 +124,13 @@ class LoraShelf:
         if is_number(number) and (file := self.find(name, may_use)) is not None:
             return file, weight_of(number)  # a menu's ``sugar 0.8``
         return None
+
+    def _refuse_joined(self, wish: LoraWish, may_use: Rule) -> None:
+        """Raise LorasJoined if a comma joins another LoRA to this one."""
+        names = {part: _WEIGHT.split(part)[0].strip(' "“”') for part in wish.joined}
+        if joined := list(takewhile(lambda part: self.find(names[part], may_use), names)):
+            example = " ".join([lora_text(wish), *(f"--lora {part}" for part in joined)])
+            raise LorasJoined(name=names[joined[0]], example=example)
 
     def find_checking(self, typed: str, may_use: Rule = for_everybody) -> LoraFile | None:
         """Return the LoRA with this name that nobody may choose before its trial picture."""
@@ -128,8 +142,10 @@ class LoraShelf:
         """Return the refusal of a name that ``find`` does not find; it names the nearest LoRAs, as typed."""
         if file := self.find_checking(typed, may_use):
             return LoraBeingChecked(name=file.name)
-        nearest = tuple(name_text(summary.name) for summary in self.suggest(typed, "en", may_use)[:3])
-        return UnknownLora(name=typed, nearest=nearest)
+        near = [summary.name for summary in self.suggest(typed, "en", may_use)]
+        if typed.isascii() and len(typed.strip()) < _LEAST_CHARS:
+            near = list(nearest(normalize(typed), near))  # one or two letters begin or are in many titles
+        return UnknownLora(name=typed, nearest=tuple(map(name_text, near[:3])))
 
     def suggest(
         self, typed: str, locale: str, may_use: Rule = for_everybody, preferred: Sequence[str] = ()

@@ -44,6 +44,29 @@ def test_a_fraction_behind_a_name_is_a_weight_and_a_whole_number_only_where_noth
 
 
 @pytest.mark.parametrize(
+    ("text", "prompt", "joined"),
+    [
+        ("a face --lora sugar,anime", "a face,anime", ("anime",)),
+        ("a face --lora sugar，动漫、写实 --seed 7", "a face，动漫、写实", ("动漫", "写实")),
+        ("a face --lora sugar 0.8,anime：0.3 in rain", "a face,anime：0.3 in rain", ("anime：0.3",)),
+        ("a face --lora sugar:0.8, anime:0.3", "a face, anime:0.3", ("anime:0.3",)),
+        ('--lora "sugar","Soft, warm" a face', '"Soft, warm" a face', ('"Soft, warm"',)),
+        ("--lora sugar，一个女孩，红唇", "一个女孩，红唇", ("一个女孩", "红唇")),
+        ("--lora sugar, a girl in rain", "a girl in rain", ()),
+        ("--lora sugar, anime", "anime", ()),
+        ("a face --lora sugar,--seed 7", "a face", ()),
+        ("a face --lora sugar;anime", "a face;anime", ()),
+    ],
+)
+def test_what_a_comma_joins_to_a_lora_stays_prompt_and_is_noted(
+    text: str, prompt: str, joined: tuple[str, ...]
+) -> None:
+    draw = drawn(text)
+    assert (draw.prompt, [wish.name for wish in draw.loras]) == (prompt, ["sugar"])
+    assert draw.loras[0].joined == joined
+
+
+@pytest.mark.parametrize(
     ("text", "draw"),
     [
         ("脸 張數 4", Draw("脸", count=4)),

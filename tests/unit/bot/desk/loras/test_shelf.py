@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.commands.grammar import parse
 from bot.commands.values import Draw, LoraList, LoraSwitch, LoraWish, Scope
 from bot.desk.loras import shelf as shelf_module
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.queue import JobQueue, PromisedWaits
-from bot.errors import HostsOnly, UnknownLora
+from bot.errors import HostsOnly, LorasJoined, UnknownLora
 from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
 from engine.planner.cost import BYTES_A_LORA, CostBook
@@ -207,6 +208,53 @@ def test_the_nearer_of_two_near_misses_comes_first_and_equals_are_sorted_by_titl
     shelf = LoraShelf(engine_shelf.Shelf(files))
     assert [card.name for card in shelf.suggest("x", "en")] == ["x2", "x1", "x3"]
     assert [card.name for card in shelf.suggest("x", "zh-CN")] == ["x2", "x1", "x3"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "example"),
+    [
+        ("a girl --lora sugar,anime", "--lora sugar --lora anime"),
+        ("一个女孩 --lora sugar:0.5，ANIME：0.3", "--lora sugar:0.5 --lora ANIME：0.3"),
+        ("a girl --lora anime、糖面部、rain", "--lora anime --lora 糖面部"),
+        ("a girl --lora sugar:0.5, anime:0.3 --seed 7", "--lora sugar:0.5 --lora anime:0.3"),
+        ('a girl --lora sugar,"sugar face"', '--lora sugar --lora "sugar face"'),
+    ],
+)
+async def test_a_lora_behind_a_comma_is_refused_with_the_right_spelling(
+    harness: DeskHarness, typed: str, example: str
+) -> None:
+    with pytest.raises(LorasJoined) as refused:
+        await harness.desk.handle(parse(typed), a_context("1"))
+    assert refused.value.facts["example"] == example
+
+
+@pytest.mark.parametrize(
+    "typed", ["--lora sugar, anime", "--lora sugar，一个女孩，anime", "a girl --lora sugar,anime_girl,rain"]
+)
+async def test_a_prompt_behind_a_comma_is_drawn(harness: DeskHarness, typed: str) -> None:
+    receipt = await harness.desk.handle(parse(typed), a_context("1"))
+    assert isinstance(receipt, Receipt)
+    assert [lora.name for lora in receipt.recipe.loras] == ["sugar"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest"),
+    [
+        ("x", ()),
+        ("su", ()),
+        ("s", ()),
+        ("sug", ("sugar",)),
+        ("suga+anime", ("anime", "sugar")),
+        ("糖", ("sugar",)),
+    ],
+)
+def test_a_refusal_suggests_only_near_names(typed: str, nearest: tuple[str, ...]) -> None:
+    files = SHELF.files | {
+        "realistic": LoraFile(
+            "realistic", Path("r"), "c" * 64, 1, 8, sidecar=Sidecar(titles={"zh-CN": "写实：细腻肤质"})
+        )
+    }
+    assert LoraShelf(engine_shelf.Shelf(files)).unknown(typed).facts["nearest"] == nearest
 
 
 def test_a_refusal_names_the_three_nearest_at_most() -> None:
