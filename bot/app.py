@@ -39,6 +39,7 @@ from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.settings.live import LiveSettings
 from bot.store import Store, open_store
+from bot.store.files.backup import BACKUPS
 from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.fetch import fetch_model
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder
@@ -59,7 +60,6 @@ log = structlog.get_logger("bot.app")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 DATABASE = "sugarbot.db"
 COSTS = "cost.json"
-BACKUPS = "backups"
 PICTURES = "pictures"
 REVIEW_EVERY_S = 5.0  # reading the card takes a millisecond; a plan changes after a minute at the soonest
 DRAIN_S = 15.0  # the rest of bot.cli.runner.STOP_S is for the worker, the chats and the database

@@ -18,6 +18,7 @@ from bot.checks.finding import Finding, Level
 from bot.desk.files import free_and_needed_bytes
 from bot.errors import OperatorError
 from bot.settings import Settings
+from bot.store.files.backup import has_database
 from bot.store.files.lock import is_locked
 from bot.store.files.migrate import count_migrations, read_migrations, require_ours
 from bot.store.files.restore import rehearse
@@ -103,10 +104,10 @@ def check_driver(card: CardProbe, cuda: str | None = None) -> Iterator[Finding]:
 def check_migrations(database: Path, migrations_dir: Path, reserve_bytes: int) -> Iterator[Finding]:
     """Say which migrations a start would run, try them on a copy, and check the space that they need."""
     migrations = read_migrations(migrations_dir)
-    if not database.exists():
-        yield Finding(Level.FINE, "database", "database_new")
-        return
     try:
+        if not has_database(database):
+            yield Finding(Level.FINE, "database", "database_new")
+            return
         require_ours(database, len(migrations))
     except OperatorError as error:
         yield Finding(Level.WRONG, "database", "database_unusable", {"error": error})

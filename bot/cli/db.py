@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.app import DATABASE, MIGRATIONS
 from bot.checks.finding import Level
 from bot.cli.screen import Screen
 from bot.desk import maintenance
@@ -14,6 +14,7 @@ from bot.desk.backups import forget_failure, require_space
 from bot.messages import N_, text
 from bot.messages.checks import format_finding
 from bot.messages.problems import format_problem
+from bot.messages.storage.damage import format_restore
 from bot.settings import Settings
 from bot.store import Survey
 from bot.store.files import backup
@@ -40,6 +41,9 @@ async def check(settings: Settings) -> int:
         out.print_line(f"{Level.NOTE} {format_finding('database_old', facts, locale)}")
     for problem in describe_problems(survey, locale):
         out.print(f"✗ {problem}")
+    if survey.damage:
+        sound = await asyncio.to_thread(backup.newest_sound, path.parent / backup.BACKUPS)
+        out.print_line(format_restore(sound, locale))
     return int(not survey.is_sound)
 
 
@@ -65,7 +69,7 @@ async def back_up(settings: Settings, folder: Path | None) -> int:
     """
     path = settings.data_dir / DATABASE
     await asyncio.to_thread(maintenance.make_private, settings.data_dir)
-    folder = folder or settings.data_dir / BACKUPS
+    folder = folder or settings.data_dir / backup.BACKUPS
     await asyncio.to_thread(require_space, path, folder, settings.storage.reserve_bytes)
     copy = await asyncio.to_thread(backup.back_up, path, folder, time.time())
     await asyncio.to_thread(forget_failure, path)
@@ -96,7 +100,7 @@ async def restore(settings: Settings, file: Path, *, accepts_broken_laws: bool =
         "pictures": survey.pictures,
         "schema": survey.schema,
     }
-    sentence = N_("Restored {path}: {people} people, {jobs} jobs, {pictures} pictures, schema {schema}.")
+    sentence = N_("Restored {path}: people {people}, jobs {jobs}, pictures {pictures}, schema {schema}.")
     out.print_line(text(sentence, locale, path=str(file), **contents))
     if restored.migrations:
         names = tuple(migration.name for migration in restored.migrations)
@@ -104,7 +108,9 @@ async def restore(settings: Settings, file: Path, *, accepts_broken_laws: bool =
     for problem in describe_problems(survey, locale):
         out.print_line(f"✗ {problem}")
     if restored.restore_point:
-        sentence = N_("The database from before is kept. To go back: sugarbot db restore {path}")
+        sound = N_("The database from before is kept. To go back: sugarbot db restore {path}")
+        damaged = N_("The damaged database from before is kept: {path}")
+        sentence = sound if restored.can_go_back else damaged
         out.print_line(text(sentence, locale, path=str(restored.restore_point)))
     return 0
 

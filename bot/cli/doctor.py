@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
-from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.app import DATABASE, MIGRATIONS
 from bot.checks import checks
 from bot.checks.canary import draw_canary
 from bot.checks.finding import Finding, Level
@@ -30,12 +30,13 @@ from bot.cli.screen import LEVEL_NAMES, Screen, finding_as_json, table_of_findin
 from bot.cli.setup.claim import claim_instruction, has_chat
 from bot.cli.setup.model import benefits_from_conversion
 from bot.desk.hosting.reloading import RECORD
-from bot.errors import BadSettings, DatabaseInUse, OperatorError, PortTaken, Problem
+from bot.errors import BadSettings, DatabaseInUse, DatabaseLost, OperatorError, PortTaken, Problem
 from bot.messages import N_, text
 from bot.messages.checks import format_finding
 from bot.messages.plans import format_no_plan, format_plan
 from bot.settings import Settings, load_settings
 from bot.store import open_store
+from bot.store.files.backup import BACKUPS, has_database, naming_backup
 from bot.store.files.migrate import count_migrations, read_migrations
 from bot.store.files.reading import stored_names
 from bot.store.hosting.permissions import PermissionKind
@@ -230,8 +231,11 @@ def _is_installed(name: str) -> bool:
 
 async def _check_database(settings: Settings) -> list[Finding]:
     path = settings.data_dir / DATABASE
-    if not path.exists():
-        return [Finding(Level.NOTE, "database", "database_new")]
+    try:
+        if not await asyncio.to_thread(has_database, path):
+            return [Finding(Level.NOTE, "database", "database_new")]
+    except DatabaseLost as error:
+        return [Finding(Level.WRONG, "database", "database_unusable", {"error": error})]
     found, known = await asyncio.to_thread(_migrations_of, path)
     if 0 < found < known:  # opening it would migrate it
         return [Finding(Level.NOTE, "database", "database_old", {"found": found, "known": known})]
@@ -242,7 +246,10 @@ async def _check_database(settings: Settings) -> list[Finding]:
     except OperatorError as error:
         return [Finding(Level.WRONG, "database", "database_unusable", {"error": error})]
     try:
-        survey = await store.survey()
+        with naming_backup():
+            survey = await store.survey()
+    except OperatorError as error:
+        return [Finding(Level.WRONG, "database", "database_unusable", {"error": error})]
     finally:
         await store.close()
     problems = describe_problems(survey, settings.language)

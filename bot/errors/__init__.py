@@ -33,7 +33,8 @@
       - BadClaimCode · ClaimedElsewhere · BadLinkCode · OwnLinkCode · TooManyCodes · AlreadyLinked · NotLinked
   x OperatorError                   the host: the process does not start, or a chat does not open
     + BadSettings · FolderUnusable · DataFolderForeign · OutFolderUnusable · DatabaseNewer
-    + DatabaseInUse · DatabaseDamaged · DatabaseMissing · DatabaseForeign · DiskFull
+    + DatabaseInUse · DatabaseDamaged (DatabaseLost · BackupDamaged) · DatabaseMissing · DatabaseForeign
+    + DiskFull
     + BackupFailed · BackupUnsound · RestoreFailed · MigrationFailed
     + TokenRefused · PortTaken · PlatformUnreachable · PackageMissing · NotStartable
     + UnknownCard · NoCard
@@ -189,12 +190,14 @@ from bot.errors.not_understood import (
     UnknownFlag,
 )
 from bot.errors.operator import (
+    BackupDamaged,
     BackupFailed,
     BackupUnsound,
     BadSettings,
     DatabaseDamaged,
     DatabaseForeign,
     DatabaseInUse,
+    DatabaseLost,
     DatabaseMissing,
     DatabaseNewer,
     DataFolderForeign,
@@ -221,6 +224,7 @@ __all__ = [
     "AlreadyLinked",
     "AlreadyPublic",
     "AnonymousSender",
+    "BackupDamaged",
     "BackupFailed",
     "BackupUnsound",
     "BadClaimCode",
@@ -253,6 +257,7 @@ __all__ = [
     "DatabaseDamaged",
     "DatabaseForeign",
     "DatabaseInUse",
+    "DatabaseLost",
     "DatabaseMissing",
     "DatabaseNewer",
     "DiskFull",

@@ -44,7 +44,15 @@ class DatabaseInUse(OperatorError):
 
 
 class DatabaseDamaged(OperatorError):
-    """Facts: ``path``, ``detail``."""
+    """Facts: ``path``, ``detail``; ``backup``, the newest sound one, or None."""
+
+
+class DatabaseLost(DatabaseDamaged):
+    """The file is missing or empty where a bot has run; nothing changed. Facts: ``path``, ``backup``."""
+
+
+class BackupDamaged(DatabaseDamaged):
+    """The file to restore is; nothing changed. Facts: ``path``, ``detail``; ``backup``, another, or None."""
 
 
 class DatabaseMissing(OperatorError):

@@ -14,7 +14,7 @@ time. The functions return plain text that contains people's own words; each cha
 * ``guide``      help, greeting, buttons    * ``page``      the local web page
 * ``checks``     results of ``doctor``      * ``plans``     the plan, and the answer to ``/gpu``
 * ``settings``   what each setting means      * ``operator``  the operator tab of the page
-* ``storage``    upgrades
+* ``storage``    upgrades, damage
 
 Tests of this package: ``pytest tests/unit/bot/messages``; they name every sentence without a translation.
 """

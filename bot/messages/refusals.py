@@ -15,6 +15,7 @@ from bot.messages.hosting.refusals import HOSTING_SENTENCES, format_reason
 from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import FINDINGS, format_problem
+from bot.messages.storage.damage import DAMAGE_SENTENCES, format_damage
 from engine.errors import EngineError
 from engine.formatting import format_size, in_gib
 
@@ -230,9 +231,6 @@ SENTENCES: dict[type[Exception], str] = {
         "Update Sugarbot, or choose another data_dir."
     ),
     errors.DatabaseInUse: N_("Another Sugarbot is using {path}. Stop it, or choose another data_dir."),
-    errors.DatabaseDamaged: N_(
-        "The database {path} is damaged: {detail}. Restore a backup, or move the file away to start over."
-    ),
     errors.DatabaseMissing: N_("There is no database {path}. Check the name, or data_dir in sugarbot.toml."),
     errors.DatabaseForeign: N_(
         "{path} is another program's database, so it was not changed. Choose another file, or another "
@@ -273,6 +271,7 @@ SENTENCES: dict[type[Exception], str] = {
     errors.NotStartable: N_("Sugarbot can't start yet. Please correct:\n{problems}"),
     **CLAIM_SENTENCES,
     **CONTINUING_SENTENCES,
+    **DAMAGE_SENTENCES,
     **HOSTING_SENTENCES,
     **LORA_SENTENCES,
     **ENGINE_SENTENCES,
@@ -293,7 +292,7 @@ def format_error(error: BaseException, locale: str, *, times: Times = "utc") -> 
     sentence = text(SENTENCES[kind], locale, **_facts_of(error, locale, times))
     nearest = getattr(error, "facts", {}).get("nearest")
     more = text(N_("Did you mean {nearest}?"), locale, nearest=tuple(nearest)) if nearest else ""
-    more = more or format_reason(error, locale)
+    more = more or format_reason(error, locale) or format_damage(error, locale)
     return sentence + ("" if is_chinese(locale) or not more else " ") + more
 
 

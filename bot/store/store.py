@@ -12,6 +12,7 @@ from bot.store.asking import AskingStore, ChatProfileStore
 from bot.store.consent import Consents, OwnerReportQueue
 from bot.store.continuing import EndedJobs, PictureMessages
 from bot.store.database import Database, operator_error, run_to_completion
+from bot.store.files.backup import has_database, naming_backup
 from bot.store.files.lock import locked
 from bot.store.files.migrate import migrate, read_migrations, require_ours
 from bot.store.finding.queries import FindingQueries
@@ -136,29 +137,34 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         DatabaseInUse: Another process has it; end that one.
         DatabaseNewer: A newer version of the bot wrote it; start that one. The file is unchanged.
         DatabaseDamaged: The file is damaged; restore a backup.
+        DatabaseLost: There is none, although a bot has run here; nothing was created.
         DatabaseForeign: It belongs to another program; the file is unchanged.
         DiskFull: The host makes room.
         FolderUnusable: We may not write in the folder.
     """
     migrations = await asyncio.to_thread(read_migrations, migrations_dir)
-    async with AsyncExitStack() as opening:
-        try:
-            await asyncio.to_thread(make_folder, path.parent)
-            opening.enter_context(locked(path))
-            await asyncio.to_thread(require_ours, path, len(migrations))
-            await asyncio.to_thread(create_file, path)  # SQLite would give it the umask's mode
-            connection = aiosqlite.connect(path, isolation_level=None)
-            opening.push_async_callback(connection.close)
-            await run_to_completion(connection)  # a cancelled start would leave the connection without owner
-            connection.row_factory = sqlite3.Row
-            await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-            await _require_intact(connection)
-            await migrate(connection, path, migrations)
-            for pragma in PRAGMAS:
-                await connection.execute_fetchall(f"PRAGMA {pragma}")
-        except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
-            raise operator_error(error, path) from error
-        return Store(connection, path, opening.pop_all())
+    with naming_backup():  # it blocks only if the start ends here
+        async with AsyncExitStack() as opening:
+            try:
+                await asyncio.to_thread(make_folder, path.parent)
+                opening.enter_context(locked(path))
+                await asyncio.to_thread(has_database, path)
+                await asyncio.to_thread(require_ours, path, len(migrations))
+                await asyncio.to_thread(create_file, path)  # SQLite would give it the umask's mode
+                connection = aiosqlite.connect(path, isolation_level=None)
+                opening.push_async_callback(connection.close)
+                await run_to_completion(
+                    connection
+                )  # a cancelled start would leave the connection without owner
+                connection.row_factory = sqlite3.Row
+                await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                await _require_intact(connection)
+                await migrate(connection, path, migrations)
+                for pragma in PRAGMAS:
+                    await connection.execute_fetchall(f"PRAGMA {pragma}")
+            except (sqlite3.DatabaseError, UnicodeDecodeError, OSError) as error:
+                raise operator_error(error, path) from error
+            return Store(connection, path, opening.pop_all())
 
 
 async def _require_intact(connection: aiosqlite.Connection) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bot.errors import DatabaseMissing, Problem
 from bot.store.database import Database, operator_error
+from bot.store.files.backup import has_database, naming_backup
 from bot.store.files.migrate import require_ours
 from bot.store.statements import load_statements
 
@@ -78,17 +79,19 @@ def survey_at(path: Path, known: int) -> Survey:
 
     Raises:
         DatabaseMissing: There is no database.
+        DatabaseLost: There is none, although a bot has run here.
         DatabaseForeign: It belongs to another program.
         DatabaseNewer: It has more than ``known`` migrations.
         DatabaseDamaged, DatabaseInUse, FolderUnusable: It cannot be read.
     """
-    if not path.is_file():
+    if not has_database(path):
         raise DatabaseMissing(path=str(path))
     require_ours(path, known)
-    try:
-        return survey_in_use(path)
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise operator_error(error, path) from error
+    with naming_backup():
+        try:
+            return survey_in_use(path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise operator_error(error, path) from error
 
 
 async def survey(database: Database) -> Survey:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import cast
 
 import bot
-from bot.app import BACKUPS, DATABASE, MIGRATIONS
+from bot.app import DATABASE, MIGRATIONS
 from bot.checks.finding import Finding, Level
 from bot.checks.storage import check_backups
 from bot.checks.upgrade import check_driver, check_migrations, check_model_copy, check_packages
@@ -19,6 +19,7 @@ from bot.errors import BadSettings, Problem
 from bot.messages import text
 from bot.messages.storage.upgrade import STEPS, verdict
 from bot.settings import Settings
+from bot.store.files.backup import BACKUPS
 from engine.planner.machine import CardProbe
 
 ROOT = Path(bot.__file__).parents[1]

@@ -1,25 +1,57 @@
-"""Backups of the database: made while the bot writes, and checked.
+"""Backups of the database: made while the bot writes, checked, and offered when the database is damaged.
 
 A copy is written to a draft, checked by SQLite, synced and then renamed. A failure deletes the draft, and a
 crash leaves the last good copy. Blocking: call these functions in a thread.
 """
 
 import contextlib
+import math
 import re
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bot.errors import BackupFailed, DatabaseDamaged, DatabaseMissing, DiskFull, RestoreFailed
+from bot.errors import (
+    BackupFailed,
+    DatabaseDamaged,
+    DatabaseLost,
+    DatabaseMissing,
+    DiskFull,
+    OperatorError,
+    RestoreFailed,
+)
 from bot.store.database import DISK_ERRORS, LOCK_ERRORS, means_full_disk, operator_error, primary_code
 from bot.store.files.migrate import open_unchanged, require_ours
 from engine.durable import make_folder, replacing
 
+BACKUPS = "backups"  # the folder of the backups, beside the database
 KEEP_NIGHTS = 14
 CLOCK_SLACK_S = 3_600.0  # the name of a backup from further in the future comes from a wrong clock
 NAMES = re.compile(r"sugarbot-(\d{8}-\d{6})\.db")
 TIME_FORMAT = "%Y%m%d-%H%M%S"
+_TRACES = (
+    f"{BACKUPS}/sugarbot-*.db",
+    "{name}.*.aside",
+    "{name}.v*.backup",
+    "pictures/[0-9a-f][0-9a-f]/*.png",
+)
+"""What only a bot that has run leaves beside its database, whose name is ``name``."""
+
+
+def has_database(path: Path) -> bool:
+    """Return whether there is a database; an empty file is none.
+
+    Raises:
+        DatabaseLost: There is none, although a bot has run here.
+    """
+    if path.exists() and path.stat().st_size:
+        return True
+    patterns = [pattern.replace("{name}", path.name) for pattern in _TRACES]
+    if any(next(path.parent.glob(pattern), None) for pattern in patterns):
+        with naming_backup():
+            raise DatabaseLost(path=str(path))
+    return False
 
 
 def back_up(path: Path, folder: Path, now_s: float) -> Path:
@@ -27,16 +59,16 @@ def back_up(path: Path, folder: Path, now_s: float) -> Path:
 
     Raises:
         DatabaseMissing: There is no database.
-        DatabaseDamaged: The database or the copy is damaged.
+        DatabaseDamaged: The database or the copy is damaged, or lost.
         DatabaseForeign: It belongs to another program.
         DiskFull: The disk of ``folder`` is full; no draft remains.
         BackupFailed: ``folder`` cannot be written; no draft remains.
     """
-    if not path.is_file():
+    if not has_database(path):
         raise DatabaseMissing(path=str(path))
     require_ours(path)
     backup = folder / f"sugarbot-{datetime.fromtimestamp(now_s, tz=UTC).strftime(TIME_FORMAT)}.db"
-    with reporting(path, folder, BackupFailed):
+    with naming_backup(), reporting(path, folder, BackupFailed):
         make_folder(folder)
         with replacing(backup) as draft:
             with _open_read_only(path) as source, contextlib.closing(sqlite3.connect(draft)) as target:
@@ -52,6 +84,33 @@ def newest_s(folder: Path, now_s: float) -> float:
     Files with an impossible or future date do not count, so that a wrong clock cannot postpone a backup.
     """
     return max((made_s for made_s, _ in _dated(folder, now_s)), default=0.0)
+
+
+@contextlib.contextmanager
+def naming_backup() -> Iterator[None]:
+    """Add the newest sound backup to the facts of a DatabaseDamaged that the block raises."""
+    try:
+        yield
+    except DatabaseDamaged as error:
+        database = Path(str(error.facts.get("database", error.facts["path"])))
+        error.facts["backup"] = newest_sound(database.parent / BACKUPS)
+        raise
+
+
+def newest_sound(folder: Path) -> Path | None:
+    """Return the newest backup that can be restored, whatever the clock says; None without one."""
+    backups = (path for _, path in sorted(_dated(folder, math.inf), reverse=True))
+    return next(filter(is_sound, backups), None)
+
+
+def is_sound(backup: Path) -> bool:
+    """Return whether this is an intact database of ours. Blocking."""
+    try:
+        require_ours(backup)
+        require_sound(backup, backup)
+    except (OperatorError, sqlite3.DatabaseError, UnicodeDecodeError, OSError):
+        return False
+    return True
 
 
 def thin_out(folder: Path, now_s: float) -> tuple[Path, ...]:

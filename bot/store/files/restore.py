@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.errors import (
+    BackupDamaged,
     BackupUnsound,
     DatabaseDamaged,
     DatabaseInUse,
@@ -24,7 +25,7 @@ from bot.errors import (
     RestoreFailed,
 )
 from bot.store.database import DISK_ERRORS, LOCK_ERRORS, primary_code
-from bot.store.files.backup import TIME_FORMAT, reporting, require_sound
+from bot.store.files.backup import TIME_FORMAT, is_sound, naming_backup, reporting, require_sound
 from bot.store.files.lock import locked
 from bot.store.files.migrate import Migration, migrate_copy, open_unchanged, read_migrations, require_ours
 from bot.store.survey import Survey, survey_file
@@ -40,11 +41,13 @@ class Restored:
 
     Attributes:
         restore_point: The database that was there before; None if there was none.
+        can_go_back: Whether the restore point is sound.
         migrations: Those that the backup lacked.
         survey: What the database now contains.
     """
 
     restore_point: Path | None
+    can_go_back: bool
     migrations: tuple[Migration, ...]
     survey: Survey
 
@@ -64,7 +67,7 @@ def restore(
     Raises:
         DatabaseMissing: There is no such backup.
         DatabaseInUse: The bot runs, or another program has the database open; end that first.
-        DatabaseDamaged: The backup is damaged; nothing was changed.
+        BackupDamaged: The backup is damaged; nothing was changed.
         DatabaseForeign: The backup belongs to another program; nothing was changed.
         DatabaseNewer: A newer version of the bot wrote the backup; nothing was changed.
         MigrationFailed: The backup cannot be migrated; nothing was changed.
@@ -75,7 +78,7 @@ def restore(
     if not backup.is_file():
         raise DatabaseMissing(path=str(backup))
     migrations = read_migrations(migrations_dir)
-    with reporting(backup, path.parent, RestoreFailed):
+    with naming_backup(), _naming_as_backup(path), reporting(backup, path.parent, RestoreFailed):
         make_folder(path.parent)
         with locked(path):
             require_ours(backup, len(migrations))
@@ -85,7 +88,17 @@ def restore(
                 _require_health(survey, backup, accepts_broken_laws)
                 sync_file(draft)  # a full disk may show only here, while the old file is in its place
                 restore_point = point.keep()
-    return Restored(restore_point, applied, survey)
+    can_go_back = restore_point is not None and is_sound(restore_point)
+    return Restored(restore_point, can_go_back, applied, survey)
+
+
+@contextlib.contextmanager
+def _naming_as_backup(path: Path) -> Iterator[None]:
+    """Turn damage that the block finds into damage of the backup: the advice is to take another one."""
+    try:
+        yield
+    except DatabaseDamaged as error:
+        raise BackupDamaged(**error.facts, database=str(path)) from error
 
 
 def rehearse(path: Path, copy: Path, migrations_dir: Path) -> Survey:
@@ -97,7 +110,7 @@ def rehearse(path: Path, copy: Path, migrations_dir: Path) -> Survey:
         DiskFull: The disk of ``copy`` is full.
         RestoreFailed: A file cannot be read or written.
     """
-    with reporting(path, copy.parent, RestoreFailed):
+    with naming_backup(), reporting(path, copy.parent, RestoreFailed):
         return prepare_copy(path, copy, read_migrations(migrations_dir))[1]
 
 
@@ -144,6 +157,8 @@ class _RestorePoint:
         """Keep the database, if there is one, and return its second name."""
         if self._had_database:
             self._kept = _keep_replaced(self._path, self._now_s)
+        else:  # a log that a lost database has left would be read as that of the new one
+            _move_side_files(self._path, _second_name(self._path, self._now_s))
         return self._kept
 
     def roll_back(self) -> None:
@@ -152,10 +167,7 @@ class _RestorePoint:
             if not self._had_database:
                 self._path.unlink(missing_ok=True)
             return
-        for end in _SIDE_FILES:
-            leftover = self._kept.with_name(self._kept.name + end)
-            if leftover.exists():
-                leftover.replace(self._path.with_name(self._path.name + end))
+        _move_side_files(self._kept, self._path)
         self._kept.replace(self._path)  # nothing happens if both are still names of one file
         self._kept.unlink(missing_ok=True)
 
@@ -179,8 +191,7 @@ def _rolling_back(path: Path, now_s: float) -> Iterator[_RestorePoint]:
 def _keep_replaced(path: Path, now_s: float) -> Path:
     """Link the database to a second name; its first name stays valid until the backup replaces it."""
     _fold_in_log(path)
-    stamp = datetime.fromtimestamp(now_s, tz=UTC).strftime(TIME_FORMAT)
-    aside = path.with_name(f"{path.name}.{stamp}.aside")
+    aside = _second_name(path, now_s)
     if aside.exists() and not aside.samefile(path):  # another restore of this second
         return _keep_replaced(path, now_s + 1)
     try:
@@ -189,11 +200,20 @@ def _keep_replaced(path: Path, now_s: float) -> Path:
     except OSError:  # a file system without hard links
         with replacing(aside) as draft:
             shutil.copyfile(path, draft)
-    for end in _SIDE_FILES:  # they remain only if the file is too damaged for that
+    _move_side_files(path, aside)  # they remain only if the file is too damaged for that
+    return aside
+
+
+def _second_name(path: Path, now_s: float) -> Path:
+    stamp = datetime.fromtimestamp(now_s, tz=UTC).strftime(TIME_FORMAT)
+    return path.with_name(f"{path.name}.{stamp}.aside")
+
+
+def _move_side_files(path: Path, to: Path) -> None:
+    for end in _SIDE_FILES:
         leftover = path.with_name(path.name + end)
         if leftover.exists():
-            leftover.replace(aside.with_name(aside.name + end))
-    return aside
+            leftover.replace(to.with_name(to.name + end))
 
 
 def _fold_in_log(path: Path) -> None:

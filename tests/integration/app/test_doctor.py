@@ -120,6 +120,11 @@ def old_backup(machine: HostMachine, days: int = 5) -> None:
     shutil.copy(machine.data / DATABASE, machine.data / "backups" / f"sugarbot-{stamp}.db")
 
 
+def emptied(machine: HostMachine) -> None:
+    old_backup(machine)
+    (machine.data / DATABASE).write_bytes(b"")
+
+
 def no_backup(machine: HostMachine) -> None:
     machine.database()
     later = time.time() + 5 * DAY_S
@@ -216,6 +221,7 @@ FAULTS: dict[str, tuple[str, str, Plant]] = {  # name: code, level, and how it c
     ),
     "a full disk": ("disk_full", "wrong", lambda m: full_disk(m, 0)),
     "a nearly full disk": ("disk_low", "note", lambda m: full_disk(m, GIB)),
+    "an emptied database beside its backup": ("database_unusable", "wrong", emptied),
     "a database of another program": ("database_unusable", "wrong", lambda m: foreign(m.data / DATABASE)),
     "a damaged database": ("database_unusable", "wrong", lambda m: damage(m.data / DATABASE)),
     "a database of a newer version": ("database_unusable", "wrong", newer),

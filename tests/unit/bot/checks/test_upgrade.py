@@ -16,6 +16,7 @@ from bot.checks.upgrade import check_driver, check_migrations, check_model_copy,
 from bot.messages.checks import format_finding, part_title
 from bot.settings import Settings
 from bot.store import open_store
+from bot.store.files.backup import back_up
 from bot.store.files.migrate import read_migrations
 from engine.checkpoint.copies import SIDECAR, copy_folder, identity_of
 from engine.planner.machine import CardProbe
@@ -148,6 +149,23 @@ async def test_without_space_for_a_copy_nothing_is_tried(
 def test_without_a_database_the_first_start_creates_it(tmp_path: Path) -> None:
     assert levels(list(check_migrations(tmp_path / "a.db", MIGRATIONS, 0))) == [("database_new", Level.FINE)]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+async def test_a_database_that_is_lost_is_a_fault_where_its_backups_are(
+    tmp_path: Path, is_there: bool
+) -> None:
+    path = await a_database(tmp_path)
+    back_up(path, tmp_path / "backups", 0)
+    path.unlink()
+    if is_there:
+        path.touch()
+    assert levels(list(check_migrations(path, MIGRATIONS, 0))) == [("database_unusable", Level.WRONG)]
+
+
+def test_an_empty_file_in_a_new_folder_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "a.db").touch()
+    assert levels(list(check_migrations(tmp_path / "a.db", MIGRATIONS, 0))) == [("database_new", Level.FINE)]
 
 
 def a_clone(folder: Path, python: str, *pins: str, needs: str = "numpy>=1") -> Path:

@@ -39,10 +39,10 @@ async def test_a_restore_names_the_contents_and_the_way_back(
     settings = Settings(data_dir=tmp_path, language=language)
     assert await db.restore(settings, made) == 0
     first, last = capsys.readouterr().out.splitlines()
-    assert {"en": "1 people", "zh-CN": "1 人"}[language] in first
+    assert {"en": "people 1,", "zh-CN": "1 人"}[language] in first
     way_back = last.rpartition("sugarbot db restore ")[2]
     assert await db.restore(settings, Path(way_back)) == 0
-    assert {"en": "2 people", "zh-CN": "2 人"}[language] in capsys.readouterr().out
+    assert {"en": "people 2,", "zh-CN": "2 人"}[language] in capsys.readouterr().out
 
 
 async def test_credits_that_do_not_add_up_are_restored_and_named_if_the_host_wants_it(
@@ -56,7 +56,30 @@ async def test_credits_that_do_not_add_up_are_restored_and_named_if_the_host_wan
     with pytest.raises(BackupUnsound):
         await db.restore(settings, made)
     assert await db.restore(settings, made, accepts_broken_laws=True) == 0
-    assert "✗ 1 people have credits that differ" in capsys.readouterr().out
+    assert "✗ credits that differ from the ledger; people: 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_a_damaged_database_is_kept_but_not_offered_as_the_way_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: Literal["en", "zh-CN"]
+) -> None:
+    made = await a_backup(tmp_path)
+    (tmp_path / "sugarbot.db").write_bytes(b"no database" * 1_000)
+    capsys.readouterr()  # the log of the migrations
+    assert await db.restore(Settings(data_dir=tmp_path, language=language), made) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "db restore" not in last
+    assert ".aside" in last
+
+
+async def test_a_check_that_finds_damage_names_the_backup_to_restore(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = await a_backup(tmp_path)
+    with contextlib.closing(sqlite3.connect(tmp_path / "sugarbot.db")) as connection, connection:
+        connection.execute("INSERT INTO identity VALUES ('web', 'x', 99, 'X', 'en')")
+    assert await db.check(Settings(data_dir=tmp_path)) == 1
+    assert f"`sugarbot db restore {made}`" in capsys.readouterr().out.splitlines()[-1]
 
 
 async def test_a_check_answers_while_the_bot_has_the_database(

@@ -233,7 +233,7 @@ async def test_broken_laws_are_named_and_accepted_only_if_the_host_says_so(
         restore(made, path, MIGRATIONS, NOW_S)
     sentence = format_error(caught.value, locale)
     assert str(made) in sentence
-    assert {"en": "1 people have credits", "zh-CN": "有 1 人的额度"}[locale] in sentence
+    assert {"en": "ledger; people: 1", "zh-CN": "有 1 人的额度"}[locale] in sentence
     assert sha256(path) == before
     assert restore(made, path, MIGRATIONS, NOW_S, accepts_broken_laws=True).survey.unbalanced == 1
 

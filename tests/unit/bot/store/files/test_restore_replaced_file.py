@@ -134,5 +134,6 @@ def test_a_database_of_ours_without_jobs_is_no_backup(tmp_path: Path) -> None:
         connection.execute("PRAGMA user_version = 1")
     with pytest.raises(DatabaseDamaged) as caught:
         restore(hollow, tmp_path / "new" / "a.db", MIGRATIONS, NOW_S)
-    assert caught.value.facts == {"path": str(hollow), "detail": "it contains no jobs table"}
+    assert caught.value.facts["path"] == str(hollow)
+    assert caught.value.facts["detail"] == "it contains no jobs table"
     assert not (tmp_path / "new" / "a.db").exists()
