@@ -18,7 +18,7 @@ from bot.checks.finding import Finding, Level
 from bot.desk.files import free_and_needed_bytes
 from bot.errors import OperatorError
 from bot.settings import Settings
-from bot.store.files.backup import has_database
+from bot.store.files.backup import has_database, require_intact
 from bot.store.files.lock import is_locked
 from bot.store.files.migrate import count_migrations, read_migrations, require_ours
 from bot.store.files.restore import rehearse
@@ -109,6 +109,7 @@ def check_migrations(database: Path, migrations_dir: Path, reserve_bytes: int) -
             yield Finding(Level.FINE, "database", "database_new")
             return
         require_ours(database, len(migrations))
+        require_intact(database)  # the number of migrations of a damaged one would be wrong
     except OperatorError as error:
         yield Finding(Level.WRONG, "database", "database_unusable", {"error": error})
         return

@@ -168,6 +168,20 @@ def reporting(path: Path, folder: Path, failed: type[BackupFailed | RestoreFaile
         raise operator_error(error, path) from error
 
 
+def require_intact(path: Path) -> None:
+    """Return when the host's database, in use or not, is intact. Blocking.
+
+    Raises:
+        DatabaseDamaged: It is not.
+        DatabaseInUse, FolderUnusable: It cannot be read now.
+    """
+    with naming_backup():
+        try:
+            require_sound(path, path)
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise operator_error(error, path) from error
+
+
 def require_sound(copy: Path, path: Path) -> None:
     """Return when ``copy`` is intact and has our tables; errors name ``path``. Blocking.
 

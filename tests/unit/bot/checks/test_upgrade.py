@@ -112,8 +112,9 @@ async def test_a_newer_a_foreign_and_a_damaged_database_are_faults(tmp_path: Pat
     with contextlib.closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE bookmark (url TEXT)")
     assert levels(list(check_migrations(other, MIGRATIONS, 0))) == [("database_unusable", Level.WRONG)]
-    path.write_bytes(path.read_bytes()[:9_000])
-    assert levels(list(check_migrations(path, MIGRATIONS, 0)))[-1] == ("database_unusable", Level.WRONG)
+    for damaged in (path.read_bytes()[:9_000], b"\xff" * 200 + path.read_bytes()[200:]):
+        path.write_bytes(damaged)
+        assert levels(list(check_migrations(path, MIGRATIONS, 0))) == [("database_unusable", Level.WRONG)]
 
 
 async def test_credits_that_do_not_add_up_are_a_fault(tmp_path: Path) -> None:
