@@ -22,9 +22,11 @@ from bot.desk.people.claim_file import CLAIM_FILE
 from bot.errors import NotStartable, Problem
 from bot.messages.checks import format_finding
 from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable, unknown_variables
+from bot.store.files.reading import stored_names
+from bot.store.hosting.permissions import PermissionKind
 from engine.cuda.stand_ins import has_stand_ins
 from engine.formatting import GIB, format_size, in_gib
-from engine.planner.headroom import Headroom
+from engine.planner.headroom import Headroom, HeadroomProbe
 from engine.shelf import Shelf
 
 DISK_LOW_BYTES = 2 * GIB  # about two thousand pictures at 1 MB each
@@ -57,6 +59,18 @@ def check_settings(
         *_check_chats(settings, {*settings.hosts, *hosts}, {*settings.allow, *allowed}),
         *_check_token_files(environ),
         *_check_variables(environ),
+    ]
+
+
+def check_start(settings: Settings, environ: Mapping[str, str], database: Path) -> list[Finding]:
+    """Check everything that a start requires before it opens the database."""
+    config = settings.to_engine_config()
+    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
+    hosts, allowed = (stored_names(database, kind) for kind in (PermissionKind.HOST, PermissionKind.ALLOW))
+    return [
+        *check_settings(settings, environ, hosts=hosts, allowed=allowed),
+        *check_device(settings, headroom),
+        *check_libraries(headroom),
     ]
 
 
@@ -115,6 +129,11 @@ def check_modes(data_dir: Path) -> Iterator[Finding]:
         yield Finding(Level.NOTE, "hosts", "code_readable", {"path": str(claim)})
 
 
+def prevents_start(finding: Finding) -> bool:
+    """Return whether the host must repair this before a start."""
+    return finding.level is Level.WRONG and finding.code not in REPAIRED_WHILE_RUNNING
+
+
 def require(findings: Iterable[Finding], locale: str) -> None:
     """Log what is worth knowing; refuse to start if there is a fault.
 
@@ -123,7 +142,7 @@ def require(findings: Iterable[Finding], locale: str) -> None:
     """
     problems = []
     for finding in findings:
-        if finding.level is Level.WRONG and finding.code not in REPAIRED_WHILE_RUNNING:
+        if prevents_start(finding):
             problems.append(Problem(finding.code, finding.facts))
         elif finding.level is not Level.FINE:
             write = (

@@ -41,12 +41,9 @@ from bot.monitoring.service_manager import ServiceManager
 from bot.settings import PASSWORD_FILE_VARIABLE, Settings, load_settings, settings_file
 from bot.settings.load import FILE_NAME
 from bot.settings.token_file import token_file
-from bot.store.files.reading import stored_names
-from bot.store.hosting.permissions import PermissionKind
 from engine.config import BUILT_IN
 from engine.errors import EngineError
 from engine.host import Host
-from engine.planner.headroom import HeadroomProbe
 from engine.request import (
     Event,
     Failed,
@@ -245,12 +242,7 @@ def _reload_on_signal(reload: SettingsReload) -> None:
 
 
 def _check_set_up(settings: Settings) -> None:
-    config = settings.to_engine_config()
-    headroom = HeadroomProbe(config.device, config.reserve_bytes).read()
-    database = settings.data_dir / DATABASE
-    hosts, allowed = (stored_names(database, kind) for kind in (PermissionKind.HOST, PermissionKind.ALLOW))
-    findings = checks.check_settings(settings, os.environ, hosts=hosts, allowed=allowed)
-    findings += [*checks.check_device(settings, headroom), *checks.check_libraries(headroom)]
+    findings = checks.check_start(settings, os.environ, settings.data_dir / DATABASE)
     checks.require(findings, settings.language)
 
 

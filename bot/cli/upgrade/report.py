@@ -5,12 +5,14 @@ It installs nothing, changes nothing in the data folder, and uses no network.
 
 import asyncio
 import json
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import bot
 from bot.app import DATABASE, MIGRATIONS
+from bot.checks.checks import check_start, prevents_start
 from bot.checks.finding import Finding, Level
 from bot.checks.storage import check_backups
 from bot.checks.upgrade import check_driver, check_migrations, check_model_copy, check_packages
@@ -47,6 +49,7 @@ def report_bad_settings(error: BadSettings, locale: str, *, as_json: bool) -> No
 def _check(settings: Settings) -> Iterator[Finding]:
     folder = settings.data_dir
     yield Finding(Level.FINE, "settings", "settings_read")
+    yield from filter(prevents_start, check_start(settings, os.environ, folder / DATABASE))
     yield from check_packages(ROOT)
     config = settings.to_engine_config()
     yield from check_driver(CardProbe(config.device, config.reserve_bytes))

@@ -58,6 +58,21 @@ def test_settings_of_another_version_are_named(
     assert "did you mean storage.keep_pictures_days?" in printed
 
 
+def test_what_prevents_a_start_is_a_fault(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (home / "var").write_text("a file where the data folder should be")
+    code, printed = run(["--check"], monkeypatch, capfd)
+    assert (code, printed.splitlines()[-1]) == (1, "Not ready: repair what is marked with ✗ first.")
+    assert "✗  data folder  var can't be written" in printed
+    (home / "var").unlink()
+    (home / "sugarbot.toml").write_text("[engine]\ndevice = 'cuda:7'\nlora_dir = 'nowhere'\n")
+    code, printed = run(["--check"], monkeypatch, capfd)
+    assert code == 1
+    assert "engine.lora_dir is nowhere" in printed
+    assert "engine.device is cuda:7" in printed
+
+
 def test_without_check_the_steps_are_explained(
     home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
