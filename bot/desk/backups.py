@@ -65,8 +65,9 @@ def read_failure(database: Path) -> BackupFailure | None:
 
 
 def forget_failure(database: Path) -> None:
-    """Remove the record of a failure, because a backup was made. Blocking."""
-    database.with_name(RECORD).unlink(missing_ok=True)
+    """Remove the record of a failure, because a backup was made; a read-only folder keeps it. Blocking."""
+    with contextlib.suppress(OSError):
+        database.with_name(RECORD).unlink(missing_ok=True)
 
 
 class NightlyBackups:

@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.errors import DatabaseMissing, Problem
 from bot.store.database import Database, operator_error
 from bot.store.files.backup import has_database, naming_backup
-from bot.store.files.migrate import require_ours
+from bot.store.files.migrate import open_in_use, require_ours
 from bot.store.statements import load_statements
 
 _STATEMENTS = ("schema", "integrity", "orphans", "jobs", "totals", "unbalanced", "lost_results")
@@ -68,8 +68,7 @@ def survey_in_use(path: Path) -> Survey:
     Raises:
         sqlite3.DatabaseError: The file is too damaged to be read, or locked.
     """
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-    with contextlib.closing(connection):
+    with contextlib.closing(open_in_use(path)) as connection:
         connection.execute("BEGIN")  # it sees no later change, and nobody waits for it
         return survey_file(connection)
 

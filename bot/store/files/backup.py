@@ -22,7 +22,7 @@ from bot.errors import (
     RestoreFailed,
 )
 from bot.store.database import DISK_ERRORS, LOCK_ERRORS, means_full_disk, operator_error, primary_code
-from bot.store.files.migrate import open_unchanged, require_ours
+from bot.store.files.migrate import open_in_use, open_unchanged, require_ours
 from engine.durable import make_folder, replacing
 
 BACKUPS = "backups"  # the folder of the backups, beside the database
@@ -63,6 +63,7 @@ def back_up(path: Path, folder: Path, now_s: float) -> Path:
         DatabaseForeign: It belongs to another program.
         DiskFull: The disk of ``folder`` is full; no draft remains.
         BackupFailed: ``folder`` cannot be written; no draft remains.
+        FolderUnusable: The database cannot be opened; no draft remains.
     """
     if not has_database(path):
         raise DatabaseMissing(path=str(path))
@@ -71,7 +72,7 @@ def back_up(path: Path, folder: Path, now_s: float) -> Path:
     with naming_backup(), reporting(path, folder, BackupFailed):
         make_folder(folder)
         with replacing(backup) as draft:
-            with _open_read_only(path) as source, contextlib.closing(sqlite3.connect(draft)) as target:
+            with _opened(path) as source, contextlib.closing(sqlite3.connect(draft)) as target:
                 source.backup(target)  # in one step: a reader of a WAL database blocks no writer
                 target.execute("PRAGMA journal_mode = DELETE")  # a single file without a log
             require_sound(draft, path)
@@ -142,8 +143,15 @@ def _dated(folder: Path, now_s: float) -> list[tuple[float, Path]]:
 
 
 @contextlib.contextmanager
-def _open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
-    with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with contextlib.ExitStack() as stack:
+        try:
+            connection = stack.enter_context(contextlib.closing(open_in_use(path)))
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if primary_code(error) in DISK_ERRORS:  # it is not the folder of the backup that refuses
+                raise operator_error(error, path) from error
+            raise
         yield connection
 
 

@@ -5,6 +5,7 @@ first. A database newer than the code is refused before anything is written.
 """
 
 import contextlib
+import os
 import re
 import sqlite3
 from dataclasses import dataclass
@@ -103,6 +104,18 @@ def open_unchanged(path: Path) -> sqlite3.Connection:
     has_log = path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro{'' if has_log else '&immutable=1'}"
     return sqlite3.connect(uri, uri=True)
+
+
+def open_in_use(path: Path) -> sqlite3.Connection:
+    """Open a database that another process may write; it stays unchanged. Blocking.
+
+    Readers share the log with its writer through files beside the database. Where none may be created, a
+    database without a log has no writer, and is read without them.
+    """
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    is_fixed = not has_log and not os.access(path.parent, os.W_OK)
+    uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if is_fixed else ''}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
 async def _version_of(connection: aiosqlite.Connection) -> int:

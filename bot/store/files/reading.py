@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from bot.store.files.migrate import open_in_use
 from bot.store.hosting.permissions import PermissionKind
 
 
@@ -12,8 +13,7 @@ def stored_names(path: Path, kind: PermissionKind) -> tuple[str, ...]:
     if not path.is_file():
         return ()
     try:
-        opened = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        with contextlib.closing(opened) as connection:
+        with contextlib.closing(open_in_use(path)) as connection:
             rows = connection.execute("SELECT name FROM permission WHERE kind = ?", (str(kind),)).fetchall()
     except sqlite3.Error:
         return ()  # of an earlier version, or damaged, which `doctor` and the start say
