@@ -21,6 +21,7 @@
     + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
     + LoraNameRefused               its file name is not a name that people can type
       - LoraNameShared              another file of the shelf has this name
+        . LoraNameBuiltIn           … which is a LoRA of the built-in model
     + LoraTooLarge                  more bytes, header or tensors than any real LoRA has
     + LoraUnsupported               a layout or number format that is not supported
       - LoraIncomplete              tensors that belong together are missing or do not fit each other
@@ -158,6 +159,10 @@ class LoraNameRefused(LoraRejected):
 
 class LoraNameShared(LoraNameRefused):
     """Another file of the shelf has this name, as names are compared. Facts: ``other``."""
+
+
+class LoraNameBuiltIn(LoraNameShared):
+    """A LoRA of the built-in model has this name. Facts: ``other``."""
 
 
 class LoraTooLarge(LoraRejected):

@@ -17,12 +17,20 @@ from bot.checks.finding import Level
 from bot.cli.lora_facts import FileFacts, examine, print_facts, print_json, proposed_sidecar
 from bot.cli.screen import Screen, add_row
 from bot.commands.text import normalize
+from bot.errors import LoraBuiltIn
 from bot.languages import title_of
 from bot.messages import N_, format_error, text
 from bot.settings import Settings
 from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
 from engine.durable import make_folder, replacing, write_file
-from engine.errors import LoraMissing, LoraNameRefused, LoraNotAFile, LoraPinBroken, LoraRejected
+from engine.errors import (
+    LoraMissing,
+    LoraNameBuiltIn,
+    LoraNameRefused,
+    LoraNotAFile,
+    LoraPinBroken,
+    LoraRejected,
+)
 from engine.formatting import in_mib
 from engine.shelf import LoraFile, Rejected, Shelf, read_shelf, sha256_of
 from engine.shelf.names import SUFFIX, require_name
@@ -162,7 +170,10 @@ def _add(settings: Settings, path: Path, name: str, out: Screen, locale: str) ->
             raise LoraNameRefused
         facts = examine(path, model, name)
         make_folder(target.parent)
-        if _find(_read_shelf(settings, model), name) or os.path.lexists(target):
+        other = _find(_read_shelf(settings, model), name)
+        if other and not other.path.is_relative_to(folder):
+            raise LoraNameBuiltIn(other=other.name)
+        if other or os.path.lexists(target):
             out.print_line(text(N_("“{name}” is already on the shelf; remove it first."), locale, name=name))
             return 1
         with replacing(target) as draft:  # its name is no LoRA's until it is whole
@@ -188,8 +199,11 @@ def _remove(settings: Settings, name: str, out: Screen, locale: str) -> int:
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
     file = shelf.file_named(name, folder) or _find(shelf, name)
-    if file is None or file.path is None or not file.path.is_relative_to(folder):
+    if file is None or file.path is None:
         return _unknown(out, name, locale)
+    if not file.path.is_relative_to(folder):
+        out.print_line(format_error(LoraBuiltIn(name=file.name), locale))
+        return 1
     remove_file(file.path)
     out.print_line(text(N_("Removed: {path}"), locale, path=str(file.path)))
     return 0
@@ -200,8 +214,12 @@ def _pin(settings: Settings, name: str, out: Screen, locale: str, *, is_off: boo
     folder = settings.to_engine_config().lora_dir
     shelf = _read_shelf(settings, model)
     file = shelf.file_named(name, folder) or _find(shelf, name)
-    if file is None or file.path is None or not file.path.is_relative_to(folder):
+    if file is None or file.path is None:
         return _unknown(out, name, locale)
+    if not file.path.is_relative_to(folder):
+        stays = N_("“{name}” comes with the built-in model, so it can't be pinned.")
+        out.print_line(text(stays, locale, name=file.name))
+        return 1
     if isinstance(file, Rejected) and not isinstance(file.error, LoraPinBroken):
         return _refuse(out, file.name, file.error, locale, path=file.path)
     place, sha256 = sidecar_path(file.path), "" if is_off else sha256_of(file.path)

@@ -89,6 +89,9 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "“{name}” is too similar to “{other}”, which is on the shelf: people would confuse them. "
         "Rename one of the files."
     ),
+    errors.LoraNameBuiltIn: N_(
+        "“{other}” is the name of a built-in LoRA. Give the file “{name}” another name."
+    ),
     errors.LoraTooLarge: N_(
         "The file of the LoRA “{name}” is larger than any LoRA of this model. Is it a whole model? ({detail})"
     ),

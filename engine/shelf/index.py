@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.checkpoint.contents import linear_shapes, vector_lengths
 from engine.checkpoint.model import ModelInfo
 from engine.errors import (
+    LoraNameBuiltIn,
     LoraNameShared,
     LoraNotAFile,
     LoraPinBroken,
@@ -121,7 +122,8 @@ def read_shelf(
     Of files whose names are equal as names are compared, the first counts, by folder and then by name.
 
     Args:
-        folders: A missing one is empty.
+        folders: The host's own is the last one; those before it come with the built-in model. A missing one
+            is empty.
         model: What the files must fit.
         unsettled: Files that are still being written: they are left out, and so are files whose sidecar is.
         before: What was read of these folders for this model before: unchanged files are taken from it.
@@ -131,7 +133,7 @@ def read_shelf(
     """
     layers = linear_shapes(model.folder), vector_lengths(model.folder)
     files: dict[str, LoraFile] = {}
-    named: dict[str, str] = {}  # as names are compared → name
+    named: dict[str, LoraFile] = {}  # as names are compared
     rejected: list[Rejected] = []
     for folder in folders:
         candidates, sidecars = find_files(folder)
@@ -139,20 +141,27 @@ def read_shelf(
             if not unsettled.isdisjoint((candidate.path, sidecar_path(candidate.path))):
                 continue
             try:
-                file = _examine(candidate, named, layers, before)
+                _require_new_name(candidate, named, folder)
+                file = _examine(candidate, layers, before)
             except LoraRejected as error:
                 error.facts["name"] = candidate.name
                 rejected.append(Rejected(candidate.name, error, candidate.path))
             else:
                 files[file.name] = file
-                named[normalize(file.name)] = file.name
+                named[normalize(file.name)] = file
         rejected += _lonely(sidecars, {sidecar_path(candidate.path) for candidate in candidates}, folder)
     return Shelf(files, tuple(rejected))
 
 
+def _require_new_name(candidate: Candidate, named: Mapping[str, LoraFile], folder: Path) -> None:
+    """Refuse a name that a file of this folder has, or one of the built-in model's folder before it."""
+    other = named.get(normalize(candidate.name))
+    if candidate.error is None and other is not None:
+        raise (LoraNameShared if other.path.is_relative_to(folder) else LoraNameBuiltIn)(other=other.name)
+
+
 def _examine(
     candidate: Candidate,
-    named: Mapping[str, str],
     layers: tuple[Mapping[str, tuple[int, int]], Mapping[str, int]],
     before: Shelf,
 ) -> LoraFile:
@@ -163,8 +172,6 @@ def _examine(
     """
     if candidate.error is not None:
         raise candidate.error
-    if (other := named.get(normalize(candidate.name))) is not None:
-        raise LoraNameShared(other=other)
     path, sidecar_stamp = candidate.path, _stamp_of(sidecar_path(candidate.path))
     known = before.files.get(candidate.name)
     if known is not None and known.path == path and known.stamp is not None:

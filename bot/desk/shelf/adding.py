@@ -24,7 +24,7 @@ from bot.outcomes import (
     ShelfReloaded,
 )
 from engine.durable import make_folder, sync_file
-from engine.errors import LoraRejected
+from engine.errors import LoraNameBuiltIn, LoraRejected
 from engine.shelf import LoraFile
 
 
@@ -123,6 +123,8 @@ class LoraAddition:
         left = self._shelf.find_checking(name) if known is None else None  # by a crash, without its picture
         there = known or left
         if there is not None and there.sha256 != download.sha256:
+            if not there.path.is_relative_to(self._files.folder):
+                raise refusal_of(name, LoraNameBuiltIn(other=there.name))
             raise LoraNameTaken(name=there.name)
         path = self._files.folder / download.path.name
         if left is not None:

@@ -184,9 +184,21 @@ async def test_a_sidecar_that_a_pin_would_spoil_stays(settings: Settings, printe
     assert sidecar.read_text() == content
 
 
-async def test_a_built_in_file_is_not_pinned(settings: Settings, printed: Callable[[], str]) -> None:
-    assert await lora.pin(settings, "sugar") == 1
+async def test_a_built_in_lora_stays_as_it_is_and_keeps_its_name(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert await lora.pin(settings, "Sugar") == 1
+    assert printed() == "“sugar” comes with the built-in model, so it can't be pinned.\n"
+    assert await lora.remove(settings, "Sugar") == 1
+    assert printed() == "“sugar” comes with the built-in model, so it can't be removed.\n"
+    assert await lora.add(settings, INK, "Sugar") == 1
+    refusal = "✗ “sugar” is the name of a built-in LoRA. Give the file “Sugar” another name.\n"
+    assert printed() == refusal
     assert own_files(settings) == []
+    assert settings.engine.lora_dir is not None
+    shutil.copy(INK, settings.engine.lora_dir / "Sugar.safetensors")
+    assert await lora.check(settings, settings.engine.lora_dir / "Sugar.safetensors") == 1
+    assert printed() == refusal
 
 
 async def test_everything_that_a_sidecar_states_is_shown(

@@ -275,8 +275,9 @@ async def test_another_file_never_replaces_one_of_the_shelf(harness: DeskHarness
         await give(harness, sent(content=lora_bytes(b"2")))
     again = await give(harness, sent())
     assert isinstance(again, LoraAdded), "the same content is there already"
-    with pytest.raises(LoraNameTaken):
+    with pytest.raises(LoraRefused) as refused:
         await give(harness, sent(name="sugar.safetensors"))
+    assert refused.value.facts["reason"] == "LoraNameBuiltIn", "it can't be removed first"
 
 
 async def test_a_file_that_the_shelf_refused_is_not_overwritten(harness: DeskHarness) -> None:
