@@ -18,7 +18,8 @@
     + LoraDamaged                   not an intact safetensors file
       - LoraTruncated · LoraPickled · LoraNotFinite
       - LoraNamedTwice              two of its updates are for the same weights
-    + LoraNotAFile                  a link, a folder, a pipe: anything but a regular file of the folder
+    + LoraNotAFile                  a link, or it may not be read
+      - LoraNotRegular              a folder, a device, a pipe
     + LoraNameRefused               its file name is not a name that people can type
       - LoraNameShared              another file of the shelf has this name
         . LoraNameBuiltIn           … which is a LoRA of the built-in model
@@ -151,6 +152,10 @@ class LoraNamedTwice(LoraDamaged):
 
 class LoraNotAFile(LoraRejected):
     """Only regular files in the LoRA folder are read; links are not followed."""
+
+
+class LoraNotRegular(LoraNotAFile):
+    """It is a folder, a device or a pipe; only regular files are read."""
 
 
 class LoraNameRefused(LoraRejected):

@@ -77,8 +77,11 @@ ENGINE_SENTENCES: dict[type[Exception], str] = {
         "The file of the LoRA “{name}” is a pickle, which could run code. Get a safetensors file instead."
     ),
     errors.LoraNotAFile: N_(
-        "“{name}” in the LoRA folder is a link, or may not be read. Put the file itself there, and allow "
-        "reading it; links are not followed."
+        "“{name}” is a link, or may not be read. Put the file itself into the LoRA folder, and allow reading "
+        "it; links are not followed."
+    ),
+    errors.LoraNotRegular: N_(
+        "“{name}” is no regular file, but a folder, a device or a pipe. Use the .safetensors file itself."
     ),
     errors.LoraNameRefused: N_(
         "“{name}” can't be a LoRA's name. Rename the file: at most {limit} characters with its folders, at "

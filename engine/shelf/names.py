@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import LoraFolderTooLarge, LoraNameRefused, LoraNotAFile, LoraRejected
+from engine.errors import LoraFolderTooLarge, LoraNameRefused, LoraNotAFile, LoraNotRegular, LoraRejected
 from engine.formatting import normalize, printable
 
 SUFFIX = ".safetensors"  # in any case
@@ -111,13 +111,16 @@ def _entries(folder: Path | str, depth: int) -> Iterator[tuple[str, LoraRejected
         return
     with entries:
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and not is_lora_file(entry.name):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if is_folder and not is_lora_file(entry.name):
                 if entry.name.startswith("."):
                     continue
                 if depth:
                     yield from _entries(entry.path, depth - 1)
                 else:
                     yield entry.path, LoraNameRefused(limit=MAX_NAME, depth=MAX_DEPTH)
+            elif is_folder:
+                yield entry.path, LoraNotRegular()
             else:
-                # A linked folder, or one named as a file; ``entry.is_dir`` raises for a link to itself.
+                # A linked folder; ``entry.is_dir`` raises for a link to itself.
                 yield entry.path, LoraNotAFile() if os.path.isdir(entry.path) else None

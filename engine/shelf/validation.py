@@ -23,6 +23,7 @@ from engine.errors import (
     LoraIncomplete,
     LoraNamedTwice,
     LoraNotAFile,
+    LoraNotRegular,
     LoraPickled,
     LoraRankRefused,
     LoraRejected,
@@ -84,7 +85,8 @@ def open_regular_file(path: Path) -> BufferedReader:
     """Open a regular file; follows no link and waits for no pipe.
 
     Raises:
-        LoraNotAFile: It is anything else, or it cannot be opened.
+        LoraNotAFile: It is a link, or it cannot be opened.
+        LoraNotRegular: It is a folder, a device or a pipe.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -92,7 +94,7 @@ def open_regular_file(path: Path) -> BufferedReader:
         raise LoraNotAFile(name=path.stem) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise LoraNotAFile(name=path.stem)
+        raise LoraNotRegular(name=path.stem)
     return os.fdopen(descriptor, "rb")
 
 

@@ -1,6 +1,7 @@
 """The shelf from the shell, with the built-in model and a folder of the host's own."""
 
 import json
+import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -268,6 +269,23 @@ async def test_a_file_that_is_not_there_is_named(
     assert printed() == f"There is no file {missing}. Check its name.\n"
     assert await lora.add(settings, missing, "") == 1
     assert printed() == f"There is no file {missing}. Check its name.\n"
+
+
+async def test_what_is_no_regular_file_is_called_so(
+    settings: Settings, printed: Callable[[], str], tmp_path: Path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    for path in (Path("/dev/zero"), tmp_path / "folder", tmp_path / "pipe.safetensors"):
+        for answered in (lora.check(settings, path), lora.add(settings, path, "")):
+            assert await answered == 1
+            assert printed() == (
+                f"✗ “{path.stem}” is no regular file, but a folder, a device or a pipe. "
+                "Use the .safetensors file itself.\n"
+            )
+    (tmp_path / "link.safetensors").symlink_to(INK)
+    assert await lora.check(settings, tmp_path / "link.safetensors") == 1
+    assert printed().startswith("✗ “link” is a link, or may not be read. Put the file itself")
 
 
 @pytest.mark.parametrize(

@@ -131,22 +131,22 @@ def test_a_file_larger_than_a_gibibyte_is_refused_unread(folder: Path, model: Mo
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("make", "error"),
     [
-        lambda path, outside: path.symlink_to(outside),
-        lambda path, outside: path.mkdir(),
-        lambda path, outside: os.mkfifo(path),
-        lambda path, outside: path.symlink_to("/dev/zero"),
+        (lambda path, outside: path.symlink_to(outside), errors.LoraNotAFile),
+        (lambda path, outside: path.mkdir(), errors.LoraNotRegular),
+        (lambda path, outside: os.mkfifo(path), errors.LoraNotRegular),
+        (lambda path, outside: path.symlink_to("/dev/zero"), errors.LoraNotAFile),
     ],
     ids=["link", "folder", "pipe", "device"],
 )
 def test_nothing_but_a_regular_file_of_the_folder_is_opened(
-    folder: Path, model: ModelInfo, make: Callable[[Path, Path], object]
+    folder: Path, model: ModelInfo, make: Callable[[Path, Path], object], error: type[errors.LoraNotAFile]
 ) -> None:
     outside = put(folder.parent, "outside")
     make(folder / "sugar.safetensors", outside)
     before = len(os.listdir("/proc/self/fd"))
-    assert type(refusal(read_shelf([folder], model))) is errors.LoraNotAFile
+    assert type(refusal(read_shelf([folder], model))) is error
     with pytest.raises(errors.LoraNotAFile):
         sha256_of(folder / "sugar.safetensors")
     assert len(os.listdir("/proc/self/fd")) <= before  # the shelf is read again and again
