@@ -20,7 +20,7 @@ from engine.errors import (
 from engine.formatting import normalize, printable
 from engine.request import FileStamp, LoraChoice, LoraSource
 from engine.shelf.hashes import SETTLED_NS, hash_file, stamp_of
-from engine.shelf.names import Candidate, find_files, is_lora_file
+from engine.shelf.names import Candidate, find_files, is_lora_file, is_pickle
 from engine.shelf.sidecar import Sidecar, read_sidecar, sidecar_path
 from engine.shelf.validation import find_layers, held_bytes, open_regular_file, read_tensors
 
@@ -97,8 +97,9 @@ class Shelf:
         if file is not None and file.path.is_relative_to(folder):
             return file
         for each in self.rejected:
-            if each.name == name and each.path and is_lora_file(each.path.name):
-                return each if each.path.is_relative_to(folder) else None
+            path = each.path
+            if each.name == name and path and (is_lora_file(path.name) or is_pickle(path.name)):
+                return each if path.is_relative_to(folder) else None
         return None
 
 

@@ -9,11 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import LoraFolderTooLarge, LoraNameRefused, LoraNotAFile, LoraNotRegular, LoraRejected
+from engine.errors import (
+    LoraFolderTooLarge,
+    LoraNameRefused,
+    LoraNotAFile,
+    LoraNotRegular,
+    LoraPickled,
+    LoraRejected,
+)
 from engine.formatting import normalize, printable
 
 SUFFIX = ".safetensors"  # in any case
 SIDECAR = ".toml"
+_PICKLES = (".ckpt", ".pt", ".pth", ".bin")  # other LoRAs are published in these formats, which can run code
 MAX_NAME = 100  # characters with the subfolders; a suggestion of Discord has no more
 MAX_DEPTH = 4  # folders above a file
 MAX_ENTRIES = 20_000  # of a folder and its subfolders; a setting that names a whole disk ends early
@@ -48,6 +56,11 @@ def is_lora_file(name: str) -> bool:
     return name.lower().endswith(SUFFIX)
 
 
+def is_pickle(name: str) -> bool:
+    """Whether a file name has a suffix of formats that can run code, in which LoRAs are published too."""
+    return name.lower().endswith(_PICKLES)
+
+
 def require_name(name: str) -> None:
     """Refuse a name that a command could not mean.
 
@@ -72,7 +85,8 @@ def find_files(folder: Path) -> tuple[list[Candidate], list[Path]]:
     """Return every LoRA file of a folder and its subfolders by name, and every file that may be a sidecar.
 
     Links are not followed: a linked file or folder is an entry with an error, as is a folder that is too deep
-    or cannot be read. Hidden folders are skipped. A missing folder is empty.
+    or cannot be read, and a file whose format can run code, which nobody opens. Hidden folders are skipped. A
+    missing folder is empty.
     """
     found: list[Candidate] = []
     sidecars: list[Path] = []
@@ -87,6 +101,8 @@ def find_files(folder: Path) -> tuple[list[Candidate], list[Path]]:
         elif is_lora_file(path.name):
             name = name_of(path, folder)
             found.append(Candidate(printable(name), path, _error_of(name)))
+        elif is_pickle(path.name):
+            found.append(Candidate(printable(path.relative_to(folder).as_posix()), path, LoraPickled()))
         elif path.suffix == SIDECAR:
             sidecars.append(path)
     return sorted(found, key=lambda each: each.name), sorted(sidecars)

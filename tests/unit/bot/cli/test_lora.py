@@ -261,6 +261,24 @@ async def test_a_refused_file_is_removed_whatever_its_suffix_and_folder(
     assert await lora.list_shelf(settings) == 0
 
 
+async def test_a_file_in_a_format_that_can_run_code_is_listed_with_the_reason_and_can_be_removed(
+    settings: Settings, printed: Callable[[], str]
+) -> None:
+    assert settings.engine.lora_dir is not None
+    (settings.engine.lora_dir / "x.ckpt").write_bytes(b"anything")
+    refusal = (
+        "The file of the LoRA “x.ckpt” is a pickle, which could run code. Get a safetensors file instead."
+    )
+    assert await lora.list_shelf(settings) == 1
+    assert printed().splitlines()[-1] == f"✗ x.ckpt: {refusal}"
+    assert await lora.info(settings, "x.ckpt") == 1
+    assert await lora.check(settings, settings.engine.lora_dir / "x.ckpt") == 1
+    assert printed().splitlines() == [f"✗ {refusal}"] * 2
+    assert await lora.remove(settings, "x") == 1
+    assert await lora.remove(settings, "x.ckpt") == 0
+    assert own_files(settings) == []
+
+
 async def test_a_file_that_is_not_there_is_named(
     settings: Settings, printed: Callable[[], str], tmp_path: Path
 ) -> None:

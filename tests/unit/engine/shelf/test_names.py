@@ -1,5 +1,6 @@
 """The names of files on the shelf."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,22 @@ def test_every_word_that_means_no_lora_or_the_default_is_reserved() -> None:
 def test_the_suffix_counts_in_any_case(folder: Path) -> None:
     for name in ("a.SAFETENSORS", "b.SafeTensors", "c.safetensors", "d.ckpt", "e.safetensors.part"):
         (folder / name).touch()
-    assert [each.name for each in names.find_files(folder)[0]] == ["a", "b", "c"]
+    assert [each.name for each in names.find_files(folder)[0] if each.error is None] == ["a", "b", "c"]
+
+
+def test_files_of_formats_that_can_run_code_are_refused_by_their_names_alone(
+    folder: Path, model: ModelInfo
+) -> None:
+    (folder / "faces").mkdir()
+    for name in ("a.ckpt", "faces/B.PT", "c.pth", "adapter_model.bin"):
+        os.mkfifo(folder / name)  # whoever opened it would wait
+    (folder / "notes.txt").touch()
+    put(folder, "a.ckpt")
+    shelf = read_shelf([folder], model)
+    assert list(shelf.files) == ["a.ckpt"]
+    assert {each.name: type(each.error) for each in shelf.rejected} == dict.fromkeys(
+        ["a.ckpt", "faces/B.PT", "c.pth", "adapter_model.bin"], errors.LoraPickled
+    )
 
 
 def test_links_and_folders_that_are_not_entered_are_named(tmp_path: Path, folder: Path) -> None:
