@@ -7,7 +7,7 @@ from bot.cli.setup.dialogue import Dialogue
 from bot.cli.setup.options import SetupOptions
 from bot.cli.setup.verification import AnswerRefused, check_chat, print_findings
 from bot.errors import BadSettings
-from bot.messages import N_, format_error, text
+from bot.messages import N_, text
 from bot.messages.catalogue import PLATFORM_NAMES
 
 NONE = "-"  # typed to remove a token or a proxy
@@ -59,13 +59,7 @@ def _ask_about_chat(platform: str, answers: SetupAnswers, dialogue: Dialogue) ->
             dialogue.say(text(N_("{platform} stays off."), locale, platform=name))
             return ""
         _ask_proxy(platform, answers, dialogue)
-        try:
-            settings = answers.settings()
-        except BadSettings as error:
-            if dialogue.is_silent:
-                raise
-            dialogue.say(format_error(error, locale))
-            continue
+        settings = answers.settings()
         logs.open_log(secrets=settings.secrets())
         findings = check_chat(platform, settings)
         if print_findings(findings, dialogue):
@@ -75,25 +69,46 @@ def _ask_about_chat(platform: str, answers: SetupAnswers, dialogue: Dialogue) ->
 
 
 def _ask_token(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
+    """Ask until the answer has the form of a token, or is none."""
     name, locale = PLATFORM_NAMES[platform], dialogue.locale
     stored = answers.tokens.get(platform, "")
-    hint = N_("Enter: keep the present one; {none}: none") if stored else N_("Enter: without {platform}")
-    typed = dialogue.ask(
-        text(N_("Token for {platform} (it is not shown):"), locale, platform=name),
-        stored,
-        shown=text(hint, locale, platform=name, none=NONE),
-        is_hidden=True,
-    )
-    answers.tokens[platform] = "" if typed == NONE else typed
+    while True:
+        hint = N_("Enter: keep the present one; {none}: none") if stored else N_("Enter: without {platform}")
+        typed = dialogue.ask(
+            text(N_("Token for {platform} (it is not shown):"), locale, platform=name),
+            stored,
+            shown=text(hint, locale, platform=name, none=NONE),
+            is_hidden=True,
+        )
+        answers.tokens[platform] = "" if typed == NONE else typed
+        try:
+            answers.settings()
+        except BadSettings:
+            if dialogue.is_silent:
+                raise
+            dialogue.say(text(N_("A token is one word without spaces. Please copy it again."), locale))
+            stored = "" if typed == stored else stored
+        else:
+            return
 
 
 def _ask_proxy(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
+    """Ask until the answer is an address that the chat can use, or none."""
     locale = dialogue.locale
     stored = str(answers.value(f"{platform}.proxy") or "")
     kept = N_("Enter: keep {proxy}; {none}: none") if stored else N_("Enter: none")
-    typed = dialogue.ask(
-        text(N_("Proxy for {platform}:"), locale, platform=PLATFORM_NAMES[platform]),
-        stored,
-        shown=text(kept, locale, proxy=stored, none=NONE),
-    )
-    answers.set_value(f"{platform}.proxy", "" if typed == NONE else typed)
+    while True:
+        typed = dialogue.ask(
+            text(N_("Proxy for {platform}:"), locale, platform=PLATFORM_NAMES[platform]),
+            stored,
+            shown=text(kept, locale, proxy=stored, none=NONE),
+        )
+        answers.set_value(f"{platform}.proxy", "" if typed == NONE else typed)
+        try:
+            answers.settings()
+        except BadSettings as error:
+            if dialogue.is_silent:
+                raise
+            dialogue.refuse(error, text(N_("The proxy"), locale))
+        else:
+            return

@@ -3,9 +3,12 @@
 import sys
 from collections.abc import Sequence
 from getpass import getpass
+from typing import cast
 
 from bot.cli.screen import Screen
+from bot.errors import BadSettings, Problem
 from bot.messages import N_, text
+from bot.messages.problems import format_problem
 
 
 class Dialogue:
@@ -24,6 +27,17 @@ class Dialogue:
     def say(self, line: str = "") -> None:
         """Print a line."""
         self.out.print_line(line)
+
+    def refuse(self, error: BadSettings, asked: str) -> None:
+        """Print what is wrong with an answer.
+
+        Args:
+            error: From the settings with the answer.
+            asked: What was asked for, in the host's language; it stands for the setting.
+        """
+        for problem in cast("tuple[Problem, ...]", error.facts["problems"]):
+            facts = {**problem.facts, "setting": asked}
+            self.say(format_problem(Problem(problem.code, facts), self.locale))
 
     def ask(
         self, question: str, default: str = "", *, shown: str | None = None, is_hidden: bool = False

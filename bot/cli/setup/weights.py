@@ -10,6 +10,7 @@ from bot.cli.setup.options import FOLDER, HUB, KEEP, MIRROR, MODELSCOPE, SetupOp
 from bot.cli.setup.verification import AnswerRefused, check_weights, print_findings
 from bot.errors import BadSettings
 from bot.messages import N_, format_error, text
+from bot.messages.details import translate_detail
 from engine.checkpoint.remote import list_remote
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT
 from engine.errors import ModelUnreachable
@@ -23,6 +24,15 @@ LABELS = {
     FOLDER: N_("a folder on this machine that contains the model"),
     BUILT_IN: N_("the small built-in model: faces of 128 × 192, no download, no card needed"),
 }
+
+
+REFUSALS = {
+    "lora_dir_missing": N_("There is no folder “{path}”. Create it, or name another one."),
+    "lora_dir_unusable": N_(
+        "The folder “{path}” can't be read: {detail}. Allow reading it, or name another one."
+    ),
+}
+"""By the code of the finding: what was typed is named, not the setting."""
 
 
 def ask_about_weights(answers: SetupAnswers, dialogue: Dialogue, options: SetupOptions) -> None:
@@ -40,10 +50,17 @@ def ask_about_weights(answers: SetupAnswers, dialogue: Dialogue, options: SetupO
         try:
             _apply(chosen, answers, dialogue, options)
             config = answers.settings().to_engine_config()
-        except (BadSettings, ModelUnreachable) as error:
+        except BadSettings as error:
+            if dialogue.is_silent:
+                raise
+            dialogue.refuse(error, text(N_("The address"), dialogue.locale))
+        except ModelUnreachable as error:
             if dialogue.is_silent:
                 raise
             dialogue.say(format_error(error, dialogue.locale))
+        except AnswerRefused:
+            if dialogue.is_silent:
+                raise
         else:
             if print_findings([check_weights(config, has_card=has_card)], dialogue):
                 answers.accept()
@@ -65,10 +82,12 @@ def ask_about_loras(answers: SetupAnswers, dialogue: Dialogue, options: SetupOpt
     while True:
         typed = given or dialogue.ask(text(N_("Folder of your LoRA files:"), dialogue.locale), stored)
         answers.set_value("engine.lora_dir", "" if typed == usual else typed)
-        findings = list(check_lora_folder(answers.settings().engine.lora_dir))
-        if print_findings(findings, dialogue):
+        refusal = next(check_lora_folder(answers.settings().engine.lora_dir), None)
+        if refusal is None:
             answers.accept()
             return
+        facts = {key: translate_detail(str(fact), dialogue.locale) for key, fact in refusal.facts.items()}
+        dialogue.say(text(REFUSALS[refusal.code], dialogue.locale, **facts))
         if dialogue.is_silent:
             raise AnswerRefused
         given = ""
@@ -104,6 +123,7 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
     """Write the choice into the answers.
 
     Raises:
+        AnswerRefused: The folder that was typed does not exist; this is printed.
         ModelUnreachable: ModelScope does not say which commit is its newest.
     """
     if chosen == KEEP:
@@ -119,6 +139,9 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
         stored = str(answers.value("engine.model") or "")
         stored = stored if Path(stored).is_dir() else ""
         model = dialogue.ask(text(N_("The model's folder:"), dialogue.locale), stored)
+        if not model or not Path(model).expanduser().is_dir():
+            dialogue.say(text(REFUSALS["lora_dir_missing"], dialogue.locale, path=model))
+            raise AnswerRefused
     if chosen == MIRROR and not endpoint:
         stored = str(answers.value("engine.endpoint") or "")
         endpoint = dialogue.ask(text(N_("The mirror's address, like {example}:"), dialogue.locale,

@@ -72,9 +72,7 @@ def test_a_wrong_token_is_asked_for_again_and_none_is_shown(
         "2",  # the language
         *("wrong", ""),  # Discord: token, proxy
         *(DISCORD_TOKEN, ""),
-        *("two words", ""),  # Telegram
-        *(SECRET, "ftp://x"),
-        *(SECRET, "-"),
+        *("two words", SECRET, "ftp://x", ""),  # Telegram: what has a wrong form is asked for again at once
         *(TELEGRAM_TOKEN, ""),
         *("9", "5"),  # the model: there is no row 9; the built-in one
         "",  # LoRAs
@@ -83,12 +81,16 @@ def test_a_wrong_token_is_asked_for_again_and_none_is_shown(
     output = capsys.readouterr().out
     assert code == 0, output
     assert host.settings["language"] == "zh-CN"
-    assert len(host.hidden) == 6
+    assert len(host.hidden) == 5
     assert all("令牌" in prompt for prompt in host.hidden)
     for token in ("wrong", SECRET, TELEGRAM_TOKEN):
         assert token not in output + "".join(host.asked)
     assert host.tokens.count("TOKEN=") == 2
     assert not foreign(output.split("繁體")[-1], "zh-CN")
+    assert "令牌是一个不含空格的词" in output
+    assert "代理 应为" in output
+    assert "settings" not in output
+    assert not any("ftp://x" in prompt for prompt in host.asked)  # it is not offered as the default
 
 
 def test_a_second_run_has_the_earlier_answers_as_defaults(host: HostFolder) -> None:
@@ -119,7 +121,10 @@ def test_each_answer_about_the_model_is_asked_again_until_it_works(
     assert "endpoint" not in host.settings["engine"]
     assert "hosts" not in host.settings
     output = capsys.readouterr().out
-    for word in ("nowhere", "engine.endpoint must be", "“me” is no user id. Write it like discord:123456789"):
+    assert output.count("There is no folder “nowhere”.") == 2
+    assert "engine.model" not in output
+    assert "engine.lora_dir" not in output
+    for word in ("The address must be", "“me” is no user id. Write it like discord:123456789"):
         assert word in output
 
 
