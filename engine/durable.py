@@ -25,10 +25,18 @@ _DRAFT = re.compile(r"(?P<name>.+?)(\.[a-z0-9_]{8})?\.part(-journal|-wal|-shm)?"
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and its missing parents for their owner alone; existing folders keep their mode."""
+    """Create a folder and its missing parents for their owner alone; existing folders keep their mode.
+
+    Raises:
+        NotADirectoryError: One of them is a file.
+        OSError: The disk refused.
+    """
     if not folder.is_dir():
         make_folder(folder.parent)
-        folder.mkdir(FOLDER_MODE, exist_ok=True)
+        try:
+            folder.mkdir(FOLDER_MODE, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 @contextlib.contextmanager
@@ -36,20 +44,32 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield an empty draft beside ``path``, which durably takes the name ``path`` when the block ends.
 
     Raises:
-        OSError: The disk refused; the draft is gone. The same after any exception of the block.
+        OSError: The disk refused; the draft is gone. The same after any exception of the block. ``filename``
+            is ``path`` where it would be the draft or missing.
     """
-    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # mode 600
-    os.close(descriptor)
-    draft = Path(name)
+    draft = None
     try:
+        descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)  # 600
+        os.close(descriptor)
+        draft = Path(name)
         yield draft
         sync_file(draft)
         draft.replace(path)
         sync_file(path.parent)
-    except BaseException:
-        for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SQLITE_ENDS)):
-            leftover.unlink(missing_ok=True)
+    except BaseException as error:
+        if draft is not None:
+            for leftover in (draft, *(draft.with_name(draft.name + end) for end in _SQLITE_ENDS)):
+                leftover.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            _name(path, error)
         raise
+
+
+def _name(path: Path, error: OSError) -> None:
+    """Let an error name the file where it names its draft, or, as a write does, none."""
+    is_ours = error.filename is None or str(error.filename).startswith(f"{path}.")
+    if is_ours and error.errno is not None:  # without a number it comes from a library
+        error.filename = str(path)
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -16,6 +16,7 @@ from bot.messages.iterating.refusals import CONTINUING_SENTENCES
 from bot.messages.loras.refusals import LORA_SENTENCES
 from bot.messages.problems import FINDINGS, format_problem
 from bot.messages.storage.damage import DAMAGE_SENTENCES, format_damage
+from engine.durable import is_disk_full
 from engine.errors import EngineError
 from engine.formatting import format_size, in_gib
 
@@ -301,12 +302,24 @@ def _format_system_error(error: OSError, locale: str) -> str:
     if error.errno is None:
         return text(UNEXPECTED, locale)
     why = system_error_text(error, locale)
+    if is_disk_full(error):
+        return _format_full_disk(error, why, locale)
     if error.filename is None:
         refused = N_("The system refused: {detail}. Try again; if it happens again, restart the machine.")
         return text(refused, locale, detail=why)
     unusable = N_("{path} can't be used: {detail}. Check the path and its permissions, then try again.")
-    path = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
-    return text(unusable, locale, path=path, detail=why)
+    return text(unusable, locale, path=_path_of(error), detail=why)
+
+
+def _format_full_disk(error: OSError, why: str, locale: str) -> str:
+    if error.filename is None:
+        return text(N_("Nothing can be written: {detail}. Make room and try again."), locale, detail=why)
+    full = N_("{path} can't be written: {detail}. Make room there and try again.")
+    return text(full, locale, path=_path_of(error), detail=why)
+
+
+def _path_of(error: OSError) -> str:
+    return os.fsdecode(error.filename) if isinstance(error.filename, bytes) else str(error.filename)
 
 
 def _facts_of(error: BaseException, locale: str, times: Times) -> dict[str, object]:

@@ -26,8 +26,9 @@ LABELS = {
 }
 
 
+NO_FOLDER = N_("There is no folder “{path}”. Create it, or name another one.")
 REFUSALS = {
-    "lora_dir_missing": N_("There is no folder “{path}”. Create it, or name another one."),
+    "lora_dir_missing": NO_FOLDER,
     "lora_dir_unusable": N_(
         "The folder “{path}” can't be read: {detail}. Allow reading it, or name another one."
     ),
@@ -140,7 +141,7 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
         stored = stored if Path(stored).is_dir() else ""
         model = dialogue.ask(text(N_("The model's folder:"), dialogue.locale), stored)
         if not model or not Path(model).expanduser().is_dir():
-            dialogue.say(text(REFUSALS["lora_dir_missing"], dialogue.locale, path=model))
+            dialogue.say(text(NO_FOLDER, dialogue.locale, path=model))
             raise AnswerRefused
     if chosen == MIRROR and not endpoint:
         stored = str(answers.value("engine.endpoint") or "")

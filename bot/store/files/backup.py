@@ -149,7 +149,9 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             connection = stack.enter_context(contextlib.closing(open_in_use(path)))
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
-            if primary_code(error) in DISK_ERRORS:  # it is not the folder of the backup that refuses
+            if (
+                primary_code(error) == sqlite3.SQLITE_CANTOPEN
+            ):  # it is not the folder of the backup that refuses
                 raise operator_error(error, path) from error
             raise
         yield connection

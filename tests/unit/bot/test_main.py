@@ -173,6 +173,20 @@ def test_an_error_of_the_system_without_a_path_is_one_line(capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("The system refused: the system has no free process")
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        (None, "Nothing can be written: the disk is full. Make room and try again."),
+        ("sugarbot.toml", "sugarbot.toml can't be written: the disk is full. Make room there and try again."),
+    ],
+)
+def test_on_a_full_disk_the_host_makes_room(
+    path: str | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert work(OSError(28, "No space left on device", path)) == 1
+    assert capsys.readouterr().err == f"{said}\n"
+
+
 def test_a_time_out_is_an_unknown_error() -> None:
     async def job(settings: Settings) -> int:
         raise TimeoutError

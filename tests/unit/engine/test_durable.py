@@ -1,5 +1,6 @@
 """A file is whole, private and durable under its name, or the old one is there and nothing beside it."""
 
+import errno
 import hashlib
 import os
 import re
@@ -40,6 +41,36 @@ def test_a_folder_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     durable.make_folder(tmp_path)
     assert mode_of(tmp_path) == 0o755
+
+
+def test_a_file_where_a_folder_should_be_is_called_that(tmp_path: Path) -> None:
+    (tmp_path / "var").touch()
+    for folder in (tmp_path / "var", tmp_path / "var" / "pictures"):
+        with pytest.raises(NotADirectoryError) as caught:
+            durable.make_folder(folder)
+        assert caught.value.filename == str(tmp_path / "var")
+
+
+@pytest.mark.parametrize("step", ["mkstemp", "write_bytes", "replace"])
+def test_an_error_names_the_file_and_not_its_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def refuse(*_: object, **options: object) -> None:
+        if step == "write_bytes":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # a write names no file
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(tmp_path / "note-1.txt.abcd1234.part"))
+
+    monkeypatch.setattr(durable.tempfile if step == "mkstemp" else Path, step, refuse)
+    with pytest.raises(OSError) as caught:  # noqa: PT011 - which number says the next line
+        durable.write_file(tmp_path / "note-1.txt", b"secret")
+    assert caught.value.filename == str(tmp_path / "note-1.txt")
+    assert names_in(tmp_path) == []
+
+
+def test_an_error_about_another_file_names_that_one(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, durable.replacing(tmp_path / "note-1.txt"):
+        (tmp_path / "gone").read_bytes()
+    assert caught.value.filename == str(tmp_path / "gone")
 
 
 def test_the_file_is_synced_then_renamed_and_then_its_folder_is_synced(

@@ -92,7 +92,8 @@ def test_a_disk_that_does_not_even_say_what_is_free_is_not_called_full(tmp_path:
         (sqlite3.SQLITE_FULL, DiskFull),
         (sqlite3.SQLITE_BUSY, BackupFailed),
         (sqlite3.SQLITE_LOCKED, BackupFailed),
-        (sqlite3.SQLITE_CANTOPEN, BackupFailed),
+        (sqlite3.SQLITE_READONLY, BackupFailed),
+        (sqlite3.SQLITE_CANTOPEN, FolderUnusable),  # the database's own
         (sqlite3.SQLITE_CORRUPT, DatabaseDamaged),
     ],
 )
@@ -109,7 +110,8 @@ async def test_a_backup_that_fails_says_where_and_why(
     with pytest.raises(expected) as caught:
         back_up(path, folder, NOW_S)
     assert type(caught.value) is expected
-    assert caught.value.facts["path"] == str(path if expected is DatabaseDamaged else folder)
+    named = {DatabaseDamaged: path, FolderUnusable: tmp_path}.get(expected, folder)
+    assert caught.value.facts["path"] == str(named)
     if expected is not DiskFull:
         assert caught.value.facts["detail"] == "what SQLite said"
     assert list(folder.iterdir()) == []

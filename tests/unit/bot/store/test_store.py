@@ -70,7 +70,7 @@ async def test_a_data_folder_that_cannot_be_made_is_no_damage(tmp_path: Path) ->
     (tmp_path / "var").write_text("a file where the folder should be")
     with pytest.raises(FolderUnusable) as caught:
         await open_store(tmp_path / "var" / "a.db", MIGRATIONS)
-    assert caught.value.facts == {"path": str(tmp_path / "var"), "detail": "File exists"}
+    assert caught.value.facts == {"path": str(tmp_path / "var"), "detail": "Not a directory"}
 
 
 async def test_a_database_that_cannot_be_opened_is_no_damage(tmp_path: Path) -> None:
