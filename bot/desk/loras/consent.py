@@ -217,11 +217,13 @@ class ConsentLedger:
         def may_decide(file: LoraFile) -> bool:
             return decides or self._shelf.statements.owner_of(file) in people
 
-        if (file := self._shelf.find(typed, may_decide)) is not None:
-            return file
+        file = self._shelf.find(typed, may_decide)
         known = self._shelf.statements.last_of(typed)  # also one that has left: jobs have copies of it
         if known is not None and (decides or known.sidecar.owner in people):
-            return known
+            is_same = file and (normalize(file.name) == normalize(typed) or file.sha256 == known.sha256)
+            return file if file and is_same else known  # a name goes before the title of another LoRA
+        if file is not None:
+            return file
         usable = partial(self.may_use, context)
         if (seen := self._shelf.find(typed, usable)) is not None:
             raise OwnersOnly(name=seen.name)

@@ -33,6 +33,7 @@ from tests.unit.bot.desk.loras.consenting import (
     OWNER,
     STRANGER,
     Speaker,
+    a_lora,
     opened,
 )
 
@@ -128,6 +129,21 @@ async def test_a_lora_that_is_not_offered_now_can_be_revoked(
     assert await say(OWNER, LoraRevoke("face")) == LoraRevoked("face", "", 1)
     harness.desk.parts.shelf.replace(Shelf(FILES))
     assert not await say.may(MEMBER)
+
+
+async def test_a_name_that_has_left_goes_before_the_title_of_another_lora(
+    harness: DeskHarness, say: Speaker
+) -> None:
+    other = a_lora("other", owner=f"console:{OWNER}", titles={"en": "Face"})
+    harness.desk.parts.shelf.replace(Shelf({"other": other}))
+    assert (await say(OWNER, LoraRevoke("face"))).lora == "face"
+    assert await say.may(STRANGER, command=Draw(prompt="a", loras=(LoraWish("other"),)))
+    assert (await say(OWNER, LoraRevoke("Other"))).lora == "other"
+    renamed = replace(
+        FILES["face"], name="new", sidecar=replace(FILES["face"].sidecar, titles={"en": "Face"})
+    )
+    harness.desk.parts.shelf.replace(Shelf({"new": renamed}))
+    assert (await say(OWNER, LoraRevoke("face"))).lora == "new", "the same content under a new name"
 
 
 async def test_a_revoked_grant_ends_only_the_jobs_that_needed_it(harness: DeskHarness, say: Speaker) -> None:
