@@ -13,7 +13,7 @@ from engine.formatting import MIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import NoPlan, Placed, Situation
 
-GRAIN_BYTES = 64 * MIB  # smaller changes of the free memory change nothing
+GRAIN_BYTES = 64 * MIB  # of a budget: a worker does not start again for less
 ROOM_BYTES = 384 * MIB  # a changed plan leaves so much for the program that has grown
 GAIN = 0.9  # a faster plan must take at most this part of the present seconds
 CALM_S = 60.0  # for so long the faster plan must fit
@@ -88,8 +88,7 @@ def replan(state: PlanState, situation: Situation, now_s: float) -> Replanned:
         situation: With the present free bytes, those that the worker holds included.
         now_s: Seconds of any monotonic clock.
     """
-    free = situation.card.free_bytes // GRAIN_BYTES * GRAIN_BYTES
-    situation = _with_free(situation, free)
+    free = situation.card.free_bytes
     answer, with_room = choose_plan(situation), choose_plan(_with_free(situation, free - ROOM_BYTES))
     if isinstance(answer, NoPlan):
         state = replace(state if state.placed is None else _fallen(state, now_s), better_since_s=None)
@@ -142,7 +141,8 @@ def _answer(change: PlanChange, state: PlanState, situation: Situation) -> Repla
     """Answer with the present plan; its budget is what is free now."""
     if state.placed is None:  # one fits again, but not yet for the calm time
         return Replanned(change=change, state=state, plan=None)
-    plan = replace(state.placed.plan, budget_bytes=situation.card.free_bytes)
+    budget = situation.card.free_bytes // GRAIN_BYTES * GRAIN_BYTES
+    plan = replace(state.placed.plan, budget_bytes=budget)
     return Replanned(change=change, state=state, plan=plan)
 
 

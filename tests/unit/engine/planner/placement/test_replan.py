@@ -10,7 +10,6 @@ from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.replan import (
     CALM_S,
     GAIN,
-    GRAIN_BYTES,
     MOST_CALM_S,
     ROOM_BYTES,
     SOON_S,
@@ -60,6 +59,17 @@ def test_a_plan_that_fits_is_kept_and_its_budget_follows_what_is_free() -> None:
     assert not answer.moves
     assert answer.plan is not None
     assert answer.plan.budget_bytes == 50 * GIB
+
+
+@pytest.mark.parametrize("card", ["RTX 3060", "RTX 4080", "H200"])
+def test_a_plan_that_fits_exactly_is_kept(card: str) -> None:
+    placed = choose_plan(situation(card, formats=EVERY))
+    assert isinstance(placed, Placed)
+    exact = with_free(situation(card, formats=EVERY), placed.option.bytes)
+    watched = Watched(exact)
+    assert watched.state.placed is not None
+    assert watched.state.placed.option.bytes == exact.card.free_bytes
+    assert watched.read(exact.card.free_bytes / GIB).change is PlanChange.KEPT
 
 
 def test_a_plan_that_no_longer_fits_falls_at_once_and_leaves_room() -> None:
@@ -158,10 +168,10 @@ def test_10_000_random_traces_fit_or_refuse_never_flap_and_return() -> None:
                 assert answer.plan.budget_bytes is not None
                 assert answer.plan.budget_bytes <= free
             if answer.change is PlanChange.REFUSED:  # only if nothing fits
-                assert isinstance(choose_plan(with_free(start, free // GRAIN_BYTES * GRAIN_BYTES)), NoPlan)
+                assert isinstance(choose_plan(with_free(start, free)), NoPlan)
             if answer.change is PlanChange.PRESSURE:  # only if it has to
                 assert before is not None
-                assert before.option.bytes > free - GRAIN_BYTES
+                assert before.option.bytes > free
             if answer.change is PlanChange.RETURNED:  # at most once per calm time
                 assert risen_s is None or watched.now_s - risen_s >= CALM_S
                 risen_s = watched.now_s
