@@ -8,7 +8,7 @@ doubles the calm time, up to a limit, so a program that comes and goes cannot ma
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from engine.config import Plan
+from engine.config import Plan, WeightFormat
 from engine.formatting import MIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.values import NoPlan, Placed, Situation
@@ -93,11 +93,13 @@ def replan(state: PlanState, situation: Situation, now_s: float) -> Replanned:
     if isinstance(answer, NoPlan):
         state = replace(state if state.placed is None else _fallen(state, now_s), better_since_s=None)
         return Replanned(change=PlanChange.REFUSED, state=state, plan=None, refusal=answer)
-    roomy = with_room if isinstance(with_room, Placed) else answer
+    roomy = None
+    if isinstance(with_room, Placed) and _is_exact(with_room) == _is_exact(answer):
+        roomy = with_room  # in another format a new worker would take ``answer`` again
     if state.placed is not None and state.placed.option.bytes > free:
-        return _answer(PlanChange.PRESSURE, replace(_fallen(state, now_s), placed=roomy), situation)
+        return _answer(PlanChange.PRESSURE, replace(_fallen(state, now_s), placed=roomy or answer), situation)
     state = _calmer(state, now_s)
-    if _is_better(roomy, state.placed):
+    if roomy is not None and _is_better(roomy, state.placed):
         return _rise(state, situation, roomy, state.calm_s, now_s)
     if _is_better(answer, state.placed):
         return _rise(state, situation, answer, TIGHT_COUNT * state.calm_s, now_s)
@@ -120,6 +122,11 @@ def _is_better(candidate: Placed, present: Placed | None) -> bool:
         return True
     is_faster = candidate.option.expected_s <= GAIN * present.option.expected_s
     return is_faster and len(candidate.sizes) == len(present.sizes)
+
+
+def _is_exact(placed: Placed) -> bool:
+    """Whether its numbers have their full format; eight bits change the picture."""
+    return placed.plan.weight_format is WeightFormat.BF16
 
 
 def _fallen(state: PlanState, now_s: float) -> PlanState:

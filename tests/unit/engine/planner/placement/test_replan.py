@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from engine.config import WeightFormat
 from engine.formatting import GIB
 from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.replan import (
@@ -70,6 +71,19 @@ def test_a_plan_that_fits_exactly_is_kept(card: str) -> None:
     assert watched.state.placed is not None
     assert watched.state.placed.option.bytes == exact.card.free_bytes
     assert watched.read(exact.card.free_bytes / GIB).change is PlanChange.KEPT
+
+
+@pytest.mark.parametrize(
+    ("card", "free_gib", "ram_gib"),
+    [("RTX 4080", 14.5, 32), ("RTX 4090", 21, 8), ("A10", 6.75, 16), ("H200", 33, 8)],
+)
+def test_a_start_in_bf16_is_kept_where_less_memory_would_mean_faster_eight_bits(
+    card: str, free_gib: float, ram_gib: float
+) -> None:
+    watched = Watched(situation(card, free_gib, ram_gib, EVERY))
+    assert watched.state.placed is not None
+    assert watched.state.placed.plan.weight_format is WeightFormat.BF16
+    assert {each.change for each in watched.read_for(free_gib, 2 * CALM_S)} == {PlanChange.KEPT}
 
 
 def test_a_plan_that_no_longer_fits_falls_at_once_and_leaves_room() -> None:
