@@ -1,8 +1,9 @@
 """Whether a new reading changes the plan: down at once, up only after a calm time. Pure.
 
 A plan that no longer fits is replaced at once by one that leaves some room. A faster plan must fit, with that
-room, in every reading of the calm time; without that room, four times as long. Every fall soon after a rise
-doubles the calm time, up to a limit, so a program that comes and goes cannot make the model move in and out.
+room, in every reading of the calm time; without that room, four times as long. With that room, bf16 returns
+after eight bits although it is slower. Every fall soon after a rise doubles the calm time, up to a limit, so
+a program that comes and goes cannot make the model move in and out.
 """
 
 from dataclasses import dataclass, replace
@@ -99,7 +100,7 @@ def replan(state: PlanState, situation: Situation, now_s: float) -> Replanned:
     if state.placed is not None and state.placed.option.bytes > free:
         return _answer(PlanChange.PRESSURE, replace(_fallen(state, now_s), placed=roomy or answer), situation)
     state = _calmer(state, now_s)
-    if roomy is not None and _is_better(roomy, state.placed):
+    if roomy is not None and (_is_better(roomy, state.placed) or _restores(roomy, state.placed)):
         return _rise(state, situation, roomy, state.calm_s, now_s)
     if _is_better(answer, state.placed):
         return _rise(state, situation, answer, TIGHT_COUNT * state.calm_s, now_s)
@@ -122,6 +123,13 @@ def _is_better(candidate: Placed, present: Placed | None) -> bool:
         return True
     is_faster = candidate.option.expected_s <= GAIN * present.option.expected_s
     return is_faster and len(candidate.sizes) == len(present.sizes)
+
+
+def _restores(candidate: Placed, present: Placed | None) -> bool:
+    """Whether a plan serves the sizes in bf16 again; eight bits were a need of another moment."""
+    if present is None or len(candidate.sizes) < len(present.sizes):
+        return False
+    return _is_exact(candidate) and not _is_exact(present)
 
 
 def _is_exact(placed: Placed) -> bool:

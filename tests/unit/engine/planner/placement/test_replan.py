@@ -107,6 +107,20 @@ def test_it_returns_after_the_calm_time_and_not_before() -> None:
     assert watched.state.placed.option.expected_s == pytest.approx(first.option.expected_s)
 
 
+@pytest.mark.parametrize("card", ["RTX 4080", "A10", "L40S", "H200"])
+def test_full_precision_returns_with_the_memory_also_where_eight_bits_are_faster(card: str) -> None:
+    watched = Watched(situation(card, formats=EVERY))
+    first, whole_gib = watched.state.placed, watched.situation.card.free_bytes / GIB
+    assert first is not None
+    assert first.plan.weight_format is WeightFormat.BF16
+    watched.read(10)
+    assert watched.state.placed is not None
+    assert watched.state.placed.plan.weight_format is not WeightFormat.BF16
+    watched.read_for(whole_gib, TIGHT_COUNT * CALM_S + 5)
+    assert watched.state.placed.plan.weight_format is WeightFormat.BF16
+    assert watched.read_for(whole_gib, CALM_S)[-1].change is PlanChange.KEPT
+
+
 def test_a_reading_without_room_starts_the_calm_time_again() -> None:
     watched = Watched(situation("H200", 60))
     watched.read(20)
