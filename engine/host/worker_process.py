@@ -289,7 +289,7 @@ class WorkerProcess:
         self._signal(signal.SIGKILL)
         status = await self._process.wait()
         self._is_reaped = True
-        self._writer.close()
+        self._writer.transport.abort()  # nobody reads what was not sent
         await asyncio.wait([self._receiving, self._closing])
         await asyncio.wait([self._printing], timeout=OUTPUT_S)
         if self._printing.cancel():
@@ -315,7 +315,7 @@ class WorkerProcess:
         """Close the socket when the worker has ended: a process that it started may hold the other end."""
         await self._process.wait()
         await asyncio.wait([self._receiving], timeout=OUTPUT_S)  # its last events
-        self._writer.close()
+        self._writer.transport.abort()
 
     async def _receive(self) -> None:
         """Handle the worker's messages until its end of the socket closes, or until it hangs."""

@@ -4,13 +4,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import structlog
 
 from engine import wire
 from engine.errors import WorkerLost
-from engine.request import Finished, Timings
+from engine.request import Finished, StartPicture, Timings
 from tests.unit.engine.host.child import A, ignore, ready, started, turns
 
 
@@ -136,3 +137,17 @@ async def test_the_last_events_of_a_worker_arrive_after_its_end(monkeypatch: pyt
         child.end(1)
         later(0.5, child.send, done)
         assert await drawing == done
+
+
+async def test_a_request_that_nobody_has_read_delays_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = replace(A, start=StartPicture(bytes(2**22), 0.5))
+    async with ready(monkeypatch) as (worker, child, clock):
+        child.leaves_a_process = True
+        drawing = asyncio.create_task(worker.draw(long, ignore))
+        await turns()
+        child.end(1)
+        with pytest.raises(WorkerLost):
+            await drawing
+        assert clock() == pytest.approx(1)
+        async with asyncio.timeout(10):
+            await worker.end(ask=False)
