@@ -316,8 +316,9 @@ def _layer(
 
 
 def _require_rank(path: str, product: Product) -> None:
-    for rank in (product.rank, product.held_rank):
-        if (rank is not None and rank > MAX_RANK) or product.rank == 0:
+    held = [product.held_rank] if product.kind is ChangeKind.LOW_RANK else []
+    for rank in (product.rank, *held):
+        if rank is not None and not 1 <= rank <= MAX_RANK:
             raise LoraRankRefused(
                 f"The rank of {path[:80]} is {rank}; only 1 to {MAX_RANK} are allowed.",
                 why="rank", found=(str(rank),),

@@ -83,6 +83,24 @@ def test_the_rank_of_a_file_is_its_largest_and_each_of_its_ranks_is_checked(
         assert refused.facts["found"] == (str(wrong),)
 
 
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"hada_w1_a": (8, 2), "hada_w1_b": (2, 8), "hada_w2_a": (8, 0), "hada_w2_b": (0, 8)},
+        {"lokr_w1_a": (2, 0), "lokr_w1_b": (0, 2), "lokr_w2_a": (4, 2), "lokr_w2_b": (2, 4)},
+    ],
+)
+def test_each_rank_of_a_product_of_two_pairs_is_checked(
+    folder: Path, model: ModelInfo, shapes: dict[str, tuple[int, ...]]
+) -> None:
+    other = lora_tensors(modules={"layers.0.attention.to_k": (8, 8)})
+    own = {f"transformer.layers.0.attention.to_q.{part}": ("BF16", shape) for part, shape in shapes.items()}
+    put(folder, content=safetensors(other | own))
+    refused = refusal(read_shelf([folder], model))
+    assert type(refused) is errors.LoraRankRefused
+    assert refused.facts["found"] == ("0",)
+
+
 def mixed(ranks: dict[str, int]) -> dict[str, tuple[str, tuple[int, ...]]]:
     """The tensors of a LoRA that has a rank of its own for each module."""
     tensors = {}
