@@ -227,7 +227,7 @@ class Host:
             sha256: All that are withdrawn; they replace those of the previous call.
         """
         self._withdrawn = tuple(sorted(sha256))
-        if self._worker is not None and self._is_up.is_set():
+        if self._worker is not None:  # also one that draws its last jobs
             self._worker.send(wire.WithdrawLoras(self._withdrawn))
 
     async def close(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine import wire
 from engine.config import EngineConfig, Plan, WeightLocation
 from engine.errors import NoPlanFits, WorkerLost, WorkerNotReady
 from engine.host import Host, HostState
@@ -86,6 +87,23 @@ async def test_a_worker_moves_after_the_jobs_that_it_holds_and_before_those_that
         workers.started[0].answer(done(1))
         assert (await first, await second) == (done(1), done(2))
         assert (workers.tries, workers.started[0].ended, list(host.errors)) == (2, [True], [])
+        await host.close()
+
+
+async def test_a_withdrawal_reaches_a_worker_that_draws_its_last_jobs(workers: Workers) -> None:
+    async with jumping_clock():
+        workers.scripts = [[], []]
+        host = Host(CONFIG)
+        await host.start()
+        drawing = asyncio.create_task(host.render(A, ignore))
+        await asyncio.sleep(1)
+        assert host.move("a game has started")
+        host.withdraw(frozenset({"a"}))
+        assert workers.started[0].sent == [wire.WithdrawLoras(("a",))]
+        workers.started[0].answer(done())
+        await drawing
+        await until(lambda: host.info is not None)
+        assert workers.started[1].sent == [wire.WithdrawLoras(("a",))]
         await host.close()
 
 
