@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.eight_bit.formats import NO_LAYERS, EightBitLayers
-from engine.errors import LoraMissing, LoraNotAFile, LoraRejected
+from engine.errors import LoraMissing, LoraNotAFile, LoraRejected, LoraTooLarge
 from engine.lora.adapter import Adapter, LoraStack, convert
 from engine.lora.file_reader import read_tensors
 from engine.lora.finder import FoundFile, LoraFinder
@@ -283,7 +283,7 @@ class Bank:
         for file in others:
             try:
                 return self._read_file(file, choice)
-            except (LoraMissing, LoraNotAFile):  # replaced or removed since the host named it
+            except (LoraMissing, LoraNotAFile, LoraTooLarge):  # replaced or removed since the host named it
                 continue
         return self._read_file(last, choice)
 

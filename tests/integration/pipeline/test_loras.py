@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from engine.lora.adapter import Adapter
 from engine.lora.bank import AdapterCache
 from engine.lora.finder import FoundFile
 from engine.request import LoraChoice, LoraSource, Progress
-from engine.shelf import LoraFile
+from engine.shelf import MAX_FILE_BYTES, LoraFile
 from engine.zimage.pipeline import Pipeline
 
 
@@ -161,12 +162,14 @@ def test_a_file_that_is_gone_from_one_place_is_read_from_the_next(
 ) -> None:
     choice = put("before", {key: 0.3 * tensor for key, tensor in tensors.items()})
     renamed = (lora_dir / "before.safetensors").rename(lora_dir / "after.safetensors")
-    others = [lora_dir / "before.safetensors", lora_dir / "link.safetensors"]
+    others = [lora_dir / f"{name}.safetensors" for name in ("before", "link", "model")]
     others[1].symlink_to(renamed)
+    others[2].touch()
+    os.truncate(others[2], MAX_FILE_BYTES + 1)  # a whole model has taken the name
     pipeline._finder.learn([LoraSource(choice.sha256, path) for path in (*others, renamed)])
     assert pipeline._bank.stack([choice])
-    others[1].unlink()
-    renamed.unlink()
+    for path in (*others[1:], renamed):
+        path.unlink()
 
 
 def test_an_unknown_hash_is_missing(draw: Any) -> None:
