@@ -77,9 +77,11 @@ FEW_LOW, FEW_HIGH = 0.7, 1.5  # … these ends: a cautious guess, not measured
 MIN_S = 1e-9  # everything counts as at least this long, so that every ratio is above zero
 MOST_BYTES = 2**50  # no card has more
 
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Beyond all that jobs teach, and sums and products of a few such numbers are still finite.
+_Positive = Annotated[float, Field(ge=1e-30, le=1e30)]
+_Pixels = Annotated[int, Field(ge=1, le=2**32)]
 _Bytes = Annotated[int, Field(ge=0, le=MOST_BYTES)]
-_Curve = Annotated[dict[int, _Positive], Field(max_length=MOST_SIZES)]  # pixels → value; newest last
+_Curve = Annotated[dict[_Pixels, _Positive], Field(max_length=MOST_SIZES)]  # pixels → value; newest last
 
 
 def picture_bytes(pixels: int) -> float:

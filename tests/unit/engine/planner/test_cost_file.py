@@ -56,6 +56,11 @@ def test_another_model_or_device_starts_an_empty_book(tmp_path: Path) -> None:
         b"\xff",
         b'{"about": "turbo on cuda", "bytes_factor": 1.0, "seconds_factor": 2.0, "jobs": 3}',  # as of 0.1
         b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"100": -1}}}}',
+        b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"-100000": 1}}}}',
+        b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"%s": 1}}}}' % (b"9" * 400),
+        b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"100": 1e308}}}}',
+        b'{"about": "turbo on cuda", "models": {"a": {"step_s": {"100": 5e-324}}}}',
+        b'{"about": "turbo on cuda", "models": {"a": {"picture_bytes": {"100": 1e308}}}}',
         b'{"about": "turbo on cuda", "models": {"a": {"picture_bytes": {"100": 1e999}}}}',
         b'{"about": "turbo on cuda", "models": {"a": {"doubt": "NaN"}}}',
         b'{"about": "turbo on cuda", "models": {"a": {"unknown": 1}}}',
