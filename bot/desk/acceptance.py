@@ -44,6 +44,7 @@ from bot.outcomes import (
     Platform,
     Receipt,
     ServiceMode,
+    SizeChanged,
 )
 from bot.pictures.sheet import size_of_sheet
 from bot.policy.live import LiveRules
@@ -257,5 +258,6 @@ class JobAcceptance:
             request=asked.request,
             asked_ref="" if address is context.address else context.address.ref,
             lineage=lineage,
+            asked_size=next((note.requested for note in asked.notes if isinstance(note, SizeChanged)), ""),
         )
         return new_job, asked.notes, most_waiting

@@ -44,6 +44,7 @@ from bot.outcomes import (
     Platform,
     Recipe,
     RetryLater,
+    SizeChanged,
     Undeliverable,
 )
 from bot.store import Store
@@ -354,6 +355,13 @@ class OutboxDelivery:
         finally:
             changed.set()  # later results may go now
 
+    def _notes_of(self, job: JobRow) -> tuple[Note, ...]:
+        unknown = self._find_notes(job.recipe) if self._find_notes else ()
+        if not job.asked_size:
+            return unknown
+        size = job.recipe.sheet or job.recipe
+        return (SizeChanged(job.asked_size, size.width_px, size.height_px), *unknown)
+
     async def _load_result(self, job_id: str) -> JobResult:
         stored = await self._store.outbox.load(job_id)
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
@@ -384,7 +392,7 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._find_notes(job.recipe) if self._find_notes else (),
+            notes=self._notes_of(job),
             lineage=job.lineage,
             offers=self._offers_of(job),
             cells=tuple(row.idx for row in stored.pictures if row.idx < job.recipe.count)

@@ -245,7 +245,9 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
     adopt = format_adopt(job_result.job_id, job_result.recipe, locale) if job_result.cells else ""
     facts = join_facts([drawn, left, mark])
-    parts = (_unusual_end(job_result, locale), facts, adopt, choices, unknown)
+    changed = [format_note(note, locale) for note in job_result.notes if isinstance(note, SizeChanged)]
+    sizes = changed if job_result.pictures else []
+    parts = (_unusual_end(job_result, locale), facts, *sizes, adopt, choices, unknown)
     return "\n".join(part for part in parts if part)
 
 
@@ -317,7 +319,7 @@ def format_note(note: Note, locale: str) -> str:
             return format_asking_note(note, locale)
         case SizeChanged():
             sentence = N_(
-                "This model can't draw exactly {asked}, so the picture will be {width_px} × {height_px}."
+                "This model can't draw exactly {asked}; the nearest size is {width_px} × {height_px}."
             )
             facts = {"asked": note.requested, "width_px": note.width_px, "height_px": note.height_px}
             return text(sentence, locale, **facts)

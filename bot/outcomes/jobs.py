@@ -291,7 +291,7 @@ class JobResult:
         state: DONE, FAILED or CANCELLED; all three may have pictures.
         fail: The reason, if FAILED.
         refund: Credits that were refunded.
-        notes: Words of the prompt that the model does not know.
+        notes: Another size than the person asked for, and words of the prompt that the model does not know.
         missing: How many files of drawn pictures are no longer on the disk.
         spoiler: The pictures are hidden until somebody opens them.
         lineage: From which job it continues.

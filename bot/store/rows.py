@@ -97,6 +97,7 @@ class NewJob:
         request: Hash of what was asked for, and where; empty if the same again is meant.
         asked_ref: The adapter's JSON of the chat of the request, if the answer goes elsewhere.
         lineage: From which job it continues.
+        asked_size: As in ``SizeChanged``; empty if the pictures have the size that was asked for.
     """
 
     id: str
@@ -114,6 +115,7 @@ class NewJob:
     request: str
     asked_ref: str = field(default="", repr=False, kw_only=True)
     lineage: Lineage | None = field(default=None, kw_only=True)
+    asked_size: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ MIGRATION_REASONS = (
         "pictures; people are told."
     ),
     N_("a picture's file has the name of its content, so equal pictures are one file."),
+    N_("the message with the pictures says which size was asked for, if the model draws only a near one."),
 )
 """The first sentence of each file in ``migrations``, in order; a test compares them."""
 

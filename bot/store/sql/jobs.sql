@@ -3,11 +3,11 @@
 INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private, prompt, typed,
                  triggers, loras, width_px, height_px, seed, count, steps, price, created_ms,
                  asked_in, prompts, spoiler, request, asked_ref, start_job, start_index, start_strength, derivation,
-                 parent_job, parent_index, code, sheet)
+                 parent_job, parent_index, code, sheet, asked_size)
 SELECT :id, :person, 'queued', (SELECT coalesce(max(accepted_order), 0) + 1 FROM job), :platform, :chat_id,
        :ref, :locale, :private, :prompt, :typed, :triggers, :loras, :width_px, :height_px, :seed, :count, :steps,
        :price, :created_ms, :asked_in, :prompts, :spoiler, :request, :asked_ref, :start_job, :start_index,
-       :start_strength, :derivation, :parent_job, :parent_index, :code, :sheet
+       :start_strength, :derivation, :parent_job, :parent_index, :code, :sheet, :asked_size
 WHERE (SELECT count(*) FROM job WHERE person = :person AND state IN ('queued', 'running')) < :most_unfinished
 RETURNING *;
 

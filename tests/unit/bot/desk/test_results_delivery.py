@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.values import Cancel, Draw, Mine
+from bot.commands.values import Cancel, Draw, Mine, PixelSize
 from bot.desk.results import BACK_OFF, DELIVER_TIMEOUT_S, MAX_DELIVERIES, ORDER_WAIT_S
 from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
 from engine.backoff import Backoff
@@ -51,6 +51,18 @@ async def test_a_delivered_result_is_not_delivered_again(tmp_path: Path) -> None
         async with harness.running():
             await asyncio.sleep(0.05)
         assert harness.chat.results == []
+
+
+async def test_a_result_says_which_size_was_asked_for_also_after_a_restart(tmp_path: Path) -> None:
+    async with open_harness(tmp_path) as harness:
+        asked = Draw(prompt="a face", size=PixelSize(99999, 99999))
+        receipt = await harness.desk.handle(asked, a_context("1"))
+        assert isinstance(receipt, Receipt)
+        await accept(harness, "2")
+    async with open_harness(tmp_path) as harness, harness.running():
+        changed, as_asked = await harness.chat.wait_for_results(2)
+    assert changed.notes == receipt.notes != ()
+    assert as_asked.notes == ()
 
 
 async def test_a_failed_delivery_is_tried_again_later(harness: DeskHarness) -> None:

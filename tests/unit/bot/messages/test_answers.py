@@ -152,8 +152,8 @@ def test_a_receipt_says_when_what_and_for_how_much() -> None:
     [
         (
             SizeChanged("1000x1000", 992, 992),
-            "This model can't draw exactly 1000x1000, so the picture will be 992 × 992.",
-            "这个模型画不了正好 1000x1000 的图，会画成 992 × 992。",
+            "This model can't draw exactly 1000x1000; the nearest size is 992 × 992.",
+            "这个模型画不了正好 1000x1000 的图，最接近的尺寸是 992 × 992。",
         ),
         (
             UnknownFeature("green hair", ("black", "brown")),

@@ -78,6 +78,14 @@ def test_a_caption_names_what_the_model_did_not_know() -> None:
     assert "Not known" not in format_caption(replace(DONE, notes=(SizeChanged("9:1", 192, 128),)), "en")
 
 
+def test_a_caption_says_which_other_size_was_asked_for() -> None:
+    captioned = replace(DONE, notes=(SizeChanged("1000x1000", 992, 992),))
+    assert format_caption(captioned, "en").splitlines()[1:] == [
+        "This model can't draw exactly 1000x1000; the nearest size is 992 × 992."
+    ]
+    assert "1000x1000" not in format_caption(replace(captioned, state=JobState.FAILED, pictures=()), "en")
+
+
 def test_a_failed_job_says_why_and_what_came_back() -> None:
     failed = replace(
         DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13

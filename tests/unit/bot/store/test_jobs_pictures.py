@@ -15,7 +15,7 @@ from bot.store.rows import NewJob, OutboxState, PictureForm, PictureRow
 from tests.crash.rows.migrations import first_steps
 from tests.fakes.desk_harness import MIGRATIONS
 from tests.fakes.pictures import file_name_of
-from tests.unit.bot.store.stored import a_hash, a_job, take
+from tests.unit.bot.store.stored import a_hash, a_job, a_person, take
 
 ORIGINALS = [PictureForm.ORIGINAL]
 RECIPE = Recipe("a face", (), 64, 96, seed=7, count=2, steps=8, typed="a face")
@@ -148,19 +148,23 @@ async def test_pictures_of_an_earlier_version_keep_their_names_until_they_are_re
     earlier = first_steps(MIGRATIONS, 25, tmp_path / "earlier")
     path = tmp_path / "sugarbot.db"
     store = await open_store(path, earlier)
-    job = await a_job(store)
+    person = await a_person(store, "web", "ann", "Ann")
     await store.close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.executescript(
-            f"INSERT INTO picture (job, idx, seed, file_name, sha256, form) VALUES "  # noqa: S608 - ours
-            f"('{job.id}', 0, 7, 'job-0.png', '{a_hash('face')}', 'small'),"
-            f"('{job.id}', 1, 8, 'job-1.png', '', 'original'),"
-            f"('{job.id}', 2, 9, 'job-2.png', '', 'preview');"
-            f"INSERT INTO picture_file VALUES ('{job.id}', 0, 'telegram', 'photo', 'id');"
+            f"INSERT INTO job (id, person, state, accepted_order, platform, chat_id, ref, locale, private,"  # noqa: S608 - ours
+            f" prompt, loras, width_px, height_px, seed, count, steps, price, created_ms,"
+            f" typed, triggers, asked_in) VALUES ('job', {person}, 'queued', 1, 'web', 'room', '', 'en', 1,"
+            f" 'a face', '[]', 64, 96, 7, 2, 8, 2, 5, 'a face', '[]', '[]');"
+            f"INSERT INTO picture (job, idx, seed, file_name, sha256, form) VALUES "
+            f"('job', 0, 7, 'job-0.png', '{a_hash('face')}', 'small'),"
+            f"('job', 1, 8, 'job-1.png', '', 'original'),"
+            f"('job', 2, 9, 'job-2.png', '', 'preview');"
+            f"INSERT INTO picture_file VALUES ('job', 0, 'telegram', 'photo', 'id');"
         )
     assert len(read_migrations(earlier)) == 25
     store = await open_store(path, MIGRATIONS)
-    rows = await store.jobs.pictures_of([job.id])
+    rows = await store.jobs.pictures_of(["job"])
     assert rows == (
         PictureRow("job", 0, 7, a_hash("face"), PictureForm.SMALL, "job-0.png"),
         PictureRow("job", 1, 8, "", PictureForm.ORIGINAL, "job-1.png"),
