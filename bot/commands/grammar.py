@@ -47,7 +47,7 @@ from bot.commands.values import (
     ShowCard,
     Unlink,
 )
-from bot.errors import EmptyPrompt, PersonError, UnknownCommand
+from bot.errors import EmptyPrompt, PersonError, SlashNeeded, UnknownCommand
 from bot.languages import typed_forms
 
 _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", re.DOTALL)
@@ -67,8 +67,10 @@ def parse(text: str) -> Command:
     if message[:1] in ("/", "／"):
         return _parse_slash_command(message)
     # What ``normalize`` makes shorter has accents, as no such word has.
-    if len(message) <= _LONGEST_BARE and (entry := _BARE.get(normalize(message))):
+    if len(message) <= _LONGEST_BARE and (entry := _ALONE.get(normalize(message))):
         return _MAKERS[entry.command_type]("")
+    if slashed := _SLASHED_WORDS.get(normalize(message)):
+        raise SlashNeeded(text=message, command=slashed)
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
     if command or (written_codes(message) and (command := code_in(message))):
@@ -93,7 +95,7 @@ def parse_about(text: str, job_id: str, index: int | None) -> Command:
     message = clean(text, limit=MAX_TEXT_CHARS)
     slashed = _SLASHED.match(message)
     word, rest = (slashed["word"], slashed["rest"].strip()) if slashed else (message[: _LONGEST_BARE + 1], "")
-    entry = (_NAMED if slashed else _BARE).get(normalize(word))
+    entry = (_NAMED if slashed else _ALONE).get(normalize(word))
     if entry is None or entry.command_type not in ABOUT_JOBS:
         return parse(text)
     return _MAKERS[entry.command_type](with_job(entry.command_type, rest, job_id, index))
@@ -158,7 +160,22 @@ _BARE = {
     for word in map(normalize, _in_both_scripts(*entry.words))
     if word != "draw"
 }
-_LONGEST_BARE = max(map(len, _BARE))
+_ALONE = _BARE | {
+    word: entry
+    for entry in COMMANDS
+    if entry.is_understood_bare
+    for word in map(normalize, _in_both_scripts(entry.word))
+}
+"""What a whole message may be without a slash."""
+_SLASHED_WORDS = {
+    word: entry.slashed_word
+    for entry in COMMANDS
+    if not entry.is_understood_bare
+    for word in map(normalize, _in_both_scripts(entry.word))
+    if word not in _ALONE
+}
+"""What is no prompt as a whole message, and which command it names."""
+_LONGEST_BARE = max(map(len, _ALONE))
 _WITH_TEXT = frozenset(
     entry.command_type for entry in COMMANDS if any(each.positional for each in entry.options)
 )

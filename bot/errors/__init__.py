@@ -3,7 +3,8 @@
 * SugarbotError
   x PersonError                     the person: nothing is charged or changed
     + NotUnderstood
-      - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton) · MissingValue
+      - EmptyPrompt · PromptTooLong · TextTooLong · UnknownCommand (OldButton)
+      - SlashNeeded · MissingValue
       - UnknownFlag (FixedSteps · NoGuidance)
       - NothingToCompare · TooManyAxes · TooManyCells
       - BadSize · BadSeed · BadCount · BadPage · BadPicture · BadWeight · TooManyLoras · StackTooStrong
@@ -182,6 +183,7 @@ from bot.errors.not_understood import (
     NothingToCompare,
     OldButton,
     PromptTooLong,
+    SlashNeeded,
     TextOnly,
     TextTooLong,
     TooManyAxes,
@@ -347,6 +349,7 @@ __all__ = [
     "ShelfNotWritable",
     "SizeNotAllowed",
     "SizeOverLimit",
+    "SlashNeeded",
     "StackTooStrong",
     "StartGone",
     "StepsDiffer",

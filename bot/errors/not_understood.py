@@ -23,6 +23,10 @@ class UnknownCommand(NotUnderstood):
     """Facts: ``text``, the word after the slash; ``nearest``, names of commands."""
 
 
+class SlashNeeded(NotUnderstood):
+    """A command's name without its slash. Facts: ``text`` as typed; ``command``, with the slash."""
+
+
 class OldButton(UnknownCommand):
     """The pressed button belongs to another version. Facts: as UnknownCommand."""
 

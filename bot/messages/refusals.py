@@ -37,6 +37,9 @@ SENTENCES: dict[type[Exception], str] = {
         "English words or 700 Chinese characters."
     ),
     errors.UnknownCommand: N_("I don't know the command “/{text}”. /help lists what I can do."),
+    errors.SlashNeeded: N_(
+        "“{text}” is a command and needs its slash: {command}. To draw it as a picture, write: /sugar {text}"
+    ),
     errors.OldButton: N_("That button is from another version of me. Please type the command instead: /help"),
     errors.UnknownFlag: N_("I don't know the option “{flag}”. /help lists all options."),
     errors.FixedSteps: N_("This model always draws in the same number of steps. Please leave out “{flag}”."),

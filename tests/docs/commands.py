@@ -70,8 +70,9 @@ def _row(entry: CommandEntry, locale: str) -> tuple[str, ...]:
     if set(entry.menus) != set(CHATS):
         chats = _joined((words.get(chat) or PLATFORM_NAMES[chat] for chat in entry.menus), locale)
         about += "<br>" + words["menus"].format(chats=chats)
-    typed = dict.fromkeys((entry.alone.word if entry.alone else entry.word, *entry.words))
-    names = _joined(map(code, typed), locale)
+    named = () if entry.alone or entry.is_understood_bare else (entry.slashed_word,)
+    bare = (entry.word,) if entry.is_understood_bare and not entry.alone else ()
+    names = _joined(map(code, dict.fromkeys((*named, *bare, *entry.words))), locale)
     return code(f"/{name_of(entry)}"), names, about, code(text(entry.usage, locale))
 
 

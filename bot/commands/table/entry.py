@@ -129,7 +129,7 @@ class CommandEntry:
         name: One or two words: ``sugar``, ``lora switch``.
         word: Its zh-CN name in menus; of the second word, for a name of two words.
         words: Other names to type: always with a slash; without one, only as the whole message or, for
-            commands that take text, before a space.
+            commands that take text, before a space. See also ``is_understood_bare``.
         about: A msgid of at most 100 characters.
         usage: An example for help; a msgid.
         makes: The class of its command value.
@@ -152,6 +152,22 @@ class CommandEntry:
     def menu_options(self) -> tuple[Option, ...]:
         """The options that menus show."""
         return tuple(option for option in self.options if not option.typed_only)
+
+    @property
+    def is_understood_bare(self) -> bool:
+        """Whether its Chinese name alone, without a slash, is the command and no prompt.
+
+        A command of hosts and one that needs more than its name may be a prompt: it asks for the slash.
+        """
+        is_short = " " not in self.name and not any(option.required for option in self.options)
+        return self.word in self.words or (is_short and self.right is Right.EVERYONE)
+
+    @property
+    def slashed_word(self) -> str:
+        """Its Chinese name as it is always understood: ``/删除``, ``/lora 切换``."""
+        if self.alone:
+            return f"/{self.alone.word}"
+        return f"/{' '.join((*self.name.split()[:-1], self.word))}"
 
     @property
     def joined_name(self) -> str:

@@ -4,18 +4,25 @@ import pytest
 
 from bot.commands.grammar import draw_of, parse
 from bot.commands.loras import switch_of
+from bot.commands.table import COMMANDS
 from bot.commands.values import (
     Cancel,
     Draw,
+    Edit,
+    Enlarge,
+    Export,
     Face,
     Help,
     LoraList,
     LoraSwitch,
     LoraWish,
     Mine,
+    Original,
     PixelSize,
     Quota,
     Ratio,
+    Repeat,
+    Reroll,
     Scope,
 )
 from bot.errors import (
@@ -25,7 +32,10 @@ from bot.errors import (
     BadWeight,
     EmptyPrompt,
     MissingValue,
+    PersonError,
+    SlashNeeded,
     TooManyLoras,
+    UnknownCommand,
 )
 from tests.unit.bot.commands.typed import drawn, refused
 
@@ -84,6 +94,57 @@ def test_the_whole_example_of_the_readme() -> None:
 )
 def test_each_command_has_its_spellings(text: str, command: object) -> None:
     assert parse(text) == command
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("再画", Reroll("")),
+        ("再畫", Reroll("")),
+        ("同种子", Repeat("")),
+        ("放大", Enlarge("", 0)),
+        ("原图", Original("")),
+        ("编辑", Edit("")),
+        ("导出", Export()),
+    ],
+)
+def test_the_chinese_name_of_a_command_alone_is_the_command(text: str, command: object) -> None:
+    assert parse(text) == command
+    assert parse(f"画 {text}") == Draw(text)
+    assert parse(f"{text} 一个女孩") == Draw(f"{text} 一个女孩")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("删除", "/删除"),
+        ("刪除", "/删除"),
+        ("公开", "/公开"),
+        ("体检", "/体检"),
+        ("队列", "/队列"),
+        ("用户", "/用户"),
+        ("管理记录", "/管理记录"),
+        ("举报列表", "/举报列表"),
+        ("切换", "/lora 切换"),
+        ("认领", "/认领"),
+    ],
+)
+def test_a_name_that_hosts_or_one_job_need_asks_for_its_slash_and_draws_nothing(
+    text: str, command: str
+) -> None:
+    assert refused(text, SlashNeeded) == {"text": text, "command": command}
+    assert parse(f"画 {text}") == Draw(text)
+
+
+def test_every_name_in_the_documented_table_is_no_prompt() -> None:
+    for entry in COMMANDS:
+        bare = (entry.word,) if entry.is_understood_bare else ()
+        for name in {entry.slashed_word, *bare, *entry.words} - {"draw"}:
+            try:
+                found: object = parse(name)
+            except PersonError as error:
+                found = error
+            assert not isinstance(found, Draw | UnknownCommand | SlashNeeded), name
 
 
 @pytest.mark.parametrize(
