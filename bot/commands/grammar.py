@@ -67,10 +67,12 @@ def parse(text: str) -> Command:
     if message[:1] in ("/", "／"):
         return _parse_slash_command(message)
     # What ``normalize`` makes shorter has accents, as no such word has.
-    if len(message) <= _LONGEST_BARE and (entry := _ALONE.get(normalize(message))):
-        return _MAKERS[entry.command_type]("")
-    if slashed := _SLASHED_WORDS.get(normalize(message)):
-        raise SlashNeeded(text=message, command=slashed)
+    if len(message) <= _LONGEST_BARE:
+        word = normalize(message)
+        if entry := _ALONE.get(word):
+            return _MAKERS[entry.command_type]("")
+        if slashed := _SLASHED_WORDS.get(word):
+            raise SlashNeeded(text=message, command=slashed)
     worded = _WORDED.fullmatch(message)
     command = _parse_worded_command(worded["word"], worded["rest"]) if worded else None
     if command or (written_codes(message) and (command := code_in(message))):
@@ -175,7 +177,7 @@ _SLASHED_WORDS = {
     if word not in _ALONE
 }
 """What is no prompt as a whole message, and which command it names."""
-_LONGEST_BARE = max(map(len, _ALONE))
+_LONGEST_BARE = max(map(len, (*_ALONE, *_SLASHED_WORDS)))
 _WITH_TEXT = frozenset(
     entry.command_type for entry in COMMANDS if any(each.positional for each in entry.options)
 )

@@ -239,6 +239,10 @@ class JobAcceptance:
             raise NoPrivateChat
         if address is None:  # it continues from private pictures, for which the chat looks up no address
             raise NotInPublic(command=ENTRY_OF[type(command)].name)
+        asked_size = ""
+        for note in asked.notes:
+            if isinstance(note, SizeChanged):
+                asked_size = note.requested
         now_ms, credits, most_waiting = self._clock(), price(asked.recipe), self._rules.now.max_waiting
         if owns_machine(context, self._rules.now):
             credits, most_waiting = 0, max(most_waiting, MOST_OF_OWNER)
@@ -258,6 +262,6 @@ class JobAcceptance:
             request=asked.request,
             asked_ref="" if address is context.address else context.address.ref,
             lineage=lineage,
-            asked_size=next((note.requested for note in asked.notes if isinstance(note, SizeChanged)), ""),
+            asked_size=asked_size,
         )
         return new_job, asked.notes, most_waiting

@@ -355,13 +355,6 @@ class OutboxDelivery:
         finally:
             changed.set()  # later results may go now
 
-    def _notes_of(self, job: JobRow) -> tuple[Note, ...]:
-        unknown = self._find_notes(job.recipe) if self._find_notes else ()
-        if not job.asked_size:
-            return unknown
-        size = job.recipe.sheet or job.recipe
-        return (SizeChanged(job.asked_size, size.width_px, size.height_px), *unknown)
-
     async def _load_result(self, job_id: str) -> JobResult:
         stored = await self._store.outbox.load(job_id)
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
@@ -374,6 +367,8 @@ class OutboxDelivery:
         missing = pictures.missing + len(pictures.damaged)
         if missing:
             log.warning("pictures missing on the disk", job_id=job_id, missing=missing)
+        size = job.recipe.sheet or job.recipe
+        changed = (SizeChanged(job.asked_size, size.width_px, size.height_px),) if job.asked_size else ()
         return JobResult(
             job_id=job.id,
             address=Address(Platform(job.platform), job.chat_id, job.ref),
@@ -392,7 +387,7 @@ class OutboxDelivery:
             # A clock may be set back.
             seconds=max(0, ended_ms - (job.started_ms or ended_ms)) / 1_000,
             fail=FailReason(job.fail) if job.fail else None,
-            notes=self._notes_of(job),
+            notes=(*changed, *(self._find_notes(job.recipe) if self._find_notes else ())),
             lineage=job.lineage,
             offers=self._offers_of(job),
             cells=tuple(row.idx for row in stored.pictures if row.idx < job.recipe.count)

@@ -241,13 +241,11 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     drawn = _drawn_facts(job_result, locale, with_code=with_code) if job_result.pictures else ""
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     mark = text(AI_MARK, locale) if job_result.pictures else ""
-    unknown = format_unknown_words(job_result.notes, locale) if job_result.pictures else ""
+    notes = _notes_on_pictures(job_result.notes, locale) if job_result.pictures and job_result.notes else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
     adopt = format_adopt(job_result.job_id, job_result.recipe, locale) if job_result.cells else ""
     facts = join_facts([drawn, left, mark])
-    changed = [format_note(note, locale) for note in job_result.notes if isinstance(note, SizeChanged)]
-    sizes = changed if job_result.pictures else []
-    parts = (_unusual_end(job_result, locale), facts, *sizes, adopt, choices, unknown)
+    parts = (_unusual_end(job_result, locale), facts, adopt, choices, notes)
     return "\n".join(part for part in parts if part)
 
 
@@ -343,8 +341,11 @@ def format_note(note: Note, locale: str) -> str:
             return format_stack_note(note, locale)
 
 
-def format_unknown_words(notes: Sequence[Note], locale: str) -> str:
-    """Return the words that the model does not know, as a line of a caption; empty if it knows all."""
+def _notes_on_pictures(notes: Sequence[Note], locale: str) -> str:
+    """Return what the model did not draw as asked: another size, and the words that it does not know."""
+    lines = [format_note(each, locale) for each in notes if isinstance(each, SizeChanged)]
     words = [each.text for each in notes if isinstance(each, UnknownFeature)]
     words += [word for each in notes if isinstance(each, UnknownWords) for word in each.words]
-    return text(N_("Not known to the built-in model: {words}."), locale, words=tuple(words)) if words else ""
+    if words:
+        lines.append(text(N_("Not known to the built-in model: {words}."), locale, words=tuple(words)))
+    return "\n".join(lines)
