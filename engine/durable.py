@@ -67,7 +67,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def _name(path: Path, error: OSError) -> None:
     """Let an error name the file where it names its draft, or, as a write does, none."""
-    is_ours = error.filename is None or str(error.filename).startswith(f"{path}.")
+    is_ours = error.filename is None or Path(str(error.filename)).name.startswith(f"{path.name}.")
     if is_ours and error.errno is not None:  # without a number it comes from a library
         error.filename = str(path)
 

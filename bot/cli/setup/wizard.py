@@ -2,6 +2,7 @@
 
 import os
 
+from bot.checks.folders import require_writable
 from bot.cli import logs, runner
 from bot.cli.setup import model
 from bot.cli.setup.answers import SetupAnswers, files_of
@@ -33,6 +34,7 @@ def run_setup(options: SetupOptions) -> int:
     settings = answers.settings()
     logs.open_log(secrets=settings.secrets())
     require_own(settings.data_dir)
+    require_writable(settings.data_dir)
     dialogue = Dialogue(options.language or settings.language, is_silent=options.is_silent)
     if options.only_claim:
         dialogue.say(claim_instruction(settings, is_new=True, locale=dialogue.locale))

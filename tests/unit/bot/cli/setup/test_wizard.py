@@ -137,6 +137,15 @@ def test_a_data_folder_of_other_files_is_refused_before_anything_is_written(
     assert [path.name for path in (host.folder / "home").iterdir()] == ["letter.txt"]
 
 
+def test_a_data_folder_that_cannot_be_written_is_refused_before_any_question(host: HostFolder) -> None:
+    (host.folder / "file").touch()
+    host.patch.setenv("SUGARBOT_DATA_DIR", "file")
+    code, output = host.run()
+    assert code == 1
+    assert output.startswith("file can't be used: it is not a folder.")
+    assert not (host.folder / "sugarbot.toml").exists()
+
+
 @pytest.mark.parametrize(
     "words", [["--loras", "nowhere"], ["--weights", "damaged"], ["--owner", "telegram:x"]]
 )
