@@ -8,6 +8,7 @@ after Ctrl-C and 143 after SIGTERM; ``run`` and ``demo`` end with 0 then, becaus
 end.
 """
 
+import importlib.metadata
 import io
 import sys
 from pathlib import Path
@@ -19,18 +20,35 @@ from bot.cli.shell.db import db
 from bot.cli.shell.lora import loras
 from bot.cli.shell.running import AsJson, Config, Quiet, Verbose, run_command
 from bot.cli.shell.setup import set_up
-from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, explain_usage_error
+from bot.cli.usage import USAGE_ERROR, UsageCommand, UsageError, UsageGroup, UsageRefusal, explain_usage_error
 
 app = typer.Typer(
     cls=UsageGroup,
     add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     help="Draw faces with Z-Image-Turbo and a LoRA of your choice, in Discord, Telegram and on a local page.",
 )
 
 app.add_typer(db, name="db")
 app.add_typer(loras, name="lora")
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"sugarbot {importlib.metadata.version('sugarbot')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Options of the command line itself."""
 
 
 @app.command(cls=UsageCommand)
@@ -122,7 +140,10 @@ def upgrade(
 ) -> None:
     """Explain the steps of an upgrade; with --check: what a start of this version would do."""
     from bot.cli.upgrade import report
+    from bot.messages import N_
 
+    if json and not check:
+        raise UsageRefusal(N_("--json needs --check: the steps of an upgrade are text."))
     if not check:
         run_command(report.explain, config)
     run_command(
@@ -152,6 +173,7 @@ def plan(
 ) -> None:
     """Show where the model would live on a card, and how long pictures would take; nothing is loaded."""
     from bot.cli import plan as plan_command
+    from bot.messages import N_
 
     question = plan_command.PlanQuestion(
         card=card,
@@ -162,9 +184,9 @@ def plan(
         as_json=as_json,
     )
     if size and question.size is None:
-        raise typer.BadParameter("", param_hint="--size")
+        raise UsageRefusal(N_("--size must be like 1024x1024: two multiples of 16 from 64 to 8192."))
     if precision and precision not in plan_command.PRECISIONS:
-        raise typer.BadParameter("", param_hint="--precision")
+        raise UsageRefusal(N_("--precision must be one of {values}."), values=plan_command.PRECISIONS)
     run_command(lambda settings: plan_command.report(settings, question), config)
 
 
@@ -189,11 +211,14 @@ def bench(
 ) -> None:
     """Measure this machine against stock diffusers, the strongest known recipe and its own limit."""
     from bot.cli.bench import article_table, comparison
+    from bot.messages import N_
 
     if {row.strip().upper() for row in only.split(",") if row} - set(comparison.ROWS):
-        raise typer.BadParameter("", param_hint="--only")
+        raise UsageRefusal(N_("--only must name rows of {values}."), values=tuple(comparison.ROWS))
     if sizes and len(sizes.split(",")) != comparison.SIZES:
-        raise typer.BadParameter("", param_hint="--sizes")
+        raise UsageRefusal(
+            N_("--sizes must be {count} sizes like 512x768,1024x1024,512x512."), count=comparison.SIZES
+        )
     if article:
         run_command(lambda settings: article_table.report(settings, rounds=rounds or 5, into=into), config)
     values = {"--only": only, "--rounds": str(rounds or "")}

@@ -111,7 +111,7 @@ def _model(settings: Settings) -> ModelSizes:
 def _ram_bytes(question: PlanQuestion) -> int:
     if question.ram_gib is None and not question.card:
         return read_main_memory()[1]
-    return round((question.ram_gib or RAM_GIB) * GIB)
+    return round((RAM_GIB if question.ram_gib is None else question.ram_gib) * GIB)
 
 
 def _print(out: Screen, situation: Situation, answer: Placed | NoPlan, locale: str) -> None:

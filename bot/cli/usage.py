@@ -23,6 +23,19 @@ _NO_COMMAND = re.compile(r"No such command '(.*?)'")
 _EXTRA = re.compile(r"Got unexpected extra argument\S* \((.*)\)", re.DOTALL)
 
 
+class UsageRefusal(typer.BadParameter):
+    """A command line that is refused with a sentence of the catalogue.
+
+    Args:
+        sentence: A msgid.
+        facts: For the sentence.
+    """
+
+    def __init__(self, sentence: str, **facts: object) -> None:
+        super().__init__(sentence)
+        self.facts = facts
+
+
 class UsageCommand(TyperCommand):
     """A command whose help is in the host's language."""
 
@@ -80,6 +93,8 @@ def _describe(error: Any, locale: str) -> str:
     from bot.messages import N_, text
 
     message = str(error.message)
+    if isinstance(error, UsageRefusal):
+        return text(message, locale, **error.facts)
     parameter = getattr(error, "param", None)
     hint = str(getattr(error, "param_hint", None) or "")
     name = hint if parameter is None else max([*parameter.opts, parameter.name], key=len)

@@ -9,6 +9,10 @@ SETTINGS = {
     "unreadable": N_("{path} can't be read: {detail}. Check the path, or name another file with --config."),
     "not_utf8": N_("{path} is not UTF-8. Save it as UTF-8 text."),
     "not_toml": N_("{path} is not valid TOML, see line {line}. Text needs quotes, as in: language = 'en'"),
+    "bracket_open": N_(
+        "{path} is not valid TOML, see line {line}. A bracket is not closed; write it like: [engine]"
+    ),
+    "not_a_file": N_("{path} is no regular file. Name another file with --config."),
     "given_twice": N_("{path} contains a setting or a table twice, see line {line}. Keep one of them."),
     "readable_by_others": N_(
         "{path} contains a token or a password, but other users of this machine can read it. "

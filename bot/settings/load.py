@@ -123,6 +123,9 @@ def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
         return {}
     facts = {"path": str(path)}
     text = ""
+    if path.is_fifo():  # it may never end, and is read again when it changes
+        problems.append(Problem("not_a_file", facts))
+        return {}
     try:
         text = path.read_text(encoding="utf-8-sig")
         raw = tomllib.loads(text)
@@ -133,7 +136,7 @@ def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
     except UnicodeDecodeError:
         problems.append(Problem("not_utf8", facts))
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         problems.append(_not_toml(path, text, error))
         return {}
     if _has_secret(raw) and os.name == "posix" and mode & 0o077:
@@ -148,12 +151,16 @@ def _has_secret(raw: _Values) -> bool:
     return any(isinstance(section, dict) and section.get(name) for section, name in sections)
 
 
-def _not_toml(path: Path, text: str, error: ValueError) -> Problem:
+def _not_toml(path: Path, text: str, error: ValueError | RecursionError) -> Problem:
     """Return the kind and line of a TOML error; its English text suggests no correction."""
     position = _POSITION.search(str(error))
     line = position[1] if position else str(len(text.splitlines()))  # "at end of document"
-    is_duplicate = any(word in str(error) for word in ("twice", "overwrite", "Duplicate"))
-    return Problem("given_twice" if is_duplicate else "not_toml", {"path": str(path), "line": line})
+    code = "not_toml"
+    if any(word in str(error) for word in ("twice", "overwrite", "Duplicate")):
+        code = "given_twice"
+    elif any(word in str(error) for word in ("Expected ']", "Unclosed array", "recursion")):
+        code = "bracket_open"
+    return Problem(code, {"path": str(path), "line": line})
 
 
 def _distinct(problems: list[Problem]) -> list[Problem]:

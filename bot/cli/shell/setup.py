@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from bot.cli.shell.running import Config, run_plainly
+from bot.cli.usage import UsageRefusal
 
 
 def set_up(
@@ -44,9 +45,10 @@ def set_up(
     """Ask what a bot needs, check each answer at once, download and convert the model; repeatable."""
     from bot.cli.setup.options import MIRROR, SetupOptions
     from bot.cli.setup.wizard import run_setup
+    from bot.messages import N_
 
     if weights == MIRROR and yes and not endpoint:
-        raise typer.BadParameter("", param_hint="--endpoint")
+        raise UsageRefusal(N_("--weights mirror needs --endpoint with the address of the mirror."))
     tokens = {"discord": discord_token_file, "telegram": telegram_token_file}
     proxies = {"discord": discord_proxy, "telegram": telegram_proxy}
     options = SetupOptions(

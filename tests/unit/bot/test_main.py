@@ -1,6 +1,7 @@
 """The command line: quick to import; an error becomes one line and an exit code."""
 
 import asyncio
+import importlib.metadata
 import logging
 import os
 import signal
@@ -141,8 +142,30 @@ def printed(
         (["say"], "MESSAGE is missing.\nSee: sugarbot say --help"),
         (["say", "a", "b c"], "Unexpected argument: b c\nSee: sugarbot say --help"),
         (["bench", "--rounds", "x"], "The value of --rounds is not valid.\nSee: sugarbot bench --help"),
-        (["bench", "--only", "E99"], "The value of --only is not valid.\nSee: sugarbot bench --help"),
-        (["bench", "--sizes", "1x1,2x2"], "The value of --sizes is not valid.\nSee: sugarbot bench --help"),
+        (
+            ["bench", "--only", "E99"],
+            "--only must name rows of E1, E2, E3, E4, E5, E6, E7, E8, E9, E12.\nSee: sugarbot bench --help",
+        ),
+        (
+            ["bench", "--sizes", "1x1,2x2"],
+            "--sizes must be 3 sizes like 512x768,1024x1024,512x512.\nSee: sugarbot bench --help",
+        ),
+        (
+            ["plan", "--size", "99999x99999"],
+            "--size must be like 1024x1024: two multiples of 16 from 64 to 8192.\nSee: sugarbot plan --help",
+        ),
+        (
+            ["plan", "--precision", "fp16"],
+            "--precision must be one of auto, bf16, fp8, int8.\nSee: sugarbot plan --help",
+        ),
+        (
+            ["upgrade", "--json"],
+            "--json needs --check: the steps of an upgrade are text.\nSee: sugarbot upgrade --help",
+        ),
+        (
+            ["setup", "--yes", "--weights", "mirror"],
+            "--weights mirror needs --endpoint with the address of the mirror.\nSee: sugarbot setup --help",
+        ),
         (["\x1b[2J"], "There is no command \\x1b[2J.\nSee: sugarbot --help"),
     ],
 )
@@ -150,6 +173,27 @@ def test_wrong_usage_is_explained_with_a_suggestion(
     words: list[str], output: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert printed(words, monkeypatch, capsys) == (2, output + "\n")
+
+
+@pytest.mark.parametrize("words", [["-h"], ["plan", "-h"], ["db", "backup", "-h"]])
+def test_help_has_a_short_name(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sugarbot", *words])
+    with pytest.raises(SystemExit) as exited:
+        command_line.main()
+    assert exited.value.code == 0
+    assert "-h, --help" in capsys.readouterr().out
+
+
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["sugarbot", "--version"])
+    with pytest.raises(SystemExit) as exited:
+        command_line.main()
+    assert exited.value.code == 0
+    assert capsys.readouterr().out == f"sugarbot {importlib.metadata.version('sugarbot')}\n"
 
 
 def test_without_a_command_the_help_is_printed(

@@ -1,6 +1,7 @@
 """Settings: their sources, their problems, and that no secret is shown."""
 
 import json
+import os
 import subprocess
 import sys
 import tomllib
@@ -403,6 +404,10 @@ def test_every_loopback_address_is_accepted(host: str) -> None:
         (b"language = 'en'\nlanguage = 'en'", ["twice", "line 2"]),
         (b'language = "\xff"', ["not UTF-8"]),
         (b'language = "en', ["not valid TOML"]),
+        (b"[web]\nport = 1\n[engine\nmodel = 'x'", ["not valid TOML", "line 3", "bracket"]),
+        (b"allow = ['discord:*'\n", ["not valid TOML", "bracket"]),
+        (b"allow = " + b"[" * 100_000, ["not valid TOML", "line 1", "bracket"]),
+        ("pipe", ["no regular file"]),
     ],
 )
 def test_an_unusable_file_is_reported_with_the_reason(
@@ -411,6 +416,8 @@ def test_an_unusable_file_is_reported_with_the_reason(
     path = tmp_path / "x.toml"
     if isinstance(content, bytes):
         path.write_bytes(content)
+    elif content == "pipe":
+        os.mkfifo(path)
     elif content:
         path.mkdir()
     with pytest.raises(BadSettings) as caught:

@@ -88,6 +88,11 @@ def test_without_a_name_it_is_this_machines_card(
     assert "48.0 GiB" in said
 
 
+def test_no_main_memory_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+    run(PlanQuestion(card="T4", ram_gib=0.0))
+    assert "main memory 0.0 GiB" in capsys.readouterr().out
+
+
 def test_a_machine_without_a_card_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CardProbe, "read", lambda _self: None)
     with pytest.raises(NoCard) as caught:
