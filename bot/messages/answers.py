@@ -19,7 +19,7 @@ from bot.messages.hosting.service import format_service_changed, format_status_s
 from bot.messages.hosting.statistics import format_statistics, statistics_chart_name
 from bot.messages.iterating.answers import format_continued
 from bot.messages.iterating.lineage import format_lineage
-from bot.messages.jobs import format_note, format_position, settings_of
+from bot.messages.jobs import format_note, format_position, format_possible_start, settings_of
 from bot.messages.loras.consent import format_decision
 from bot.messages.loras.shelf import format_shelf_outcome, preview_name
 from bot.messages.plans import card_chart_name, format_card
@@ -114,7 +114,7 @@ def picture_of(outcome: Outcome, locale: str) -> tuple[bytes, str]:
     return b"", ""
 
 
-def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
+def _dry_run(dry: DryRun, locale: str) -> str:
     recipe, space = dry.recipe, "" if is_chinese(locale) else " "
     first = text(N_("A trial: nothing is drawn or charged."), locale)
     price = N_("This would cost {price}; you would have {left} credits left.")
@@ -125,7 +125,7 @@ def _dry_run(dry: DryRun, locale: str, now_s: float | None) -> str:
         drawn = [f"{number}: {prompt}" for number, prompt in enumerate(drawn, 1)]
     return "\n".join(
         [
-            first + space + format_position(dry, locale, now_s),
+            first + space + format_possible_start(dry, locale),
             _facts_of(recipe, None, locale),
             text(price if dry.price else NO_QUOTA, locale, price=dry.price, left=dry.credits_left),
             text(N_("Final prompt: {prompt}"), locale, prompt=drawn[0])
@@ -223,7 +223,6 @@ def _help(command: Help, locale: str) -> str:
 
 _COUNTING_DOWN: dict[type[Outcome], Callable[[Any, str, float | None], str]] = {
     Receipt: _receipt,
-    DryRun: _dry_run,
 }
 """What says when a job starts."""
 
@@ -244,6 +243,7 @@ _WITH_TIMES: dict[type[Outcome], Callable[[Any, str, Times], str]] = {
 
 _PLAIN: dict[type[Outcome], Callable[[Any, str], str]] = {
     CancelAccepted: _cancelled,
+    DryRun: _dry_run,
     Originals: _originals,
     Help: _help,
     HelpWithVocabulary: lambda guide, locale: help_text(locale, guide.lines),

@@ -84,7 +84,23 @@ def format_bar(status: Status) -> str:
     return DRAWN_CELL * cells + MISSING_CELL * (BAR_CELLS - cells)
 
 
-def format_position(job: Receipt | DryRun | Status, locale: str, now_s: float | None = None) -> str:
+def format_possible_start(dry: DryRun, locale: str) -> str:
+    """Return when a job would start that nobody has asked for yet."""
+    if dry.is_loading and dry.loading_s is not None:
+        sentence = N_("A real job would start once the model is loaded, in about {seconds} s.")
+        start = text(sentence, locale, seconds=math.ceil(dry.loading_s))
+    elif dry.is_loading:
+        start = text(N_("A real job would start as soon as the model is loaded."), locale)
+    elif dry.wait is None or dry.wait.most_s < LEAST_WAIT_S:
+        start = "" if dry.position else text(N_("A real job would be next."), locale)
+    else:
+        wait = format_duration(dry.wait, locale)
+        start = text(N_("A real job would start in about {wait}."), locale, wait=wait)
+    ahead = text(N_("{position} ahead of you."), locale, position=dry.position) if dry.position else ""
+    return ("" if is_chinese(locale) else " ").join(filter(None, (start, ahead)))
+
+
+def format_position(job: Receipt | Status, locale: str, now_s: float | None = None) -> str:
     """Return how many jobs are ahead of a job, and when it starts.
 
     Args:

@@ -211,6 +211,10 @@ class ConsoleChat:
                 result, paths = await self._waiting[context.event_id]
         except OSError as error:
             return self._refuse(f"{self._out_dir}: {error.strerror}")
+        except asyncio.CancelledError:
+            kept = N_("Job {job_id} is kept; the next `sugarbot say` that draws brings its pictures, too.")
+            self._progress.print_line(messages.text(kept, context.locale, job_id=outcome.job_id))
+            raise
         caption = messages.format_caption(result, context.locale)
         self._progress.print_line(caption)
         for path in paths:

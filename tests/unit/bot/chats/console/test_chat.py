@@ -29,6 +29,7 @@ from engine.host import CardReport
 from engine.planner.headroom import Headroom
 from engine.request import FailReason
 from tests.fakes.desk import ScriptedDesk
+from tests.fakes.desk_harness import until
 from tests.unit.bot.chats.making import (
     JOB,
     PNG,
@@ -189,6 +190,17 @@ async def test_a_result_before_the_receipt_is_not_lost(tmp_path: Path, drawn: tu
 
     async with asyncio.timeout(5):
         assert (await setup.say("a face")).exit_code == 0
+
+
+async def test_who_stops_it_while_it_draws_reads_that_the_job_is_kept(tmp_path: Path) -> None:
+    setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=LATE_ADDRESS))
+    waiting = asyncio.create_task(setup.say("a face"), name="say")
+    async with asyncio.timeout(5):
+        await until(lambda: "Got it" in setup.errors.getvalue())
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+    assert f"Job {JOB} is kept; the next `sugarbot say` that draws" in setup.errors.getvalue()
 
 
 async def test_a_result_of_an_earlier_process_is_saved_and_printed_on_standard_error(

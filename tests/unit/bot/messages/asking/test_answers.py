@@ -21,6 +21,7 @@ from bot.outcomes import (
     SettingsShown,
     SizeLimited,
 )
+from engine.request import TimeEstimate
 
 OPTIONS = Draw(loras=(LoraWish("sugar", 0.8),), size=Ratio(2, 3), count=2, private=False, spoiler=True)
 COSY = SavedPreset("cosy", Draw("soft light, " * 40 + "warm", size=PixelSize(512, 768)))
@@ -95,3 +96,24 @@ def test_a_trial_shows_price_wait_and_each_final_prompt_in_one_message() -> None
     plain = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
     dry = DryRun(plain, 1, 39, 0, None, is_loading=False, loading_s=None, notes=())
     assert format_outcome(dry, "en").splitlines()[-1] == "Final prompt: a face"
+
+
+@pytest.mark.parametrize(
+    ("position", "wait", "loading", "said"),
+    [
+        (0, None, None, "A real job would be next."),
+        (2, None, None, "2 ahead of you."),
+        (2, TimeEstimate(60.0, 60.0), None, "A real job would start in about 60 s. 2 ahead of you."),
+        (0, None, 0.0, "A real job would start as soon as the model is loaded."),
+        (1, None, 8.2, "A real job would start once the model is loaded, in about 9 s. 1 ahead of you."),
+    ],
+)
+def test_a_trial_promises_no_start(
+    position: int, wait: TimeEstimate | None, loading: float | None, said: str
+) -> None:
+    recipe = Recipe("a face", (), 64, 64, 7, 1, 8, typed="a face")
+    is_loading = loading is not None
+    dry = DryRun(recipe, 1, 39, position, wait, is_loading=is_loading, loading_s=loading or None, notes=())
+    first = format_outcome(dry, "en").splitlines()[0]
+    assert first == f"A trial: nothing is drawn or charged. {said}"
+    assert "真画的话" in format_outcome(dry, "zh-CN") or said == "2 ahead of you."
