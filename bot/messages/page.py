@@ -33,6 +33,7 @@ PAGE = {
     "progress": N_("Progress"),
     "full_size": N_("Open full size"),
     "copied": N_("Copied."),
+    "confirm_delete": N_("Press again to delete"),
     "spoiler": N_("Hidden; show the picture"),
     "card": N_("Card"),
     "memory": N_("Memory"),

@@ -36,9 +36,10 @@ MAX_SHOWN_CHARS = 1_000  # of a message; a prompt has at most 800
 
 @dataclass(frozen=True, slots=True)
 class UserMessage:
-    """A message of the person."""
+    """A message of the person; ``event_id`` as in the command that it made."""
 
     text: str
+    event_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,13 @@ class BotMessage:
 
 @dataclass(frozen=True, slots=True)
 class JobMessage:
-    """A job, from its receipt to its result; each newer value replaces the older ones on the page."""
+    """A job, from its receipt to its result; each newer value replaces the older ones on the page.
+
+    ``event_id`` is that of the message that asked for it.
+    """
 
     job_id: str
+    event_id: str = ""
     receipt: Receipt | None = None
     status: Status | None = None
     result: JobResult | None = None
@@ -106,7 +111,8 @@ class Conversation:
     Attributes:
         chosen_locale: The language of the browser, or the one chosen on the page; settings go before it.
         version: Grows with every change.
-        locale_version: The version of the last change of language.
+        whole_version: The version of the last change of more than single entries: another language, or some
+            entries are gone.
         is_released: The conversation never changes again; its streams end.
     """
 
@@ -114,7 +120,7 @@ class Conversation:
         self.chat_id = chat_id
         self.chosen_locale = locale
         self.version = 0
-        self.locale_version = 0
+        self.whole_version = 0
         self.is_released = False
         self._locale = locale
         self._items: deque[NumberedEntry] = deque(maxlen=MAX_ENTRIES)
@@ -130,7 +136,7 @@ class Conversation:
     def locale(self, locale: str) -> None:
         self._locale = locale
         self._change()
-        self.locale_version = self.version
+        self.whole_version = self.version
 
     @property
     def items(self) -> tuple[NumberedEntry, ...]:
@@ -142,17 +148,20 @@ class Conversation:
         """All entries without numbers, oldest first."""
         return tuple(item.entry for item in self._items)
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, event_id: str = "") -> None:
         """Add the person's message; cut it if it is too long for a prompt."""
-        self._add(UserMessage(text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"))
+        shown = text if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"
+        self._add(UserMessage(shown, event_id))
 
     def answer(self, outcome: Outcome | SugarbotError, event_id: str = "") -> None:
         """Add an answer, in place of how far its command was.
 
-        A receipt updates the entry of its job, and what was deleted takes its place.
+        A receipt updates the entry of its job. The answer that a job is deleted takes the place of what shows
+        the job, and the message that asked for it goes too.
         """
         if isinstance(outcome, Receipt):
-            self._put(replace(self._job_message(outcome.job_id), receipt=outcome))
+            known = self._job_message(outcome.job_id)
+            self._put(replace(known, receipt=outcome, event_id=known.event_id or event_id))
         elif not (isinstance(outcome, Deleted) and self._forget(outcome)):
             self._replace_work(event_id, BotMessage(outcome))
 
@@ -240,15 +249,24 @@ class Conversation:
         self._add(job_message)
 
     def _forget(self, deleted: Deleted) -> bool:
-        """Replace what the conversation shows of a deleted job; False if it shows nothing of it."""
-        found = False
-        for place, item in enumerate(self._items):
+        """Remove what the conversation shows of a deleted job; False if the answer has no place yet."""
+        asked_by = self._job_message(deleted.job_id).event_id
+        kept: list[NumberedEntry] = []
+        is_answered = False
+        for item in self._items:
             entry = _without(item.entry, deleted)
-            if entry != item.entry:
-                found = True
-                self._change()
-                self._items[place] = NumberedEntry(item.number, self.version, entry)
-        return found
+            is_answer = entry != item.entry and entry == BotMessage(deleted)
+            if (is_answer and is_answered) or (
+                asked_by and isinstance(entry, UserMessage) and entry.event_id == asked_by
+            ):
+                continue
+            is_answered = is_answered or is_answer
+            kept.append(item if entry == item.entry else replace(item, entry=entry))
+        if kept != list(self._items):
+            self._items = deque(kept, maxlen=MAX_ENTRIES)
+            self._change()
+            self.whole_version = self.version
+        return is_answered
 
     def _replace_work(self, event_id: str, entry: ConversationEntry) -> None:
         for index, item in enumerate(self._items):

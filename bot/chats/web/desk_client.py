@@ -113,9 +113,9 @@ class DeskClient:
             edits: The job whose text the person changed; empty for a text of their own.
             is_operator: The person has logged in as the operator.
         """
-        if text.strip():
-            conversation.say(text)
         context = _context(conversation, is_operator=is_operator)
+        if text.strip():
+            conversation.say(text, context.event_id)
         await self._handle(
             conversation, context, lambda: _edited(options.apply_to(grammar.parse(text)), edits)
         )

@@ -49,9 +49,9 @@ async def stream_events(conversation: Conversation, panel: PanelHtml) -> AsyncIt
 
 
 def _changed_messages(conversation: Conversation, since: int) -> list[str]:
-    """The whole conversation at first and after a change of language, otherwise the changed messages."""
+    """The whole conversation at first and if ``whole_version`` is newer, otherwise the changed messages."""
     items = conversation.items
-    if since < conversation.locale_version or since < 0:
+    if since < conversation.whole_version or since < 0:
         html = render_conversation(conversation)
         return [_event("conversation", locale=conversation.locale, html=html)]
     return [

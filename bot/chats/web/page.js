@@ -2,6 +2,7 @@
 "use strict";
 
 const [conversation, scroller, input, lora, weight] = ["conversation", "scroll", "input", "lora", "weight"].map(byId);
+const CONFIRM_MS = 5000;
 const chosen = (name) => document.querySelector(`input[name=${name}]:checked`);
 
 // ---- events of the bot
@@ -157,6 +158,8 @@ document.addEventListener("click", async (click) => {
     await navigator.clipboard.writeText(button.dataset.copy);
     showNotice(document.body.dataset.copied);
     setTimeout(() => showNotice(""), 2000);
+  } else if (button.dataset.confirms && button.textContent !== button.dataset.confirms) {
+    askAgain(button);
   } else if (button.dataset.press) {
     atEnd = true;
     button.disabled = true;
@@ -164,6 +167,15 @@ document.addEventListener("click", async (click) => {
     button.disabled = false;
   }
 });
+
+// What cannot be undone needs a second press within some seconds.
+function askAgain(button) {
+  const label = button.textContent;
+  button.textContent = button.dataset.confirms;
+  setTimeout(() => {
+    if (button.textContent === button.dataset.confirms) button.textContent = label;
+  }, CONFIRM_MS);
+}
 
 function fitInput() {
   input.style.height = "auto";

@@ -25,7 +25,7 @@ from bot.chats.web.panel import CardPanel
 from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
 from bot.commands import buttons
 from bot.commands.finding.codes import format_recipe_code
-from bot.commands.values import MAX_COUNT, MAX_WEIGHT
+from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Delete
 from bot.errors import SugarbotError
 from bot.languages import is_chinese, title_of
 from bot.messages import (
@@ -104,13 +104,17 @@ class PictureView:
 
 @dataclass(frozen=True, slots=True)
 class ControlView:
-    """A button: what its press sends, its label, style and row, and what it copies instead of sending."""
+    """A button: what its press sends, its label, style and row, and what it copies instead of sending.
+
+    With ``confirms``, the first press shows this label for some seconds, and a second one sends.
+    """
 
     press: str
     label: str
     style: str
     row: int
     copied: str = ""
+    confirms: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +183,7 @@ def render_conversation(conversation: Conversation) -> str:
 def render_message(item: NumberedEntry, conversation: Conversation) -> str:
     """Render one message in the conversation's language."""
     message = _message(item, conversation)
-    return _render(
-        "message.html",
-        conversation.locale,
-        number=item.number,
-        message=message,
-    )
+    return _render("message.html", conversation.locale, number=item.number, message=message)
 
 
 def render_panel(card: CardPanel, default_lora: str, locale: str) -> str:
@@ -376,17 +375,19 @@ def _controls(
     answer: AnswerWithControls | None, conversation: Conversation, code: str = ""
 ) -> tuple[ControlView, ...]:
     """The buttons of an answer; one more copies a recipe code, if there is one."""
+    locale = conversation.locale
     views = [
         ControlView(
             buttons.data_of(each.command),
-            button_label(each.label, conversation.locale, number=each.number, name=each.name),
+            button_label(each.label, locale, number=each.number, name=each.name),
             each.style.value,
             each.row,
+            confirms=page_text("confirm_delete", locale) if isinstance(each.command, Delete) else "",
         )
         for each in (controls_of(answer) if answer else ())
     ]
     if code:
-        label, row = button_label("copy_recipe", conversation.locale), views[-1].row if views else 0
+        label, row = button_label("copy_recipe", locale), views[-1].row if views else 0
         views.append(ControlView("", label, "normal", row, format_recipe_code(code)))
     return tuple(views)
 

@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import Locator
 
 from bot.messages import button_label
+from bot.messages.page import page_text
 from tests.integration.web.conftest import Application, Visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
@@ -38,6 +39,11 @@ async def test_a_person_varies_edits_and_deletes_a_picture(
     await visitor.page.get_by_text("the text of job").last.wait_for()
 
     await button(visitor, "delete").click()
+    again = visitor.page.get_by_role("button", name=page_text("confirm_delete", "en"))
+    await again.wait_for()
+    assert await visitor.pictures.count() == 3
+    await again.click()
     await visitor.page.get_by_text("are deleted").wait_for()
     assert await visitor.pictures.count() == 2
+    assert await visitor.page.locator(".message.person", has_text="that was changed").count() == 0
     assert visitor.foreign_requests == visitor.browser_errors == []

@@ -154,21 +154,32 @@ async def test_the_release_of_a_conversation_wakes_its_waiters() -> None:
         await asyncio.gather(*waiting)
 
 
-def test_a_deleted_job_leaves_only_the_answer_that_it_is_gone(tmp_path: Path) -> None:
+def test_a_deleted_job_leaves_only_one_answer_that_it_is_gone(tmp_path: Path) -> None:
     file = PictureFile(0, 7, tmp_path / "a.png")
     conversation = make_conversation()
+    conversation.say("a face that I delete", "event")
+    conversation.answer(make_receipt(), "event")
     conversation.deliver(make_result(paths=(file.path,)))
+    conversation.say("/pick 1", "another event")
     conversation.answer(PickedPicture(JOB, file, make_recipe()))
     kept = HistoryEntry("kept", JobState.DONE, make_recipe())
     conversation.answer(History((HistoryEntry(JOB, JobState.DONE, make_recipe(), (file,)), kept)))
-    version = conversation.version
 
     conversation.answer(Deleted(JOB))
 
     assert conversation.picture(JOB, 0) is None
     assert conversation.entries == (
-        BotMessage(Deleted(JOB)), BotMessage(Deleted(JOB)), BotMessage(History((kept,)))
+        BotMessage(Deleted(JOB)), UserMessage("/pick 1", "another event"), BotMessage(History((kept,)))
     )  # fmt: skip
-    assert all(item.version > version for item in conversation.items), "every tab shows the change"
+    assert conversation.whole_version == conversation.version, "every tab shows the change"
     conversation.answer(Deleted("of another tab"))
     assert conversation.entries[-1] == BotMessage(Deleted("of another tab"))
+
+
+def test_a_deletion_in_a_list_is_answered() -> None:
+    conversation = make_conversation()
+    conversation.answer(History((HistoryEntry(JOB, JobState.DONE, make_recipe()),)))
+
+    conversation.answer(Deleted(JOB))
+
+    assert conversation.entries == (BotMessage(History(())), BotMessage(Deleted(JOB)))

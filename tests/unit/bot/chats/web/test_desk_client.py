@@ -89,7 +89,8 @@ async def test_a_message_and_its_answer_join_the_conversation() -> None:
 
     await desk_client.say(conversation, "/quota", DrawOptions())
 
-    assert conversation.entries == (UserMessage("/quota"), BotMessage(CREDITS))
+    event_id = desk.handled[0][1].event_id
+    assert conversation.entries == (UserMessage("/quota", event_id), BotMessage(CREDITS))
     ((command, context),) = desk.handled
     assert command == Quota()
     assert (context.platform, context.user_id, context.locale) == (Platform.WEB, "local", "zh-CN")
