@@ -191,6 +191,8 @@ def _linking(outcome: LinkCode | LinkConfirmation | Linked | Unlinked, locale: s
 
 def _cancelled(outcome: CancelAccepted, locale: str) -> str:
     sentence = N_("Job {job_id} is cancelled. Credits refunded: {refund}.")
+    if not outcome.refund:
+        sentence = N_("Job {job_id} is cancelled.")
     if outcome.was_running:
         sentence = N_(
             "Stopping job {job_id} after its current step. You get back the credits for what isn't drawn."

@@ -118,7 +118,7 @@ def _round_s(seconds: float) -> int:
 
 
 def format_time(unix_s: float, times: Times = "utc") -> str:
-    """Return a point in time, in the same form for all languages: ``2026-11-29 14:05 UTC+0``."""
+    """Return a point in time, in the same form for all languages: ``2026-11-29 14:05 UTC+2``."""
     if times == "discord":
         return f"<t:{int(unix_s)}:f> (<t:{int(unix_s)}:R>)"
     if times == "telegram":  # an older client shows the date alone, and could not count down to it
@@ -129,7 +129,8 @@ def format_time(unix_s: float, times: Times = "utc") -> str:
     offset = moment.utcoffset() or timedelta()
     hours, minutes = divmod(round(abs(offset) / timedelta(minutes=1)), 60)
     sign = "-" if offset < timedelta() else "+"
-    return f"{moment:%Y-%m-%d %H:%M} UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
+    zone = f"{sign}{hours}" + (f":{minutes:02}" if minutes else "") if offset else ""
+    return f"{moment:%Y-%m-%d %H:%M} UTC{zone}"
 
 
 def join_facts(parts: Iterable[str]) -> str:

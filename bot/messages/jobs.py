@@ -256,6 +256,7 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     """
     drawn = _drawn_facts(job_result, locale, with_code=with_code) if job_result.pictures else ""
     left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
+    left = left if job_result.price else ""  # the owner of the machine needs none
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     notes = _notes_on_pictures(job_result.notes, locale) if job_result.pictures and job_result.notes else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)

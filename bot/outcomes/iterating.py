@@ -72,6 +72,7 @@ class Deleted:
 
     job_id: str
     left: MessagesLeft = field(default=MessagesLeft())
+    is_paid: bool = True
 
 
 @dataclass(frozen=True, slots=True)

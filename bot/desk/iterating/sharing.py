@@ -134,7 +134,7 @@ class JobSharing:
         await self._store.finding.forget_job(job.id)
         self._store.after_commit(self._files_to_delete.set)
         self._store.after_commit(lambda: log.info("job deleted", job_id=job.id))
-        return Deleted(job.id)
+        return Deleted(job.id, is_paid=job.price > 0)
 
     async def report(self, command: Report, context: CommandContext) -> Reported:
         """Store that a person reports another person's job; the same report again changes nothing.

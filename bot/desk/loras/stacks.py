@@ -119,9 +119,9 @@ def _scale(weights: dict[str, float], chosen: Sequence[LoraFile], notes: list[No
     if total <= MAX_TOTAL_WEIGHT:
         return
     before = {file.name: weights[file.name] for file in chosen}
-    # Towards zero, so that the sum of what is shown is within the limit.
+    # In hundredths, as people read and type them; towards zero, so that their sum is within the limit.
     after = {
-        name: math.trunc(round(1_000 * weight * MAX_TOTAL_WEIGHT / total, 3)) / 1_000
+        name: math.trunc(round(100 * weight * MAX_TOTAL_WEIGHT / total, 3)) / 100
         for name, weight in before.items()
     }
     for file in chosen:

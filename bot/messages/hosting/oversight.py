@@ -18,7 +18,14 @@ ACTIONS = {
     "grant": N_("changed credits"),
     "cancel": N_("cancelled a job"),
 }
-"""What the record calls it → what hosts read; anything else is shown as it is."""
+FACTS = {
+    "credits": N_("credits: {value}"),
+    "daily": N_("each day: {value}"),
+    "reason": N_("reason: {value}"),
+    "ended": N_("jobs ended: {value}"),
+    "waiting": N_("jobs waiting: {value}"),
+}
+"""What the record calls an action or a fact → what hosts read; anything else is shown as it is."""
 
 
 def format_people(listing: PeopleListing, locale: str, times: Times) -> str:
@@ -64,23 +71,25 @@ def format_host_actions(listing: HostActionListing, locale: str, times: Times) -
 
 def format_host_action(action: HostAction, locale: str, times: Times) -> str:
     """Return what one host did on a line: when, who, what, to whom, and the facts of the record."""
-    facts = (_fact(key, value, times) for key, value in action.detail.items() if value not in (None, "", 0))
+    facts = [
+        _fact(key, value, locale, times) for key, value in action.detail.items() if value not in (None, "", 0)
+    ]
     return join_facts(
         [
             format_time(action.at_s, times),
             format_who(action.who),
             text(ACTIONS[action.action], locale) if action.action in ACTIONS else action.action,
             shorten(action.subject, DETAIL_CHARS),
-            shorten(", ".join(facts), DETAIL_CHARS),
+            shorten(join_facts(facts), DETAIL_CHARS),
         ]
     )
 
 
-def _fact(key: str, value: str | int | None, times: Times) -> str:
-    """Return a fact of the record as ``key=value``; a moment is shown as one."""
-    if key.endswith("_ms") and isinstance(value, int):
-        return f"{key.removesuffix('_ms')}={format_time(value // 1_000, times)}"
-    return f"{key}={value}"
+def _fact(key: str, value: str | int | None, locale: str, times: Times) -> str:
+    """Return a fact of the record as a host reads it."""
+    if key == "until_ms" and isinstance(value, int):
+        return text(N_("until {until}"), locale, until=format_time(value // 1_000, times))
+    return text(FACTS[key], locale, value=value) if key in FACTS else f"{key}={value}"
 
 
 def _excluded(person: PersonSummary, locale: str, times: Times) -> str:

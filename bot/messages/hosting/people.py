@@ -61,11 +61,13 @@ def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
             return text(N_("{person} has at least {daily} credits a day until {until}."), locale, **facts)
         case AccessChanged(subject=subject, is_allowed=True):
             return text(
-                N_("I serve {subject} from now on. /disallow takes it back."), locale, subject=subject
+                N_("I serve {subject} from now on. /disallow takes it back."),
+                locale,
+                subject=_place(subject, locale),
             )
         case AccessChanged(subject=subject):
             sentence = N_("I no longer serve {subject}. Jobs that were accepted there are still drawn.")
-            return text(sentence, locale, subject=subject)
+            return text(sentence, locale, subject=_place(subject, locale))
         case AccessListing():
             return _served(outcome, locale)
 
@@ -137,6 +139,11 @@ def _ban(ban: BanShown, locale: str, times: Times) -> str:
     return join_facts([format_who(ban.who), until, ban.reason])
 
 
+def _place(subject: str, locale: str) -> str:
+    """Return whom the bot serves: the local page by its name, everybody else by what a host types."""
+    return text(N_("the local page"), locale) if subject == "web:local" else subject
+
+
 def _served(listing: AccessListing, locale: str) -> str:
     if not listing.in_settings and not listing.in_chats:
         return text(N_("I serve no chat but this machine's. /allow here lets me serve a chat."), locale)
@@ -147,7 +154,8 @@ def _served(listing: AccessListing, locale: str) -> str:
     ):
         if names:
             separator = "、" if is_chinese(locale) else ", "
-            lines.append(text(sentence, locale, subjects=separator.join(names[:MOST_LISTED])))
+            shown = [_place(name, locale) for name in names[:MOST_LISTED]]
+            lines.append(text(sentence, locale, subjects=separator.join(shown)))
             lines += _more(len(names), locale)
     return "\n".join(lines)
 

@@ -29,6 +29,8 @@ def format_continued(outcome: ContinuedOutcome, locale: str, times: Times) -> st
             return text(sentence, locale, job_id=job_id)
         case Deleted(job_id=job_id, left=left):
             sentence = N_("The pictures and the text of job {job_id} are deleted. Its credits stay spent.")
+            if not outcome.is_paid:
+                sentence = N_("The pictures and the text of job {job_id} are deleted.")
             lines = text(sentence, locale, job_id=job_id), messages_left(left, locale)
             return "\n".join(filter(None, lines))
         case Reported(job_id=job_id):

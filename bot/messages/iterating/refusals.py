@@ -5,7 +5,7 @@ from bot.messages.catalogue import N_
 
 CONTINUING_SENTENCES: dict[type[Exception], str] = {
     errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
-    errors.NoSuchPicture: N_("Job {job_id} has no picture {number}. Choose one from 1 to {count}."),
+    errors.NoSuchPicture: N_("Job {job_id} has no picture {number}; it has {count} in all."),
     errors.ChooseFromSheet: N_(
         "Job {job_id} is a sheet. “/adopt {job_id} 2” draws its picture 2 at full size."
     ),

@@ -56,6 +56,8 @@ def format_adopt(job_id: str, recipe: Recipe, locale: str) -> str:
     sheet = _sheet_of(recipe)
     size = (sheet.width_px, sheet.height_px)
     sentence = N_("Choose a number, and I draw that picture at {size}; or type “/adopt {job_id} 2”.")
+    if size == (recipe.width_px, recipe.height_px):
+        sentence = N_("Choose a number, and I draw that picture alone; or type “/adopt {job_id} 2”.")
     return text(sentence, locale, size=size, job_id=job_id)
 
 

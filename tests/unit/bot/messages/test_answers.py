@@ -181,7 +181,7 @@ def test_a_receipt_ends_with_what_is_drawn_otherwise(note: Note, english: str, c
 
 def test_a_renewal_is_written_as_the_platform_shows_times() -> None:
     credits = CreditBalance(38, 40, 1_800_000_000)
-    assert format_outcome(credits, "en").endswith("at 2027-01-15 08:00 UTC+0.")
+    assert format_outcome(credits, "en").endswith("at 2027-01-15 08:00 UTC.")
     assert format_outcome(credits, "en", times="discord").endswith("at <t:1800000000:f> (<t:1800000000:R>).")
     assert "2027-01-15 16:00 UTC+8" in format_outcome(credits, "zh-CN", times=ZoneInfo("Asia/Shanghai"))
 

@@ -5,15 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from bot.messages import LOCALES, format_caption, format_status, text
+from bot.messages import LOCALES, format_caption, format_outcome, format_status, text
 from bot.messages.jobs import AI_MARK, STATES
+from bot.messages.sheets.words import format_adopt
 from bot.outcomes import (
     Address,
+    CancelAccepted,
+    Deleted,
     JobResult,
     JobState,
     PictureFile,
     Platform,
     Recipe,
+    Sheet,
     SizeChanged,
     Status,
     UnknownWords,
@@ -84,6 +88,20 @@ def test_a_caption_says_which_other_size_was_asked_for() -> None:
         "This model can't draw exactly 1000x1000; the nearest size is 992 × 992."
     ]
     assert "1000x1000" not in format_caption(replace(captioned, state=JobState.FAILED, pictures=()), "en")
+
+
+def test_the_owner_of_the_machine_reads_no_credits() -> None:
+    free = replace(DONE, price=0)
+    assert "credits" not in format_caption(free, "en")
+    assert "额度" not in format_caption(free, "zh-CN")
+    assert format_outcome(CancelAccepted("k3", was_running=False), "en") == "Job k3 is cancelled."
+    assert "credits" not in format_outcome(Deleted("k3", is_paid=False), "en")
+
+
+@pytest.mark.parametrize(("width_px", "said"), [(512, "alone"), (1024, "at 1024 × 768")])
+def test_a_sheet_of_full_size_promises_no_larger_picture(width_px: int, said: str) -> None:
+    sheet = replace(RECIPE, sheet=Sheet(False, 1, 2, (), (), width_px, 768))
+    assert f"I draw that picture {said};" in format_adopt("k3", sheet, "en")
 
 
 def test_a_failed_job_says_why_and_what_came_back() -> None:

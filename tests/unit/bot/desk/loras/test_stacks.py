@@ -55,6 +55,11 @@ def test_strengths_above_the_cap_are_scaled_in_proportion_and_shown() -> None:
     assert stack.notes == (WeightsScaled(2.5, 2.0, (("a", 1.5, 1.2), ("b", -1.0, -0.8))),)
 
 
+def test_scaled_strengths_are_short_to_read_and_type() -> None:
+    stack = stack_of(*((a_lora(name), 1.0) for name in "abc"))
+    assert weights(stack) == dict.fromkeys("abc", 0.66)
+
+
 @pytest.mark.parametrize(("each", "is_kept"), [(1.0002, True), (1.0004, False)])
 def test_strengths_are_counted_in_thousandths(each: float, is_kept: bool) -> None:
     assert (stack_of((a_lora("a"), each), (a_lora("b"), -each)).notes == ()) is is_kept
@@ -66,7 +71,7 @@ def test_scaled_strengths_never_exceed_the_cap_and_keep_sign_and_proportion(aske
     drawn = list(weights(stack).values())
     assert sum(map(abs, drawn)) <= MAX_TOTAL_WEIGHT + 0.0005
     share = min(1.0, MAX_TOTAL_WEIGHT / sum(map(abs, asked))) if any(asked) else 1.0
-    assert all(abs(one - share * weight) <= 0.0011 for one, weight in zip(drawn, asked, strict=True))
+    assert all(abs(one - share * weight) <= 0.011 for one, weight in zip(drawn, asked, strict=True))
     assert all(one * weight >= 0 for one, weight in zip(drawn, asked, strict=True))
 
 
