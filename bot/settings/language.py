@@ -1,5 +1,6 @@
 """The host's language before the settings are read: for ``--help``, usage errors and bad settings."""
 
+import contextlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +27,8 @@ def expected_language(path: Path | None, environ: Mapping[str, str]) -> str:
     """
     if environ.get(LANGUAGE):
         return locale_of(environ[LANGUAGE])
-    try:
-        written = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("language") if path else None
-    except (OSError, ValueError):
-        written = None
+    written = None
+    if path and not path.is_fifo():  # a pipe may never end
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            written = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("language")
     return locale_of(written) if isinstance(written, str) else default_language(environ)

@@ -47,8 +47,8 @@ class SetupAnswers:
             BadSettings: A file is there but cannot be used; nothing is changed.
         """
         self.file = settings_file(config, environ) or Path(FILE_NAME)
+        self.values = read_values(self.file) if self.file.exists() else {}
         self._before = self.file.read_bytes() if self.file.exists() else None
-        self.values = read_values(self.file) if self._before is not None else {}
         self.tokens: dict[str, str] = {}
         for section in WITH_TOKENS:
             table = self.values.get(section)

@@ -196,6 +196,32 @@ def test_the_version_is_that_of_the_package(
     assert capsys.readouterr().out == f"sugarbot {importlib.metadata.version('sugarbot')}\n"
 
 
+@pytest.mark.parametrize("words", [["plan"], ["setup", "--yes"], ["upgrade", "--check"], ["doctor", "--fix"]])
+@pytest.mark.parametrize("content", [None, "a = " + "[" * 100_000])
+@pytest.mark.timeout(60)
+def test_a_pipe_and_deep_brackets_as_settings_are_refused_by_every_command(
+    words: list[str],
+    content: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "x.toml"
+    if content is None:
+        os.mkfifo(file)
+    else:
+        file.write_text(content)
+    monkeypatch.delenv("SUGARBOT_LANG")
+    monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
+    monkeypatch.setattr(sys, "argv", ["sugarbot", *words, "--config", str(file)])
+    with pytest.raises(SystemExit) as exited:
+        command_line.main()
+    assert exited.value.code == 1
+    printed = " ".join("".join(capfd.readouterr()).split())
+    assert "no regular file" in printed or "A bracket is not closed" in printed
+    assert "Traceback" not in printed
+
+
 def test_without_a_command_the_help_is_printed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
