@@ -42,7 +42,7 @@ async def check(settings: Settings) -> int:
     for problem in describe_problems(survey, locale):
         out.print(f"✗ {problem}")
     if survey.damage:
-        sound = await asyncio.to_thread(backup.newest_sound, path.parent / backup.BACKUPS)
+        sound = await asyncio.to_thread(backup.newest_sound, path)
         out.print_line(format_restore(sound, locale))
     return int(not survey.is_sound)
 

@@ -35,6 +35,6 @@ def format_damage(error: BaseException, locale: str) -> str:
     backup = error.facts.get("backup")
     sentences = [format_restore(backup if isinstance(backup, Path) else None, locale)]
     if not isinstance(error, errors.BackupDamaged):
-        over = N_("To start over, move the database, backups/ and pictures/ out of the folder.")
+        over = N_("To start over, move sugarbot.db*, backups/ and pictures/ out of the folder.")
         sentences.append(text(over, locale))
     return ("" if is_chinese(locale) else " ").join(sentences)

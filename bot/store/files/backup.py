@@ -30,13 +30,9 @@ KEEP_NIGHTS = 14
 CLOCK_SLACK_S = 3_600.0  # the name of a backup from further in the future comes from a wrong clock
 NAMES = re.compile(r"sugarbot-(\d{8}-\d{6})\.db")
 TIME_FORMAT = "%Y%m%d-%H%M%S"
-_TRACES = (
-    f"{BACKUPS}/sugarbot-*.db",
-    "{name}.*.aside",
-    "{name}.v*.backup",
-    "pictures/[0-9a-f][0-9a-f]/*.png",
-)
-"""What only a bot that has run leaves beside its database, whose name is ``name``."""
+_COPIES = (".v????.backup", ".*.aside")  # behind the name of the database
+_TRACES = (f"{BACKUPS}/sugarbot-*.db", "pictures/[0-9a-f][0-9a-f]/*.png")
+"""What only a bot that has run leaves beside its database, like the copies."""
 
 
 def has_database(path: Path) -> bool:
@@ -47,7 +43,7 @@ def has_database(path: Path) -> bool:
     """
     if path.exists() and path.stat().st_size:
         return True
-    patterns = [pattern.replace("{name}", path.name) for pattern in _TRACES]
+    patterns = [*_TRACES, *(f"{path.name}{pattern}" for pattern in _COPIES)]
     if any(next(path.parent.glob(pattern), None) for pattern in patterns):
         with naming_backup():
             raise DatabaseLost(path=str(path))
@@ -94,14 +90,19 @@ def naming_backup() -> Iterator[None]:
         yield
     except DatabaseDamaged as error:
         database = Path(str(error.facts.get("database", error.facts["path"])))
-        error.facts["backup"] = newest_sound(database.parent / BACKUPS)
+        error.facts["backup"] = newest_sound(database)
         raise
 
 
-def newest_sound(folder: Path) -> Path | None:
-    """Return the newest backup that can be restored, whatever the clock says; None without one."""
-    backups = (path for _, path in sorted(_dated(folder, math.inf), reverse=True))
-    return next(filter(is_sound, backups), None)
+def newest_sound(database: Path) -> Path | None:
+    """Return the newest backup that can be restored, whatever the clock says, else the newest copy; or None.
+
+    Copies are what migrations and earlier restores have left beside the database.
+    """
+    backups = [path for _, path in sorted(_dated(database.parent / BACKUPS, math.inf), reverse=True)]
+    copies = [copy for pattern in _COPIES for copy in database.parent.glob(f"{database.name}{pattern}")]
+    copies.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return next(filter(is_sound, [*backups, *copies]), None)
 
 
 def is_sound(backup: Path) -> bool:

@@ -123,3 +123,14 @@ async def test_the_log_of_a_lost_database_does_not_change_the_restored_one(tmp_p
     assert restore(sound, path, MIGRATIONS, NOW_S).survey.people == 1
     assert survey_at(path, 99).people == 1
     assert logs_aside(tmp_path) == [content]
+
+
+async def test_without_a_sound_backup_the_newest_sound_copy_is_offered(tmp_path: Path) -> None:
+    for backup in await a_bot_that_has_run(tmp_path):
+        empty(backup)
+    path = tmp_path / "sugarbot.db"
+    copy = path.rename(tmp_path / "sugarbot.db.v0025.backup")
+    empty(tmp_path / "sugarbot.db.20260921-040000.aside")
+    with pytest.raises(DatabaseLost) as caught:
+        await open_store(path, MIGRATIONS)
+    assert f"`sugarbot db restore {copy}`" in advice(caught.value)
