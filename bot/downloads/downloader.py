@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from io import BufferedWriter
 from pathlib import Path
 from urllib.request import getproxies
 
@@ -229,16 +230,15 @@ class Downloader:
         self, path: Path, chunks: AsyncIterator[bytes], report: Callable[[int], None]
     ) -> "_Written":
         digest, size = hashlib.sha256(), 0
-        descriptor = await asyncio.to_thread(os.open, path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-        try:
+        # A thread that goes on after a cancellation finds the file closed. The number of a closed descriptor
+        # may belong to another file by then, such as the database.
+        with await asyncio.to_thread(_create, path) as file:
             async for chunk in chunks:
                 size += len(chunk)
                 self._require_size(size)
                 report(size)
-                await asyncio.to_thread(_append, descriptor, digest, chunk)
-            await asyncio.to_thread(os.fsync, descriptor)
-        finally:
-            os.close(descriptor)
+                await asyncio.to_thread(_append, file, digest, chunk)
+            await asyncio.to_thread(_sync, file)
         return _Written(size, digest.hexdigest())
 
     def _require_size(self, size: int) -> None:
@@ -252,11 +252,18 @@ class _Written:
     sha256: str
 
 
-def _append(descriptor: int, digest: "hashlib._Hash", chunk: bytes) -> None:
+def _create(path: Path) -> BufferedWriter:
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb")
+
+
+def _append(file: BufferedWriter, digest: "hashlib._Hash", chunk: bytes) -> None:
     digest.update(chunk)
-    view = memoryview(chunk)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    file.write(chunk)
+
+
+def _sync(file: BufferedWriter) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 @contextmanager

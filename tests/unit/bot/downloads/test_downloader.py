@@ -1,11 +1,14 @@
 """A download is whole and from its site, or refused; hostile servers get nothing."""
 
 import asyncio
+import contextlib
 import gzip
 import hashlib
 import json
+import os
 import re
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -269,3 +272,35 @@ async def test_a_sent_file_is_read_from_its_platform(tmp_path: Path) -> None:
         await fetch(whole, tmp_path, SentFile("B.safetensors", 10, read=read), limit=100)
     with pytest.raises(NotSafetensors):
         await fetch(whole, tmp_path, SentFile("a.pt", 10, read=read))
+
+
+async def test_what_is_cancelled_while_it_writes_writes_into_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system gives the number of a closed file to the next one that is opened, such as the database."""
+    began, goes_on, ended = threading.Event(), threading.Event(), threading.Event()
+    append = downloader._append
+
+    def append_late(*arguments: object) -> None:
+        began.set()
+        goes_on.wait(10)
+        try:
+            append(*arguments)  # type: ignore[arg-type]
+        finally:
+            ended.set()
+
+    async def read() -> bytes:
+        return CONTENT
+
+    monkeypatch.setattr(downloader, "_append", append_late)
+    sent = SentFile("Face.safetensors", len(CONTENT), read=read)
+    work = asyncio.create_task(Downloader(sites_at(1), limit_bytes=10**6).fetch(sent, tmp_path))
+    assert await asyncio.to_thread(began.wait, 10)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    with contextlib.ExitStack() as stack:
+        others = [stack.enter_context((tmp_path / f"{number}.db").open("wb")) for number in range(3)]
+        goes_on.set()
+        assert await asyncio.to_thread(ended.wait, 10)
+        assert [os.fstat(other.fileno()).st_size for other in others] == [0, 0, 0]
