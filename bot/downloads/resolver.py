@@ -51,7 +51,11 @@ def is_public(address: str) -> bool:
             return False
         if inner is not None:
             return True
+        if parsed not in _UNICAST:  # `is_global` leaves out old and local ranges, by the version of Python
+            return False
     return parsed.is_global and not parsed.is_multicast
 
 
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that IANA gives to networks of the internet."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")

@@ -35,6 +35,11 @@ def test_public_addresses(address: str) -> None:
         "2001:0:4136:e378:8000:63bf:3fff:fdd2",
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
+        "64:ff9b:1::a00:1",  # a translation that a network has for itself
+        "fec0::1",  # private until 2004, and still in use
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "4000::1",  # given to nobody yet
     ],
 )
 def test_other_addresses_are_not_public(address: str) -> None:
