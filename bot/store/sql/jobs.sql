@@ -113,11 +113,13 @@ SELECT * FROM picture WHERE job IN (SELECT value FROM json_each(:jobs)) ORDER BY
 INSERT INTO outbox (job) VALUES (:job);
 
 -- name: take_result
--- Take the platform's oldest result that is due and free.
+-- Take the platform's oldest result that is due and free. Each state of the index outbox_due must be named, or SQLite
+-- reads the delivered results too.
 UPDATE outbox SET state = 'sending', attempts = attempts + 1
 WHERE id = (
     SELECT outbox.id FROM outbox JOIN job ON job.id = outbox.job
-    WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms <= :now_ms AND job.platform = :platform
+    WHERE outbox.state IN ('ready', 'maybe', 'sending') AND outbox.state <> 'sending'
+      AND outbox.not_before_ms <= :now_ms AND job.platform = :platform
       AND (SELECT count(*) FROM outbox AS other JOIN job AS its ON its.id = other.job
            WHERE other.state = 'sending' AND its.platform = job.platform AND its.chat_id = job.chat_id) < :most_in_chat
       AND NOT EXISTS (
@@ -129,9 +131,11 @@ WHERE id = (
 RETURNING job, attempts;
 
 -- name: next_due
--- When the platform's next result becomes due, of those that are not due yet; else NULL.
-SELECT min(outbox.not_before_ms) FROM outbox JOIN job ON job.id = outbox.job
-WHERE outbox.state IN ('ready', 'maybe') AND outbox.not_before_ms > :now_ms AND job.platform = :platform;
+-- When the platform's next result becomes due, of those that are not due yet; else NULL. CROSS JOIN keeps SQLite from
+-- reading all jobs.
+SELECT min(outbox.not_before_ms) FROM outbox CROSS JOIN job ON job.id = outbox.job
+WHERE outbox.state IN ('ready', 'maybe', 'sending') AND outbox.state <> 'sending'
+  AND outbox.not_before_ms > :now_ms AND job.platform = :platform;
 
 -- name: limit_waits
 -- A clock that was set back must not delay results for hours.

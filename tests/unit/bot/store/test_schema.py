@@ -11,6 +11,7 @@ from bot.commands.prompts.advice import AdviceKind
 from bot.outcomes import AlertKind, Derivation, JobState, Platform
 from bot.store.hosting.permissions import PermissionKind
 from bot.store.rows import GrantKind, LedgerKind, OutboxState, PictureForm
+from bot.store.statements import load_statements
 from engine.request import MAX_SEED, FailReason
 from tests.fakes.desk_harness import MIGRATIONS
 
@@ -120,6 +121,17 @@ def test_a_job_that_makes_no_sense_is_refused(
     insert(schema, "job", **JOB)
     with pytest.raises(sqlite3.IntegrityError, match=constraint):
         insert(schema, "job", **(JOB | {"id": "k", "accepted_order": 2} | change))
+
+
+@pytest.mark.parametrize("name", ["take_result", "next_due"])
+def test_a_delivery_reads_what_waits_and_not_all_jobs_of_the_past(
+    name: str, schema: sqlite3.Connection
+) -> None:
+    sql = load_statements("jobs.sql")[name]
+    values = dict.fromkeys(re.findall(r":(\w+)", sql), 1)
+    plan = [str(row[3]) for row in schema.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    first = next(step for step in plan if "rowid=?" not in step and step.startswith(("SCAN", "SEARCH")))
+    assert " outbox USING INDEX outbox_due" in first
 
 
 def test_a_second_charge_or_refund_of_a_job_is_refused(schema: sqlite3.Connection) -> None:
