@@ -1,14 +1,15 @@
 -- name: before
 -- The oldest pictures of some forms (a JSON list) of jobs that ended before a time, without those that a chat may
--- still ask for and those with which a waiting job begins.
+-- still ask for and those with which a waiting job begins. They are asked for by job.id, not by the equal picture.job,
+-- so that SQLite compares the time first.
 SELECT picture.* FROM picture JOIN job ON job.id = picture.job
 WHERE picture.form IN (SELECT value FROM json_each(:forms))
   AND job.ended_ms < :before_ms AND job.deleted_ms IS NULL
   AND NOT EXISTS (
-      SELECT 1 FROM outbox WHERE outbox.job = picture.job AND outbox.state IN ('ready', 'sending', 'maybe'))
+      SELECT 1 FROM outbox WHERE outbox.job = job.id AND outbox.state IN ('ready', 'sending', 'maybe'))
   AND NOT EXISTS (
       SELECT 1 FROM job AS waiting
-      WHERE waiting.start_job = picture.job AND waiting.start_index = picture.idx
+      WHERE waiting.start_job = job.id AND waiting.start_index = picture.idx
         AND waiting.state IN ('queued', 'running'))
 ORDER BY job.ended_ms, picture.job, picture.idx LIMIT :most;
 

@@ -134,6 +134,18 @@ def test_a_delivery_reads_what_waits_and_not_all_jobs_of_the_past(
     assert " outbox USING INDEX outbox_due" in first
 
 
+def test_a_look_at_old_pictures_asks_about_deliveries_and_starts_of_the_old_ones_alone(
+    schema: sqlite3.Connection,
+) -> None:
+    sql = load_statements("pictures.sql")["before"]
+    values = {"before_ms": 1, "forms": "[]", "most": 1}
+    plan = [str(row[3]) for row in schema.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    age = next(place for place, step in enumerate(plan) if step.startswith("SEARCH job USING INDEX"))
+    others = [place for place, step in enumerate(plan) if step.startswith("CORRELATED")]
+    assert len(others) == 2
+    assert age < min(others)
+
+
 def test_a_second_charge_or_refund_of_a_job_is_refused(schema: sqlite3.Connection) -> None:
     insert(schema, "job", **JOB)
     for kind, credits in (("charge", -1), ("refund", 1)):
