@@ -10,7 +10,7 @@ from dataclasses import replace
 from bot.errors import NoCreditsLeft
 from bot.outcomes import CommandContext
 from bot.policy.live import LiveRules
-from bot.policy.rules import Entitlement, Rules, joint, refund, renews_at_s, top_up
+from bot.policy.rules import DAY_S, Entitlement, Rules, joint, refund, renews_at_s, top_up
 from bot.store import Store
 from bot.store.rows import AccountRow, JobRow, LedgerKind
 
@@ -95,18 +95,21 @@ class Ledger:
     async def renew(self, person: int) -> AccountRow:
         """Add what is missing of today's allowance, and return the account.
 
-        A clock that is set back adds nothing twice: days count only forward.
+        A clock that is set back by a day adds nothing twice: days count only forward. After a clock that was
+        further ahead only the present day counts as given, or the person would wait for its date.
         """
         people, now_ms = self._store.people, self._clock()
         account = await people.account(person)
         daily = (await self._tiers.entitlement_of(account)).daily_credits
         if now_ms < 1_000 * account.renews_at_s:
             today_ends_s, given = account.renews_at_s, daily if account.given is None else account.given
-            if daily <= given:
+            if 1_000 * today_ends_s > now_ms + 2_000 * DAY_S:  # tomorrow begins within one day
+                today_ends_s = renews_at_s(now_ms / 1_000)
+            elif daily <= given:
                 return account
         else:
             today_ends_s, given = renews_at_s(now_ms / 1_000), 0
-        await people.renew(person, today_ends_s, daily)
+        await people.renew(person, today_ends_s, max(daily, given))
         if missing := top_up(account.credits, daily, given):
             await people.move_credits(person, LedgerKind.ALLOWANCE, missing, now_ms)
         return await people.account(person)

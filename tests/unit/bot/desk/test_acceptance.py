@@ -24,7 +24,7 @@ from bot.errors import (
     UnknownLora,
 )
 from bot.outcomes import Address, CommandContext, CreditBalance, Platform, Receipt
-from bot.policy.rules import Rules
+from bot.policy.rules import Rules, renews_at_s
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness
 
@@ -115,10 +115,10 @@ async def test_credits_run_out_and_come_back_the_next_day(tmp_path: Path) -> Non
             await harness.desk.handle(FACE, a_context("3"))
         facts = caught.value.facts
         assert (facts["price"], facts["credits"]) == (2, 1)
-        renews_at_s = facts["renews_at_s"]
-        assert isinstance(renews_at_s, int)
-        assert 0 < renews_at_s - START_MS / 1_000 <= 86_400
-        clock.now_ms = renews_at_s * 1_000 - 1
+        renewal_s = facts["renews_at_s"]
+        assert isinstance(renewal_s, int)
+        assert 0 < renewal_s - START_MS / 1_000 <= 86_400
+        clock.now_ms = renewal_s * 1_000 - 1
         with pytest.raises(NoCreditsLeft):
             await harness.desk.handle(FACE, a_context("3"))
         clock.advance(ms=1)
@@ -136,6 +136,19 @@ async def test_a_clock_set_back_gives_no_second_allowance(tmp_path: Path) -> Non
             credits = await harness.desk.handle(Quota(), a_context("2"))
             assert isinstance(credits, CreditBalance)
             assert credits.credits == 3
+
+
+async def test_a_clock_that_was_far_ahead_takes_no_allowance_of_the_next_days(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_harness(tmp_path, clock=clock, rules=Rules(daily_credits=5)) as harness:
+        clock.advance(days=3_650)  # a machine without a battery starts with any date
+        await harness.desk.handle(FACE, a_context("1"))
+        clock.advance(days=-3_650)
+        for days, credits in ((0, 3), (1, 5)):
+            clock.advance(days=days)
+            balance = await harness.desk.handle(Quota(), a_context("2"))
+            assert isinstance(balance, CreditBalance)
+            assert (balance.credits, balance.renews_at_s) == (credits, renews_at_s(clock() / 1_000))
 
 
 async def test_one_person_may_have_only_so_many_jobs_waiting(tmp_path: Path) -> None:
