@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import sqlite3
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,7 +130,8 @@ async def migrate(connection: aiosqlite.Connection, path: Path, migrations: tupl
 
     Raises:
         DatabaseNewer: It has migrations that this code does not know; the file is unchanged.
-        DatabaseDamaged: Rows point at rows that do not exist.
+        DatabaseDamaged: Rows point at rows that do not exist; the last migration is not applied, so that the
+            next start finds them too.
     """
     found = await _version_of(connection)
     if found > len(migrations):
@@ -138,10 +140,10 @@ async def migrate(connection: aiosqlite.Connection, path: Path, migrations: tupl
     if pending and found:
         await _copy(connection, path.with_name(f"{path.name}.v{found:04d}.backup"))
     for migration in pending:
-        await _apply(connection, migration)
+        async with _applied(connection, migration):
+            if migration is pending[-1]:
+                await _require_parents(connection, path)
         log.info("database migrated", migration=migration.name)
-    if pending and (orphans := list(await connection.execute_fetchall("PRAGMA foreign_key_check"))):
-        raise DatabaseDamaged(path=str(path), detail=f"{len(orphans)} rows without their parents")
 
 
 def migrate_copy(connection: sqlite3.Connection, migrations: tuple[Migration, ...]) -> tuple[Migration, ...]:
@@ -152,26 +154,35 @@ def migrate_copy(connection: sqlite3.Connection, migrations: tuple[Migration, ..
     """
     [found] = connection.execute("PRAGMA user_version").fetchone()
     for migration in migrations[found:]:
-        connection.executescript(_script_of(migration))
+        connection.executescript(f"{_script_of(migration)}\nCOMMIT;")
     return migrations[found:]
 
 
 def _script_of(migration: Migration) -> str:
-    """Return the migration as one transaction: sqlite3's executescript first commits an open one."""
+    """Return the migration as a transaction without its end; executescript first commits an open one."""
     script = migration.path.read_text(encoding="utf-8")
     return (
         f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {migration.number};\n"
-        f"PRAGMA application_id = {APPLICATION_ID};\nCOMMIT;"
+        f"PRAGMA application_id = {APPLICATION_ID};"
     )
 
 
-async def _apply(connection: aiosqlite.Connection, migration: Migration) -> None:
+@contextlib.asynccontextmanager
+async def _applied(connection: aiosqlite.Connection, migration: Migration) -> AsyncIterator[None]:
+    """Apply a migration, and commit it when the block ends."""
     try:
         await connection.executescript(_script_of(migration))
+        yield
+        await connection.commit()
     except BaseException:
         if connection.in_transaction:
             await connection.rollback()
         raise
+
+
+async def _require_parents(connection: aiosqlite.Connection, path: Path) -> None:
+    if orphans := list(await connection.execute_fetchall("PRAGMA foreign_key_check")):
+        raise DatabaseDamaged(path=str(path), detail=f"{len(orphans)} rows without their parents")
 
 
 async def _copy(connection: aiosqlite.Connection, backup: Path) -> None:

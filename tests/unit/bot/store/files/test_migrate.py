@@ -194,8 +194,12 @@ def test_only_files_with_a_number_and_a_name_are_steps(tmp_path: Path) -> None:
 async def test_rows_without_parents_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     await make(path)
-    with pytest.raises(DatabaseDamaged, match="1 rows without their parents"):
-        await make(path, with_next(tmp_path, "INSERT INTO account (person) VALUES (99);"))
+    migrations = with_next(tmp_path, "INSERT INTO account (person) VALUES (99);")
+    for _ in range(2):  # the second start finds what the first one found
+        with pytest.raises(DatabaseDamaged, match="1 rows without their parents"):
+            await make(path, migrations)
+    assert version_of(path) == KNOWN
+    await make(path)
 
 
 def test_migrations_with_a_gap_or_a_clash_are_refused(tmp_path: Path) -> None:
