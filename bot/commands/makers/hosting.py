@@ -76,7 +76,7 @@ def ban_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyTyp
     """
     found, chosen = scan(clean(typed), BAN_OPTIONS), chosen_of(options)
     values = {flag.option.name: flag.value for flag in found.flags} | chosen
-    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    person, rest = _person_and_rest(found.prompt, chosen.get("person", ""))
     duration_s = duration_s_of(values["duration"]) if "duration" in values else None
     first, _, after = rest.partition(" ")
     if duration_s is None and _DURATION.fullmatch(normalize(first)):
@@ -103,7 +103,7 @@ def grant_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyT
     """
     found, chosen = scan(clean(typed), GRANT_OPTIONS), chosen_of(options)
     values = {flag.option.name: flag.value for flag in found.flags} | chosen
-    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    person, rest = _person_and_rest(found.prompt, chosen.get("person", ""))
     words = rest.split()
     credits_text = values.get("credits") or (words.pop(0) if words else "")
     days_text = values.get("days") or (words.pop(0) if words else "")
@@ -127,7 +127,7 @@ def give_of(typed: str = "", options: Mapping[str, OptionValue] = MappingProxyTy
     """
     found, chosen = scan(clean(typed), GIVE.options), chosen_of(options)
     values = {flag.option.name: flag.value for flag in found.flags} | chosen
-    person, rest = _person_and_rest(values.get("person") or found.prompt)
+    person, rest = _person_and_rest(found.prompt, chosen.get("person", ""))
     credits_text = values.get("credits") or rest
     if not person or not credits_text:
         entry = ENTRY_OF[GiveCredits]
@@ -145,8 +145,10 @@ def _whole_number(text: str, most: int) -> int | None:
     return None if number is None or abs(number) > most else number
 
 
-def _person_and_rest(text: str) -> tuple[str, str]:
-    """Split behind the first word, or behind a name in quotes."""
+def _person_and_rest(text: str, chosen: str) -> tuple[str, str]:
+    """Split behind the first word, or behind a name in quotes; what is chosen in a menu is all one name."""
+    if chosen:
+        return _whole(chosen), text
     quoted = marks.QUOTED.match(text)
     if quoted:
         name, rest = next(filter(None, quoted.groups()), ""), text[quoted.end() :]
