@@ -93,6 +93,7 @@ async def test_what_cannot_be_changed_is_explained(tmp_path: Path) -> None:
             ("somewhere", BadSubject),
             ("discord:*", BadSubject),
             ("x:5", BadSubject),
+            ("١٢٣٤", BadSubject),  # no id of a platform has such digits, so nobody would be allowed
         ):
             with pytest.raises(error):
                 await harness.desk.handle(DisallowAccess(typed), DIRECT)
