@@ -44,10 +44,13 @@ class Site:
         Raises:
             DownloadRedirected: Another scheme, port or host, or a name and password inside.
         """
-        host = (url.raw_host or "").lower()
+        try:
+            host, port = (url.raw_host or "").lower(), url.port
+        except ValueError as error:  # the port is no number, or too large
+            raise DownloadRedirected(host="") from error
         is_known = host == self.origin.host or self.hosts.fullmatch(host) is not None
         is_plain = url.raw_user is None and url.raw_password is None
-        if not (is_known and is_plain and (url.scheme, url.port) == (self.origin.scheme, self.origin.port)):
+        if not (is_known and is_plain and (url.scheme, port) == (self.origin.scheme, self.origin.port)):
             raise DownloadRedirected(host=printable(host))
 
     def headers(self, url: URL) -> dict[str, str]:

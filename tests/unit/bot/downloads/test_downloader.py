@@ -115,6 +115,8 @@ async def test_a_redirect_to_the_sites_own_files_is_followed_without_the_token(t
         "//evil.test/a",
         "http://127.0.0.1.evil.test:{port}/a",
         "http://[",
+        "http://127.0.0.1:99999/a",
+        "http://127.0.0.1:x/a",
     ],
 )
 async def test_a_redirect_elsewhere_is_refused_unread(location: str, tmp_path: Path) -> None:
