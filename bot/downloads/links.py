@@ -14,10 +14,11 @@ _HUB_HOSTS = ("huggingface.co", "www.huggingface.co", "hf.co")
 _MODELSCOPE_HOSTS = ("modelscope.cn", "www.modelscope.cn")
 _CIVITAI_HOSTS = ("civitai.com", "www.civitai.com")
 _PART = r"[A-Za-z0-9][\w.-]{0,95}"  # of a repository's name, as both hubs allow
-_HUB_PATH = re.compile(rf"/({_PART}/{_PART})/(?:blob|resolve)/([\w.-]{{1,100}})/(.+)", re.ASCII)
+_REVISION = r"[\w.%-]{1,100}"  # with its slashes as %2F
+_HUB_PATH = re.compile(rf"/({_PART}/{_PART})/(?:blob|resolve)/({_REVISION})/(.+)", re.ASCII)
 _HUB_SHORT = re.compile(rf"(?:hf|huggingface):/{{0,2}}({_PART}/{_PART})/(.+)", re.ASCII | re.IGNORECASE)
 _MODELSCOPE_PATH = re.compile(
-    rf"/models/({_PART}/{_PART})/(?:file/view|resolve)/([\w.-]{{1,100}})/(.+)", re.ASCII
+    rf"/models/({_PART}/{_PART})/(?:file/view|resolve)/({_REVISION})/(.+)", re.ASCII
 )
 _MODELSCOPE_SHORT = re.compile(rf"modelscope:/{{0,2}}({_PART}/{_PART})/(.+)", re.ASCII | re.IGNORECASE)
 _CIVITAI_PATH = re.compile(r"/models/([0-9]{1,12})(?:/[^/]*)?/?")
@@ -73,11 +74,11 @@ def _read_address(text: str) -> RepositoryFile | CivitaiVersion:
         raise LinkNotUnderstood
     if port not in (None, 443) or parts.username is not None:
         raise LinkNotAllowed(host=printable(parts.netloc.rpartition("@")[2]))
-    path = unquote(parts.path)
+    path = parts.path
     if host in _HUB_HOSTS and (found := _HUB_PATH.fullmatch(path)):
-        return _file(SiteName.HUB, found[1], found[2], found[3])
+        return _file(SiteName.HUB, found[1], unquote(found[2]), unquote(found[3]))
     if host in _MODELSCOPE_HOSTS and (found := _MODELSCOPE_PATH.fullmatch(path)):
-        return _file(SiteName.MODELSCOPE, found[1], found[2], found[3])
+        return _file(SiteName.MODELSCOPE, found[1], unquote(found[2]), unquote(found[3]))
     if host in _CIVITAI_HOSTS and (found := _CIVITAI_DOWNLOAD.fullmatch(path)):
         return CivitaiVersion(0, int(found[1]))
     if host in _CIVITAI_HOSTS and (found := _CIVITAI_PATH.fullmatch(path)):
@@ -89,7 +90,8 @@ def _read_address(text: str) -> RepositoryFile | CivitaiVersion:
 
 
 def _file(site: SiteName, repository: str, revision: str, path: str) -> RepositoryFile:
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or not part.isprintable() for part in parts):
+    parts = [*revision.split("/"), *path.split("/")]
+    is_name = re.fullmatch(r"[\w./-]+", revision, re.ASCII)
+    if not is_name or any(part in ("", ".", "..") or not part.isprintable() for part in parts):
         raise LinkNotUnderstood
     return RepositoryFile(site, repository, revision, path)

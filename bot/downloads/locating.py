@@ -50,7 +50,7 @@ def safe_name(name: str) -> str:
 
 def hub_file(link: RepositoryFile, site: Site) -> RemoteFile:
     """Return where the Hub has a file; its answer names size and sha256 in headers."""
-    path = f"/{link.repository}/resolve/{link.revision}/{quote(link.path)}"
+    path = f"/{link.repository}/resolve/{quote(link.revision, safe='')}/{quote(link.path)}"
     return RemoteFile(site.name, _join(site, path), safe_name(link.path))
 
 

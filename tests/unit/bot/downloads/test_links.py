@@ -17,6 +17,10 @@ HUB = RepositoryFile(SiteName.HUB, "owner/My-Lora_1.0", "main", "sub/My Face v1.
         ("https://huggingface.co/owner/My-Lora_1.0/blob/main/sub/My%20Face%20v1.0.safetensors", HUB),
         (" <https://huggingface.co/owner/My-Lora_1.0/resolve/main/sub/My Face v1.0.safetensors> ", HUB),
         ("https://HF.co/owner/My-Lora_1.0/resolve/main/sub/My%20Face%20v1.0.safetensors?download=true", HUB),
+        (
+            "https://huggingface.co/o/n/blob/refs%2Fpr%2F1/sub/a%20b.safetensors",
+            RepositoryFile(SiteName.HUB, "o/n", "refs/pr/1", "sub/a b.safetensors"),
+        ),
         ("hf:owner/My-Lora_1.0/sub/My Face v1.0.safetensors", HUB),
         ("hf://owner/My-Lora_1.0/sub/My Face v1.0.safetensors", HUB),
         (
@@ -75,6 +79,9 @@ def test_a_link_elsewhere_is_refused_with_its_host(typed: str) -> None:
         "https://huggingface.co/o/n/resolve/main/%2e%2e/%2e%2e/a.safetensors",
         "https://huggingface.co/o/../resolve/main/a.safetensors",
         "https://huggingface.co/o/n/resolve/ma%0d%0ain/a.safetensors",
+        "https://huggingface.co/o/n/resolve/../a.safetensors",
+        "https://huggingface.co/o/n/resolve/%2e%2e%2fb/a.safetensors",
+        "https://huggingface.co/o/n/resolve/main%3Fx/a.safetensors",
         "https://huggingface.co/o/n/resolve/main/a%00.safetensors",
         "https://civitai.com/models/abc",
         "civitai:1e9",

@@ -1,6 +1,7 @@
 """What the sites say about their files."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,8 @@ def test_the_hub_serves_a_file_at_its_revision() -> None:
     file = hub_file(link, SITES[SiteName.HUB])
     assert str(file.url) == "https://huggingface.co/o/n/resolve/main/sub/My%20Face.safetensors"
     assert file.name == "My Face.safetensors"
+    proposed = hub_file(replace(link, revision="refs/pr/1"), SITES[SiteName.HUB])
+    assert str(proposed.url) == "https://huggingface.co/o/n/resolve/refs%2Fpr%2F1/sub/My%20Face.safetensors"
 
 
 def test_modelscope_lists_size_and_hash() -> None:
