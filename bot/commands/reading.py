@@ -72,7 +72,7 @@ _LORA_EXAMPLE = "--lora sugar:0.8"
 
 HERE_WORDS = frozenset({"here", "这里", "這裡"})
 _SUBJECT = re.compile(
-    r"<[@#][!&]?(?P<mention>\d{1,20})>|(?P<platform>discord|telegram|web|console):(?P<id>[\w.-]{1,64})|(?P<alone>-?\d{1,20})",
+    r"<(?:@!?|#)(?P<mention>\d{1,20})>|(?P<platform>discord|telegram|web|console):(?P<id>[\w.-]{1,64})|(?P<alone>-?\d{1,20})",
     re.ASCII,
 )
 

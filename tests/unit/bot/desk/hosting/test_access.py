@@ -93,6 +93,7 @@ async def test_what_cannot_be_changed_is_explained(tmp_path: Path) -> None:
             ("somewhere", BadSubject),
             ("discord:*", BadSubject),
             ("x:5", BadSubject),
+            ("<@&5>", BadSubject),  # a role is neither a person nor a chat
             ("١٢٣٤", BadSubject),  # no id of a platform has such digits, so nobody would be allowed
         ):
             with pytest.raises(error):
