@@ -311,7 +311,6 @@ def _read_card(application: Application) -> CardPanel:
         used_bytes=headroom.used_bytes,
         free_bytes=headroom.free_bytes,
         total_bytes=headroom.total_bytes,
-        reason=headroom.reason,
         waiting=queue_status.waiting,
         drawing=queue_status.drawing,
         step=queue_status.step,

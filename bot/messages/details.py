@@ -54,6 +54,7 @@ _SQLITE_ERRORS = {
     "its text is not UTF-8": N_("its text is not UTF-8"),
 }
 _ENGINE_LINES = (
+    N_("CPU, {threads} threads"),
     N_("{path} is not a folder."),
     N_("{path} lacks {parts}."),
     N_("{path} has a wrong {part}."),

@@ -139,6 +139,15 @@ def help_text(locale: str, vocabulary: Sequence[str] = ()) -> str:
     )
 
 
+def command_list(locale: str) -> tuple[tuple[str, str], ...]:
+    """Return everyone's commands for a menu: each with its slash, and what it does."""
+    return tuple(
+        (f"/{entry.telegram_name}", text(entry.about, locale))
+        for entry in COMMANDS
+        if entry.right is Right.EVERYONE
+    )
+
+
 def host_help_text(locale: str) -> str:
     """Return the help for hosts: their commands, one a line."""
     lines = [_command_line(entry, locale) for entry in COMMANDS if entry.right is Right.HOST]

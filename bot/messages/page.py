@@ -5,6 +5,22 @@ from bot.messages.catalogue import N_, text
 LANGUAGES = {"en": "English", "zh-CN": "简体", "zh-TW": "繁體"}
 """Each language's own name."""
 
+EXAMPLES = {
+    "en": (
+        "a girl with porcelain skin, rose blush, nude lip glaze, smiling eyes, fine lashes, wavy hair",
+        "tanned skin, round eyes, red lips, blue twin tails, round glasses --lora anime -n 2",
+        "/loras",
+        "/quota",
+    ),
+    "zh-CN": (
+        "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤",
+        "小麦色肌肤, 圆润杏眼, 正红唇, 蓝色双马尾, 圆框眼镜 --lora anime -n 2",
+        "/loras",
+        "/quota",
+    ),
+}
+"""Examples on an empty page; the first Chinese one is the prompt of the project's source article."""
+
 PAGE = {
     "title": N_("Sugarbot"),
     "tagline": N_("Faces, drawn on your own machine"),
@@ -18,6 +34,7 @@ PAGE = {
     "conversation": N_("Conversation"),
     "message": N_("Message"),
     "placeholder": N_("Describe a face, or type / for a command"),
+    "commands": N_("Commands"),
     "send": N_("Send"),
     "picture": N_("Read picture"),
     "read_settings": N_("Read the settings inside a picture file"),
@@ -35,7 +52,7 @@ PAGE = {
     "copied": N_("Copied."),
     "confirm_delete": N_("Press again to delete"),
     "spoiler": N_("Hidden; show the picture"),
-    "card": N_("Card"),
+    "status": N_("Status"),
     "memory": N_("Memory"),
     "main_memory": N_("Main memory"),
     "memory_used": N_("{used} of {total} GiB used"),

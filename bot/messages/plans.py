@@ -154,7 +154,12 @@ def _sensor_facts(report: CardReport, locale: str) -> Iterator[str]:
 def format_card(report: CardReport, locale: str, times: Times) -> str:
     """Return the answer to ``/gpu``: memory, load, the plan in one sentence, and recent errors."""
     waiting = text(N_("{count} waiting"), locale, count=report.waiting)
-    facts = [report.device_name, *_memory_facts(report, locale), *_sensor_facts(report, locale), waiting]
+    facts = [
+        translate_detail(report.device_name, locale),
+        *_memory_facts(report, locale),
+        *_sensor_facts(report, locale),
+        waiting,
+    ]
     state = text(STATES[report.state], locale)
     if report.loading_s is not None:
         seconds = text(N_("A start takes about {seconds} s."), locale, seconds=round(report.loading_s))

@@ -83,6 +83,7 @@ async function send() {
   const [text, edits] = [input.value, input.dataset.edits ?? ""];
   input.value = input.dataset.edits = "";
   fitInput();
+  listCommands();
   atEnd = true;
   const isNamed = weight.disabled === false;
   try {
@@ -131,8 +132,9 @@ addEventListener("drop", (event) => {
 });
 
 input.addEventListener("keydown", (key) => {
-  // Enter that completes a word of an input method does not send the message.
-  if (key.key !== "Enter" || key.shiftKey || key.isComposing || key.keyCode === 229) return;
+  // A key that an input method uses, as to complete a word, neither sends the message nor chooses a command.
+  if (key.isComposing || key.keyCode === 229 || chooseByKey(key)) return;
+  if (key.key !== "Enter" || key.shiftKey) return;
   key.preventDefault();
   sending = send();
 });
@@ -186,8 +188,55 @@ function showStrength() {
   const own = lora.selectedOptions[0]?.dataset.weight; // a weight requires a named LoRA
   weight.disabled = own === undefined;
   byId("strength").textContent = weight.disabled ? "" : weight.value;
+  weight.style.setProperty("--filled", `${(100 * weight.value) / weight.max}%`);
 }
 
+// ---- commands that begin with what was typed
+
+const commands = byId("commands");
+let selected = null;
+
+function select(row) {
+  selected?.removeAttribute("aria-selected");
+  selected = row;
+  if (!row) return void input.removeAttribute("aria-activedescendant");
+  row.setAttribute("aria-selected", "true");
+  row.scrollIntoView({ block: "nearest" });
+  input.setAttribute("aria-activedescendant", row.id);
+}
+
+function listCommands() {
+  const isBegun = /^\/\w*$/.test(input.value);
+  for (const row of commands.children) row.hidden = !isBegun || !row.dataset.command.startsWith(input.value);
+  const first = commands.querySelector("li:not([hidden])");
+  commands.hidden = !first;
+  input.setAttribute("aria-expanded", String(!commands.hidden));
+  select(first);
+}
+
+function complete(row) {
+  input.value = `${row.dataset.command} `;
+  listCommands();
+  input.focus();
+}
+
+// Whether the list took the key. Enter sends a command that is typed in full.
+function chooseByKey(key) {
+  if (commands.hidden || key.shiftKey) return false;
+  const rows = [...commands.querySelectorAll("li:not([hidden])")];
+  const step = { ArrowDown: 1, ArrowUp: rows.length - 1 }[key.key];
+  if (step) select(rows[(rows.indexOf(selected) + step) % rows.length]);
+  else if (key.key === "Escape") commands.hidden = true;
+  else if (key.key === "Tab" || (key.key === "Enter" && input.value !== selected.dataset.command)) complete(selected);
+  else return false;
+  key.preventDefault();
+  return true;
+}
+
+commands.addEventListener("mousedown", (press) => press.preventDefault()); // the text box keeps the focus
+commands.addEventListener("click", ({ target }) => target.closest("li") && complete(target.closest("li")));
+input.addEventListener("blur", () => (commands.hidden = true));
+input.addEventListener("input", listCommands);
 input.addEventListener("input", fitInput);
 weight.addEventListener("input", showStrength);
 lora.addEventListener("change", () => {

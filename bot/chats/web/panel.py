@@ -13,7 +13,6 @@ class CardPanel:
         name: A name for people: ``NVIDIA H200``, ``CPU, 2 threads``.
         used_bytes: Used by all programs, of ``total_bytes``.
         free_bytes: Available to a job, including our own model; so it differs from ``total`` minus ``used``.
-        reason: The source of the memory figures, in one line.
         waiting: Jobs that wait for the card.
         drawing: The job on the card; empty if the card is idle.
         step: Completed steps of the current picture, of ``steps``; both are 0 if the card is idle.
@@ -26,7 +25,6 @@ class CardPanel:
     used_bytes: int
     free_bytes: int
     total_bytes: int
-    reason: str
     waiting: int = 0
     drawing: str = ""
     step: int = 0

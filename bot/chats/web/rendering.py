@@ -22,7 +22,7 @@ from bot.chats.web.conversation import (
     WorkMessage,
 )
 from bot.chats.web.panel import CardPanel
-from bot.chats.web.request_bodies import MAX_TEXT_CHARS, SHAPES
+from bot.chats.web.request_bodies import SHAPES
 from bot.commands import buttons
 from bot.commands.finding.codes import format_recipe_code
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Delete
@@ -42,8 +42,10 @@ from bot.messages import (
     picture_of,
     working_on_it,
 )
+from bot.messages.details import translate_detail
+from bot.messages.guide import command_list
 from bot.messages.hosting.service import format_service
-from bot.messages.page import LANGUAGES, page_text
+from bot.messages.page import EXAMPLES, LANGUAGES, page_text
 from bot.outcomes import (
     AnswerWithControls,
     EditableText,
@@ -60,22 +62,6 @@ from bot.outcomes import (
 )
 from bot.pictures.sheet import size_of_sheet
 from engine.formatting import in_gib
-
-EXAMPLES = {
-    "en": (
-        "a girl with porcelain skin, rose blush, nude lip glaze, smiling eyes, fine lashes, wavy hair",
-        "tanned skin, round eyes, red lips, blue twin tails, round glasses --lora anime -n 2",
-        "/loras",
-        "/quota",
-    ),
-    "zh-CN": (
-        "Sugar面部,纯欲甜妹脸部,淡颜系清甜长相,清透水光肌,微醺蜜桃腮红,薄涂裸粉唇釉,眼尾轻挑带慵懒笑意,细碎睫毛轻颤",
-        "小麦色肌肤, 圆润杏眼, 正红唇, 蓝色双马尾, 圆框眼镜 --lora anime -n 2",
-        "/loras",
-        "/quota",
-    ),
-}
-"""Examples on an empty page; the first Chinese one is the prompt of the project's source article."""
 
 _TEMPLATES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -163,7 +149,7 @@ def render_page(conversation: Conversation, card: str, loras: tuple[LoraSummary,
         shapes=("", *SHAPES),
         max_weight=MAX_WEIGHT,
         max_count=MAX_COUNT,
-        max_chars=MAX_TEXT_CHARS,
+        commands=command_list(locale),
     )
 
 
@@ -192,6 +178,7 @@ def render_panel(card: CardPanel, default_lora: str, locale: str) -> str:
         "panel.html",
         locale,
         card=card,
+        name=translate_detail(card.name, locale),
         default_lora=default_lora,
         gib=in_gib,
         paused=format_service(card.service, locale),

@@ -32,10 +32,16 @@ SHAPES = ("1:1", "2:3", "3:2", "9:16")
 Body = TypeVar("Body", bound=BaseModel)
 
 
+_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Characters that turn the direction of the text behind them, so that it reads otherwise than it is."""
+
+
 def replace_control_characters(text: str) -> str:
-    """Replace control characters other than tab and line feed by spaces."""
+    """Replace control characters other than tab and line feed by spaces, and remove changes of direction."""
     return "".join(
-        " " if unicodedata.category(char) == "Cc" and char not in "\t\n" else char for char in text
+        " " if unicodedata.category(char) == "Cc" and char not in "\t\n" else char
+        for char in text
+        if unicodedata.bidirectional(char) not in _DIRECTIONS
     )
 
 

@@ -2,6 +2,7 @@
 
 from bot.languages import is_chinese
 from bot.messages.catalogue import N_, format_duration, join_facts, shorten, text
+from bot.messages.details import translate_detail
 from bot.outcomes import DrawingPaused, Service, ServiceChanged, ServiceMode, StatusShown, UnfinishedJob
 from engine.formatting import in_gib
 
@@ -63,7 +64,7 @@ def format_service_changed(changed: ServiceChanged, locale: str) -> str:
 def format_status_shown(status: StatusShown, locale: str) -> str:
     """Return the card, what it does, when a new picture would start, and the person's own jobs."""
     card = status.card
-    facts = [card.device_name]
+    facts = [translate_detail(card.device_name, locale)]
     if card.memory.total_bytes:
         facts.append(text(N_("{free} GiB free for a job"), locale, free=in_gib(card.memory.free_bytes)))
     facts.append(text(N_("{count} waiting"), locale, count=card.waiting))

@@ -59,7 +59,7 @@ async def open_bot(folder: Path) -> AsyncIterator[WatchedBot]:
     async with open_harness(folder, renderer=renderer, rules=Rules(max_waiting=2)) as harness:
         bot = WatchedBot(harness, "", Snapshot(HostState.READY))
         monitor = Monitor(lambda: bot.snapshot, harness.store.respond)
-        card = CardPanel("CPU", 1, 1, 2, "a test")
+        card = CardPanel("CPU", 1, 1, 2)
         page = WebChat(harness.desk, card=lambda: card, monitor=monitor, host="127.0.0.1", port=0)
         async with harness.running():
             await page.open()

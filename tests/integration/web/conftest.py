@@ -39,7 +39,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-CARD = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so", 2, "abc", 5, 8, "sugar")
+CARD = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, 2, "abc", 5, 8, "sugar")
 
 
 @dataclass

@@ -121,7 +121,7 @@ def _parsed(raw: bytes) -> RawResponse:
 async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
     async with open_harness(folder, default_lora="sugar") as harness:
         monitor = Monitor(lambda: Snapshot(HostState.READY), harness.store.respond)
-        card = CardPanel("CPU", 1, 1, 2, "a test")
+        card = CardPanel("CPU", 1, 1, 2)
         chat = WebChat(harness.desk, card=lambda: card, monitor=monitor, host="127.0.0.1", port=0)
         harness.chat = chat
         async with harness.running():
@@ -202,7 +202,7 @@ async def test_the_secret_of_the_malicious_requests_would_be_found(tmp_path: Pat
 
 def test_the_routes_are_exactly_the_documented_ones() -> None:
     desk = ScriptedDesk(lambda *_: None)  # type: ignore[arg-type, return-value]
-    card, logins = lambda: CardPanel("CPU", 1, 1, 2, ""), OperatorLogins(lambda: None)
+    card, logins = lambda: CardPanel("CPU", 1, 1, 2), OperatorLogins(lambda: None)
     client = DeskClient(desk)
     pages = PageRoutes(Sessions(), client, card, "cookie", logins)
     operator = OperatorRoutes(pages, logins, client, OperatorSources(), card)

@@ -102,6 +102,37 @@ async def test_a_bad_size_is_explained_and_draws_nothing(application: Applicatio
     assert len(application.renderer.requests) == drawn
 
 
+async def test_a_slash_lists_the_commands_and_keys_choose_one(visitor: Visitor) -> None:
+    commands = visitor.page.locator("#commands li:visible")
+    await visitor.page.type("#input", "/")
+    assert await commands.count() > 20
+    assert "Show how many credits you have left" in await visitor.page.inner_text("#commands")
+
+    await visitor.page.type("#input", "qu")
+    assert await commands.count() == 1
+    await visitor.page.press("#input", "Enter")
+    assert await visitor.page.input_value("#input") == "/quota "
+    assert await commands.count() == 0
+    await visitor.page.press("#input", "Enter")
+    assert "You need no credits here" in await visitor.answer()
+
+    await visitor.page.fill("#input", "/lora")
+    await visitor.page.press("#input", "ArrowDown")
+    await visitor.page.press("#input", "Tab")
+    assert await visitor.page.input_value("#input") == "/lorainfo "
+    await visitor.page.fill("#input", "/s")
+    await commands.filter(has_text="/status").click()
+    assert await visitor.page.input_value("#input") == "/status "
+
+
+async def test_a_text_that_is_too_long_is_refused_and_stays_in_the_box(visitor: Visitor) -> None:
+    await visitor.say("x" * 4_001)
+
+    await visitor.page.get_by_text("Write at most 4000 characters").wait_for()
+    assert len(await visitor.page.input_value("#input")) == 4_001
+    assert await visitor.page.locator(".message").count() == 0
+
+
 async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
     await visitor.page.click("#send")
 

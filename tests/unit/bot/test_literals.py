@@ -30,7 +30,6 @@ MODULES = {
     "chats/discord_/incoming/event_kinds.py": "the table of kinds, for developers",
     "chats/telegram_/incoming/event_kinds.py": "the table of kinds, for developers",
     "chats/telegram_/outgoing/sender.py": "parts of Telegram's error texts",
-    "chats/web/rendering.py": "example prompts in both languages",
     "cli/serve.py": "the first prompt of the demonstration, in both languages",
     "cli/bench/article.py": "the prompt of the article",
     "cli/bench/article_table.py": "the table of the article, written to a file",

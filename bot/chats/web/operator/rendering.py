@@ -13,6 +13,7 @@ from bot.chats.web.operator.charts import chart_views
 from bot.chats.web.panel import CardPanel
 from bot.errors import SugarbotError
 from bot.messages import LOCALES, format_error, format_time
+from bot.messages.details import translate_detail
 from bot.messages.hosting.oversight import format_host_action, person_facts
 from bot.messages.hosting.people import format_queued
 from bot.messages.hosting.service import format_activity, format_service
@@ -87,6 +88,7 @@ def render_status(card: CardPanel, status: StatusShown, locale: str) -> str:
         "status.html",
         locale,
         card=card,
+        name=translate_detail(card.name, locale),
         gib=in_gib,
         mode=service.mode,
         decided=format_service(service, locale),

@@ -76,7 +76,7 @@ async def open_operator_page(
     async with open_harness(
         folder, renderer=FakeRenderer(step_s=step_s), rules=rules, default_lora="sugar"
     ) as harness:
-        card = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB, "a test says so")
+        card = CardPanel("A card of a test", 9 * GIB, 3 * GIB, 12 * GIB)
         chat = WebChat(
             harness.desk,
             card=lambda: card,

@@ -10,6 +10,7 @@ from bot.messages.jobs import AI_MARK, STATES
 from bot.messages.sheets.words import format_adopt
 from bot.outcomes import (
     Address,
+    Axis,
     CancelAccepted,
     Deleted,
     JobResult,
@@ -18,6 +19,7 @@ from bot.outcomes import (
     Platform,
     Recipe,
     Sheet,
+    SheetAxis,
     SizeChanged,
     Status,
     UnknownWords,
@@ -100,7 +102,8 @@ def test_the_owner_of_the_machine_reads_no_credits() -> None:
 
 @pytest.mark.parametrize(("width_px", "said"), [(512, "alone"), (1024, "at 1024 × 768")])
 def test_a_sheet_of_full_size_promises_no_larger_picture(width_px: int, said: str) -> None:
-    sheet = replace(RECIPE, sheet=Sheet(False, 1, 2, (), (), width_px, 768))
+    cells = Sheet(False, None, SheetAxis(Axis.SEED, ("7", "8")), (0, 1), (), width_px, 768)
+    sheet = replace(RECIPE, sheet=cells)
     assert f"I draw that picture {said};" in format_adopt("k3", sheet, "en")
 
 

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from bot.chats.web.conversation import Conversation
 from bot.chats.web.panel import CardPanel
-from bot.chats.web.rendering import EXAMPLES, render_conversation, render_message, render_page, render_panel
+from bot.chats.web.rendering import render_conversation, render_message, render_page, render_panel
 from bot.cli.serve import FIRST_MESSAGE
 from bot.commands import grammar
 from bot.commands.values import Draw
 from bot.errors import BadSize
+from bot.messages.page import EXAMPLES
 from bot.outcomes import (
     CreditBalance,
     EditableText,
@@ -220,31 +221,32 @@ def test_a_person_s_text_never_becomes_markup(frame: str, typed: str) -> None:
 
 
 def test_the_panel_shows_the_card_in_numbers() -> None:
-    card = CardPanel("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, "NVML", 3, JOB, 5, 8, "sugar")
+    card = CardPanel("NVIDIA A10", 9 * GIB, 3 * GIB, 12 * GIB, 3, JOB, 5, 8, "sugar")
 
     page = Page(render_panel(card, "Anime", "en"))
 
     assert "9.0 of 12.0 GiB used" in page.text
     assert "3.0 GiB for drawing" in page.text
     assert page.having("value") == ["75"]
-    for fact in ("NVIDIA A10", "NVML", "step 5 of 8", "Anime"):
+    for fact in ("NVIDIA A10", "step 5 of 8", "Anime"):
         assert fact in page.text
     assert JOB not in page.text
     assert "sugar" not in page.text
 
 
 def test_the_panel_of_an_idle_card_of_unknown_size_is_complete() -> None:
-    page = Page(render_panel(CardPanel("CPU", 0, 0, 0, "unknown"), "", "en"))
+    page = Page(render_panel(CardPanel("CPU", 0, 0, 0), "", "en"))
 
     assert "idle" in page.text
     assert "none" in page.text
     assert page.having("value") == ["0"]
 
 
-def test_a_chinese_panel_has_no_english_sentence() -> None:
-    page = Page(render_panel(CardPanel("CPU", 0, 0, 0, "because the device is cpu"), "", "zh-CN"))
+def test_a_machine_without_a_card_has_a_name_in_every_language() -> None:
+    panel = CardPanel("CPU, 2 threads", 0, 0, 0, is_card=False)
 
-    assert "because" not in page.text
+    assert "CPU, 2 threads" in Page(render_panel(panel, "", "en")).text
+    assert "CPU，2 个线程" in Page(render_panel(panel, "", "zh-CN")).text
 
 
 def test_the_page_needs_no_inline_script_or_style() -> None:
@@ -252,7 +254,7 @@ def test_the_page_needs_no_inline_script_or_style() -> None:
     conversation.answer(make_receipt())
     loras = (LoraSummary("sugar", {"en": "Sugar face"}, "", 0.8), LoraSummary("x", {}, "", 1.0))
 
-    page = Page(render_page(conversation, render_panel(CardPanel("CPU", 1, 1, 2, ""), "", "en"), loras))
+    page = Page(render_page(conversation, render_panel(CardPanel("CPU", 1, 1, 2), "", "en"), loras))
 
     assert "Sugarbot" in page.text
     assert "Sugar face" in page.text

@@ -38,6 +38,10 @@ def test_control_characters_become_spaces_and_lines_stay() -> None:
     assert SayBody(text="a\x00b\x1b[31m\u0085c\td\ne").text == "a b [31m c\td\ne"
 
 
+def test_no_character_turns_the_text_behind_it() -> None:
+    assert SayBody(text="a \u202egirl\u202c \u2067x\u2069 שלום 👩\u200d🎤").text == "a girl x שלום 👩\u200d🎤"
+
+
 @pytest.mark.parametrize(
     "raw",
     [
