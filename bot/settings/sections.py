@@ -4,6 +4,7 @@
 """
 
 import ipaddress
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -96,10 +97,13 @@ _Proxy = Annotated[
 
 
 def _named_folder(value: object) -> object:
-    """Refuse an empty name: it would be the working directory, which the bot would close to other users."""
+    """Refuse an empty name: it would be the working directory, which the bot would close to other users.
+
+    No shell replaces ``~`` in the settings file, so that happens here.
+    """
     if value == "":
         raise ValueError("no folder")
-    return value
+    return os.path.expanduser(value) if isinstance(value, str) else value
 
 
 _Folder = Annotated[Path, BeforeValidator(_named_folder), _must_be("a folder", "/srv/sugarbot")]

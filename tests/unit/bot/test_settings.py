@@ -524,3 +524,12 @@ def test_an_empty_folder_is_not_the_working_directory(tmp_path: Path, text: str)
     with pytest.raises(BadSettings) as bad:
         load_settings(tmp_path / "sugarbot.toml", {})
     assert [problem.code for problem in bad.value.facts["problems"]] == ["must_be_not"]
+
+
+def test_a_folder_may_be_in_the_home_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = write(tmp_path, 'data_dir = "~/bot"\n[engine]\nlora_dir = "~/loras"')
+    config = load_settings(file, {}).to_engine_config()
+    assert (config.data_dir, config.lora_dir) == (tmp_path / "bot", tmp_path / "loras")
+    unknown = load_settings(write(tmp_path, 'data_dir = "~nobody-here/bot"'), {})
+    assert unknown.data_dir == Path("~nobody-here/bot")
