@@ -114,7 +114,7 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     if path is None:
         default = Path(FILE_NAME)
         return default if default.is_file() else None
-    return path.expanduser()
+    return Path(os.path.expanduser(path))  # `Path.expanduser` raises for an unknown user
 
 
 def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
@@ -200,7 +200,7 @@ def _token(platform: str, environ: Mapping[str, str], problems: list[Problem]) -
 def _secret_of_file(variable: str, environ: Mapping[str, str], problems: list[Problem]) -> str:
     """Return the content of the file that a variable names, without the line feed at its end."""
     try:
-        return Path(environ[variable]).expanduser().read_text(encoding="utf-8").strip()
+        return Path(os.path.expanduser(environ[variable])).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         problems.append(Problem("token_file", {"setting": variable, "path": environ[variable]}))
         return ""

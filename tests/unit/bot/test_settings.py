@@ -172,6 +172,14 @@ def test_the_file_is_the_given_one_else_the_named_one_else_the_one_here(tmp_path
     assert load_settings(given, environ).web.port == 1002
 
 
+@pytest.mark.parametrize("variable", ["SUGARBOT_CONFIG", "TELEGRAM_TOKEN_FILE"])
+def test_a_file_of_an_unknown_user_is_reported(variable: str) -> None:
+    with pytest.raises(BadSettings) as caught:
+        load_settings(environ={variable: "~nobody-here/file"})
+    [problem] = messages_of(caught.value)
+    assert "~nobody-here/file" in problem
+
+
 def test_the_process_s_own_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUGARBOT_WEB__PORT", "1003")
     assert load_settings().web.port == 1003
