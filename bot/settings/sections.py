@@ -253,7 +253,9 @@ class EngineSettings(Section):
     endpoint: Annotated[
         str,
         _url("http", "https"),
-        _must_be("an http or https address, or empty", "https://mirror.example.org"),
+        _must_be(
+            "an http or https address, or empty", "https://mirror.example.org", repr=False
+        ),  # may hold a password
     ] = ""
     revision: Annotated[
         str,
@@ -323,10 +325,11 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what must never be written: the tokens, and passwords of proxies."""
+        """Return what must never be written: the tokens, and passwords of proxies and of the mirror."""
         with_token = (self.discord, self.telegram, self.huggingface, self.modelscope, self.civitai)
         tokens = [section.token.get_secret_value() for section in with_token]
-        passwords = [urlsplit(proxy).password or "" for proxy in (self.discord.proxy, self.telegram.proxy)]
+        addresses = (self.discord.proxy, self.telegram.proxy, self.engine.endpoint)
+        passwords = [urlsplit(address).password or "" for address in addresses]
         return tuple(secret for secret in [*tokens, *passwords] if secret)
 
     def to_engine_config(self) -> EngineConfig:

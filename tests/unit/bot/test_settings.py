@@ -272,6 +272,9 @@ def test_no_secret_is_shown() -> None:
         assert "secret" not in shown
     assert "passw0rd" not in repr(settings)
     assert set(settings.secrets()) == {TOKEN, "passw0rd"}
+    mirror = load_settings(environ={"SUGARBOT_ENGINE__ENDPOINT": "https://me:passw0rd@mirror.example.org"})
+    assert "passw0rd" not in repr(mirror)
+    assert mirror.secrets() == ("passw0rd",)
 
 
 @pytest.mark.parametrize(
@@ -282,13 +285,14 @@ def test_no_secret_is_shown() -> None:
         {"SUGARBOT_DISCORD__TOKEN__X": TOKEN},
         {"SUGARBOT_DISCORD__PROXY": f"ftp://me:{TOKEN}@127.0.0.1"},
         {"SUGARBOT_DISCORD__TOKN": TOKEN},
+        {"SUGARBOT_ENGINE__ENDPOINT": f"ftp://me:{TOKEN}@mirror.example.org"},
     ],
 )
 def test_no_problem_repeats_a_secret(environ: dict[str, str]) -> None:
     with pytest.raises(BadSettings) as caught:
         load_settings(environ=environ)
     assert "secret" not in str(caught.value)
-    assert "discord" in str(caught.value)
+    assert "discord" in str(caught.value) or "endpoint" in str(caught.value)
 
 
 @pytest.mark.parametrize(
