@@ -54,6 +54,7 @@ class SettingsReload:
         self._record = record
         self._look_every_s = look_every_s
         self._asked = asyncio.Event()
+        self._has_new_rules = False  # until they count: the database may be locked
 
     def ask(self) -> None:
         """Read the settings again soon, whether their file has changed or not."""
@@ -67,14 +68,19 @@ class SettingsReload:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), self._look_every_s)
             stamps = await asyncio.to_thread(self._stamps)
-            if self._asked.is_set() or (stamps != known and stamps == changing):
+            has_changed = stamps != known and stamps == changing
+            if self._asked.is_set() or self._has_new_rules or has_changed:
                 self._asked.clear()
                 known = stamps
                 await self.reload()
             changing = stamps
 
     async def reload(self) -> None:
-        """Read the settings and let them count as far as they can."""
+        """Read the settings and let them count as far as they can.
+
+        Raises:
+            CannotSave: The database is locked now; the next look tries again.
+        """
         try:
             read = await asyncio.to_thread(self._read)
         except BadSettings as error:
@@ -82,8 +88,10 @@ class SettingsReload:
             log.error("settings not read again, the former ones count", why=why)
             return
         changed = self._live.replace(read)
-        if changed:
+        self._has_new_rules = self._has_new_rules or bool(changed)
+        if self._has_new_rules:
             await self._use_rules(Rules.from_settings(self._live.now))
+            self._has_new_rules = False
         await asyncio.to_thread(self._write_record)
         log.info("settings read again", changed=changed)
         if self._live.waiting:

@@ -12,6 +12,7 @@ from structlog.typing import EventDict
 from bot.checks.finding import Level
 from bot.checks.storage import check_restart
 from bot.desk.hosting.reloading import SettingsReload, read_record
+from bot.errors import CannotSave
 from bot.messages.checks import format_finding
 from bot.policy.rules import Rules
 from bot.settings import load_settings
@@ -28,6 +29,7 @@ class World:
         self.record = folder / "restart-needed.json"
         self.logged = logged
         self.rules: list[Rules] = []
+        self.is_locked = False
         self.live = LiveSettings(load_settings(self.file, {}))
         self.reload = SettingsReload(
             live=self.live,
@@ -39,6 +41,8 @@ class World:
         )
 
     async def _use_rules(self, rules: Rules) -> None:
+        if self.is_locked:
+            raise CannotSave(detail="database is locked")
         self.rules.append(rules)
 
     def events(self, name: str) -> list[EventDict]:
@@ -68,6 +72,17 @@ async def test_a_changed_file_counts_and_its_rules_hold_at_once(world: World) ->
     assert world.live.now.hosts == ("discord:2",)
     [line] = world.events("settings read again")
     assert line["changed"] == ("allow", "hosts", "quota.daily_credits")
+
+
+async def test_rules_that_could_not_be_used_are_used_as_soon_as_they_can(world: World) -> None:
+    world.file.write_text('hosts = ["discord:2"]')
+    world.is_locked = True
+    with pytest.raises(CannotSave):  # supervision starts the watch again
+        await world.reload.reload()
+    world.is_locked = False
+    async with world.watching():
+        await until(lambda: bool(world.rules))
+    assert [rules.hosts for rules in world.rules] == [{"discord:2"}]
 
 
 async def test_a_host_may_ask_without_a_change(world: World) -> None:
