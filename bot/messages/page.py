@@ -81,6 +81,7 @@ PAGE = {
     "malformed": N_("Nothing was done: the message is incomplete. Reload the page and try again."),
     "too_slow": N_("Nothing was done: the message took too long to arrive. Try again."),
     "too_large": N_("Nothing was done: the message is too long. Write at most {limit} characters."),
+    "head_too_large": N_("Nothing was done: the address or the cookies of this request are too long."),
     "too_many_tabs": N_("Too many tabs of this page are open. Close some and reload this one."),
 }
 

@@ -3,7 +3,7 @@
 A page of another site can reach 127.0.0.1, too: by a host name that points to this machine (the Host header
 shows it), by ``fetch`` or a form (Origin and Sec-Fetch-Site show it), or by a link, which may open the page
 but carries no session. No answer has a CORS header, so no other origin can read it. JSON bodies of other
-origins require a preflight, which is refused like every method except GET and POST.
+origins require a preflight, which is refused like every method except GET, HEAD and POST.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -24,9 +24,9 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-METHODS = ("GET", "POST")
+METHODS = ("GET", "HEAD", "POST")
 VISITED = ("/", "/operator")  # a link of another site may open them
-MAX_HEAD_BYTES = 16 * 1024  # path and headers; uvicorn limits only incomplete ones
+MAX_HEAD_BYTES = 16 * 1024  # address and headers; uvicorn limits only incomplete ones
 
 
 class SecurityMiddleware:
@@ -63,11 +63,9 @@ class SecurityMiddleware:
     def _refusal(self, scope: Scope) -> PlainTextResponse | None:
         headers = Headers(scope=scope)
         locale = preferred_locale(headers.get("accept-language", ""))
-        if (
-            len(scope["raw_path"]) + sum(len(name) + len(value) for name, value in headers.raw)
-            > MAX_HEAD_BYTES
-        ):
-            return PlainTextResponse(page_text("too_large", locale), 431)
+        sizes = (len(name) + len(value) for name, value in headers.raw)
+        if len(scope["raw_path"]) + len(scope["query_string"]) + sum(sizes) > MAX_HEAD_BYTES:
+            return PlainTextResponse(page_text("head_too_large", locale), 431)
         hosts = headers.getlist("host")
         if len(hosts) != 1 or hosts[0].lower() not in self._hosts:
             return PlainTextResponse(page_text("wrong_host", locale, url=self._url), 400)

@@ -321,6 +321,9 @@ class EventResponse(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until either side closes the stream; 429 if there are too many streams."""
+        if scope["method"] == "HEAD":
+            await Response(media_type=self.media_type)(scope, receive, send)
+            return
         try:
             with self._counting():
                 await super().__call__(scope, receive, send)

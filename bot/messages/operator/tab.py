@@ -23,7 +23,7 @@ TAB = {
     "your_password": N_("a sentence that you remember"),
     "wrong_password": N_("That is not the password."),
     "too_many_tries": N_("Too many wrong passwords. Try again in {seconds} s."),
-    "not_logged_in": N_("The login has ended. Log in again."),
+    "not_logged_in": N_("You are not logged in. Reload the page to log in."),
     # the tabs
     "overview": N_("Overview"),
     "people": N_("People"),

@@ -136,7 +136,7 @@ class OperatorRoutes:
     async def _events(self, request: Request) -> Response:
         session, place = await self._pages.session(request), _place_of(request)
         if not self._pages.is_operator(request, is_used=False):
-            raise HTTPException(403)
+            return _not_logged_in(session.conversation.locale)
         return EventResponse(
             stream_parts(
                 partial(self._parts, place, session.conversation),
@@ -176,7 +176,7 @@ class OperatorRoutes:
         session = await self._pages.session(request)
         body, locale = await read_body(request, ActionBody), session.conversation.locale
         if not self._pages.is_operator(request):
-            return PlainTextResponse(tab_text("not_logged_in", locale), 403)
+            return _not_logged_in(locale)
         try:
             command = command_of(body)
             if command is None:
@@ -189,7 +189,7 @@ class OperatorRoutes:
     async def _preview(self, request: Request) -> Response:
         session = await self._pages.session(request)
         if not self._pages.is_operator(request, is_used=False):
-            raise HTTPException(403)
+            return _not_logged_in(session.conversation.locale)
         name = request.query_params.get("lora", "")
         try:
             async with self._drawing:  # a tab asks for one after the other
@@ -228,6 +228,10 @@ class OperatorRoutes:
         except SugarbotError as error:
             return render_refusal(error, conversation.locale)
         return render(outcome, conversation.locale)
+
+
+def _not_logged_in(locale: str) -> PlainTextResponse:
+    return PlainTextResponse(tab_text("not_logged_in", locale), 403)
 
 
 @dataclass(frozen=True, slots=True)

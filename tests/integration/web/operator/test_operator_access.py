@@ -66,6 +66,13 @@ async def test_another_password_of_the_settings_ends_the_login_and_its_streams(t
         assert (await browser.log_in("a gate of iron")).status_code == 204
 
 
+@pytest.mark.parametrize("path", ["/operator/events", "/operator/preview?lora=sugar"])
+async def test_who_is_not_logged_in_reads_so(path: str, tmp_path: Path) -> None:
+    async with a_browser(tmp_path) as browser:
+        answer = await browser.http.get(path)
+    assert (answer.status_code, answer.text) == (403, tab_text("not_logged_in", "en"))
+
+
 async def test_a_wrong_password_is_refused_in_words_and_then_nobody_may_try(tmp_path: Path) -> None:
     async with a_browser(tmp_path) as browser, open_browser(browser.page) as other:
         await browser.post("/language", {"locale": "zh-CN"})
