@@ -50,8 +50,8 @@
   x WorkerNotReady                  the worker could not be started
   x WireError                       a message is malformed; the worker is ended
 
-The docstring of a class is its default message; its attributes are the facts. ``bot.messages`` has the
-sentences that people read, in their languages.
+The docstring of a class, up to its facts, is its default message; its attributes are the facts.
+``bot.messages`` has the sentences that people read, in their languages.
 """
 
 from engine.formatting import printable
@@ -63,7 +63,8 @@ class EngineError(Exception):
 
     def __init__(self, message: str = "", **facts: object) -> None:
         """Make the error; its text may contain names of files, so control characters are escaped."""
-        super().__init__(printable(message) or type(self).__doc__ or "")
+        default = (type(self).__doc__ or "").partition(" Facts:")[0]
+        super().__init__(printable(message) or default)
         self.facts = {name: _printable(fact) for name, fact in facts.items()}
 
 

@@ -119,7 +119,7 @@ def make_private(data_dir: Path) -> None:
         log.warning("data folder readable by others", folder=str(data_dir), detail=str(error))
     if changed:
         log.warning(
-            "data folder was readable by others; now it is not", folder=str(data_dir), changed=changed
+            "data folder was readable by others and is private now", folder=str(data_dir), entries=changed
         )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
-from bot import messages
 from bot.errors import BadSettings
+from bot.messages.problems import format_problem
 from bot.policy.rules import Rules
 from bot.settings import Settings
 from bot.settings.live import LiveSettings
@@ -84,7 +84,9 @@ class SettingsReload:
         try:
             read = await asyncio.to_thread(self._read)
         except BadSettings as error:
-            why = messages.format_error(error, self._live.now.language)
+            problems, language = error.facts["problems"], self._live.now.language
+            assert isinstance(problems, tuple)  # noqa: S101 - see BadSettings
+            why = "; ".join(format_problem(problem, language) for problem in problems)
             log.error("settings not read again, the former ones count", why=why)
             return
         changed = self._live.replace(read)
@@ -93,9 +95,9 @@ class SettingsReload:
             await self._use_rules(Rules.from_settings(self._live.now))
             self._has_new_rules = False
         await asyncio.to_thread(self._write_record)
-        log.info("settings read again", changed=changed)
+        log.info("settings read again", settings=", ".join(changed))
         if self._live.waiting:
-            log.warning("changed settings need a restart", settings=self._live.waiting)
+            log.warning("changed settings need a restart", settings=", ".join(self._live.waiting))
 
     def _write_record(self) -> None:
         try:

@@ -185,7 +185,7 @@ def test_an_earlier_version_s_files_become_private_once(tmp_path: Path) -> None:
     folders = (data, *(path for path in data.rglob("*") if path.is_dir()))
     assert {oct(stat.S_IMODE(folder.stat().st_mode)) for folder in folders} == {"0o700"}
     assert set(modes_in(outside).values()) == {"0o755", "0o644"}
-    assert [(log["changed"], log["folder"]) for log in logs] == [(len(names) + 7, str(data))]
+    assert [(log["entries"], log["folder"]) for log in logs] == [(len(names) + 7, str(data))]
 
 
 @pytest.mark.parametrize("names", [["notes.txt"], ["backups/", "Documents/"], ["models/", ".bashrc"]])

@@ -71,7 +71,7 @@ async def test_a_changed_file_counts_and_its_rules_hold_at_once(world: World) ->
     assert (rules.hosts, rules.allow, rules.daily_credits) == ({"discord:2"}, {"telegram:*"}, 7)
     assert world.live.now.hosts == ("discord:2",)
     [line] = world.events("settings read again")
-    assert line["changed"] == ("allow", "hosts", "quota.daily_credits")
+    assert line["settings"] == "allow, hosts, quota.daily_credits"
 
 
 async def test_rules_that_could_not_be_used_are_used_as_soon_as_they_can(world: World) -> None:
@@ -94,11 +94,13 @@ async def test_a_host_may_ask_without_a_change(world: World) -> None:
 
 async def test_a_file_with_a_fault_changes_nothing_and_says_why(world: World) -> None:
     async with world.watching():
-        world.file.write_text('hosts = ["discord:2"]\nallow = 7')
+        world.file.write_text('hosts = ["discord:2"]\nallow = 7\nlanguage = 8')
         await until(lambda: bool(world.events("settings not read again, the former ones count")))
         assert world.live.now.hosts == ("discord:1",)
         [line] = world.events("settings not read again, the former ones count")
         assert "allow must be" in line["why"]
+        assert "\n" not in line["why"]
+        assert "start again" not in line["why"], "the bot runs on"
         world.file.write_text('hosts = ["discord:2"]')
         await until(lambda: bool(world.rules))
     assert world.live.now.hosts == ("discord:2",)
@@ -130,7 +132,7 @@ async def test_what_needs_a_restart_is_logged_recorded_and_told_by_doctor(world:
         world.file.chmod(0o600)
         await until(lambda: bool(world.events("changed settings need a restart")))
         [line] = world.events("changed settings need a restart")
-        assert line["settings"] == ("discord.token", "web.port")
+        assert line["settings"] == "discord.token, web.port"
         [finding] = check_restart(world.record)
         assert finding.level is Level.NOTE
         assert "discord.token, web.port" in format_finding(finding.code, finding.facts, "en")
