@@ -152,7 +152,7 @@ class Jobs:
         return tuple(job_of_row(row) for row in await self._query("newest_with_loras", limit=limit))
 
     async def in_state(self, state: str) -> tuple[JobRow, ...]:
-        """Return all jobs in this state, in the order of acceptance."""
+        """Return all jobs in this state, queued or running, in the order of acceptance."""
         return tuple(job_of_row(row) for row in await self._query("in_state", state=state))
 
     async def take(self, job_id: str, lease: str, now_ms: int) -> JobRow | None:

@@ -51,8 +51,9 @@ SELECT * FROM (SELECT * FROM job WHERE loras <> '[]' ORDER BY accepted_order DES
 ORDER BY accepted_order;
 
 -- name: in_state
--- All jobs in this state, in the order of acceptance.
-SELECT * FROM job WHERE state = :state ORDER BY accepted_order;
+-- All jobs in this state, queued or running, in the order of acceptance. Both states of the index job_waiting must be
+-- named, or SQLite reads all jobs.
+SELECT * FROM job WHERE state = :state AND state IN ('queued', 'running') ORDER BY accepted_order;
 
 -- name: take
 -- Start an attempt of a queued job; no row if it was cancelled meanwhile.

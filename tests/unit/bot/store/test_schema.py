@@ -134,6 +134,12 @@ def test_a_delivery_reads_what_waits_and_not_all_jobs_of_the_past(
     assert " outbox USING INDEX outbox_due" in first
 
 
+def test_the_queue_is_read_without_the_jobs_of_the_past(schema: sqlite3.Connection) -> None:
+    sql = load_statements("jobs.sql")["in_state"]
+    [step] = schema.execute(f"EXPLAIN QUERY PLAN {sql}", {"state": "queued"})
+    assert str(step[3]) == "SCAN job USING INDEX job_waiting"
+
+
 def test_a_look_at_old_pictures_asks_about_deliveries_and_starts_of_the_old_ones_alone(
     schema: sqlite3.Connection,
 ) -> None:
