@@ -54,6 +54,9 @@ _SLASHED = re.compile(r"[/／](?P<word>\w[\w-]*)(?:@\w+)?[:：]?(?P<rest>.*)", r
 _WORDED = re.compile(r"(?P<word>[^\s\x00-\x7f]\S*?)(?:\s+|\s*[:：]\s*)(?P<rest>\S.*)", re.DOTALL)
 """A Chinese word, then a space or colon, then its text."""
 _JOB_ID = re.compile(r"[#＃]?([A-Za-z0-9_-]{1,40})")
+_JOB_AND_PICTURE = re.compile(r"(?:[#＃]?[0-9a-z]{16})?\s*\d{0,2}")
+_VALUES = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)?")
+"""One or two words of ASCII: a name, a number, a job."""
 _LORA = "lora"
 
 
@@ -211,8 +214,17 @@ def _parse_slash_command(message: str) -> Command:
 
 
 def _parse_worded_command(word: str, rest: str) -> Command | None:
-    """Return the command of a Chinese word without a slash, with its text; None for prose."""
-    entry = _BARE.get(normalize(word))
+    """Return the command of a Chinese word without a slash, with its text; None for prose.
+
+    Raises:
+        SlashNeeded: A command that needs its slash, with a value or two.
+    """
+    name = normalize(word)
+    entry = _BARE.get(name)
+    if entry is None and name in _ALONE and _JOB_AND_PICTURE.fullmatch(rest):
+        entry = _ALONE[name]
+    if entry is None and name in _SLASHED_WORDS and _VALUES.fullmatch(rest):
+        raise SlashNeeded(text=f"{word} {rest}", command=f"{_SLASHED_WORDS[name]} {rest}")
     if entry is None or entry.command_type not in _WITH_TEXT:
         return None
     if entry.command_type is Cancel and not _JOB_ID.fullmatch(rest):

@@ -18,6 +18,7 @@ from bot.commands.values import (
     LoraWish,
     Mine,
     Original,
+    Pick,
     PixelSize,
     Quota,
     Ratio,
@@ -106,6 +107,9 @@ def test_each_command_has_its_spellings(text: str, command: object) -> None:
         ("原图", Original("")),
         ("编辑", Edit("")),
         ("导出", Export()),
+        ("放大 2", Enlarge("", 1)),
+        ("选 2", Pick("", 1)),
+        ("再画 00k3f97qxm2bv4c0", Reroll("00k3f97qxm2bv4c0")),
     ],
 )
 def test_the_chinese_name_of_a_command_alone_is_the_command(text: str, command: object) -> None:
@@ -127,6 +131,10 @@ def test_the_chinese_name_of_a_command_alone_is_the_command(text: str, command: 
         ("举报列表", "/举报列表"),
         ("切换", "/lora 切换"),
         ("认领", "/认领"),
+        ("统计 7", "/统计 7"),
+        ("切换 anime", "/lora 切换 anime"),
+        ("删除 k3f9", "/删除 k3f9"),
+        ("封禁 discord:1234 7d", "/封禁 discord:1234 7d"),
     ],
 )
 def test_a_name_that_hosts_or_one_job_need_asks_for_its_slash_and_draws_nothing(
@@ -134,6 +142,7 @@ def test_a_name_that_hosts_or_one_job_need_asks_for_its_slash_and_draws_nothing(
 ) -> None:
     assert refused(text, SlashNeeded) == {"text": text, "command": command}
     assert parse(f"画 {text}") == Draw(text)
+    assert parse(f"{text.split()[0]} 的一个女孩") == Draw(f"{text.split()[0]} 的一个女孩")
 
 
 def test_every_name_in_the_documented_table_is_no_prompt() -> None:
