@@ -58,7 +58,7 @@ class JobCancellation:
             return CancelAccepted(job.id, was_running=False, refund=refund or 0)
         await self._store.jobs.request_cancel(job.id)
         self._store.after_commit(lambda: self._stop_drawing(job.id))
-        return CancelAccepted(job.id, was_running=True)
+        return CancelAccepted(job.id, was_running=True, is_paid=job.price > 0)
 
     async def _find(self, command: Cancel, context: CommandContext, person: int | None) -> JobRow:
         if command.job_id:

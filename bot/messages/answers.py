@@ -197,6 +197,8 @@ def _cancelled(outcome: CancelAccepted, locale: str) -> str:
         sentence = N_(
             "Stopping job {job_id} after its current step. You get back the credits for what isn't drawn."
         )
+        if not outcome.is_paid:
+            sentence = N_("Stopping job {job_id} after its current step.")
     return text(sentence, locale, job_id=outcome.job_id, refund=outcome.refund)
 
 

@@ -172,6 +172,7 @@ class CancelAccepted:
     job_id: str
     was_running: bool
     refund: int = 0
+    is_paid: bool = True
 
 
 class JobState(StrEnum):

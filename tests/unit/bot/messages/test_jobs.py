@@ -97,6 +97,8 @@ def test_the_owner_of_the_machine_reads_no_credits() -> None:
     assert "credits" not in format_caption(free, "en")
     assert "额度" not in format_caption(free, "zh-CN")
     assert format_outcome(CancelAccepted("k3", was_running=False), "en") == "Job k3 is cancelled."
+    stopping = CancelAccepted("k3", was_running=True, is_paid=False)
+    assert format_outcome(stopping, "en") == "Stopping job k3 after its current step."
     assert "credits" not in format_outcome(Deleted("k3", is_paid=False), "en")
 
 
