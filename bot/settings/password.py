@@ -25,16 +25,21 @@ class PasswordHash:
         Raises:
             ValueError: It is shorter than ``MIN_CHARS`` or longer than ``MAX_CHARS``.
         """
-        if not MIN_CHARS <= len(password) <= MAX_CHARS:
+        whole = _composed(password)
+        if not MIN_CHARS <= len(whole) <= MAX_CHARS:
             raise ValueError
-        return cls(_digest(password))
+        return cls(_digest(whole))
 
     def matches(self, candidate: str) -> bool:
         """Whether this is the password; every candidate takes the same time. Blocking."""
-        return hmac.compare_digest(self.digest, _digest(candidate[: MAX_CHARS + 1]))
+        return hmac.compare_digest(self.digest, _digest(_composed(candidate)[: MAX_CHARS + 1]))
+
+
+def _composed(password: str) -> str:
+    """Return one form of each character, however a keyboard composes it."""
+    return unicodedata.normalize("NFC", password)
 
 
 def _digest(password: str) -> bytes:
-    """Return the hash; one form for each character, however a keyboard composes it."""
-    whole = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+    whole = password.encode("utf-8", "surrogatepass")
     return hashlib.scrypt(whole, salt=_SALT, n=_COST, r=_BLOCK, p=_LANES)
