@@ -94,9 +94,9 @@ class GrantStore:
         """Let the usual allowance hold again; False if there was no grant."""
         return bool(await self._query("delete_daily_grant", person=person))
 
-    async def merge(self, merged: int, kept: int) -> None:
-        """Let person ``kept`` have the larger grant of both."""
-        await self._query("merge_daily_grants", merged=merged, kept=kept)
+    async def merge(self, merged: int, kept: int, now_ms: int) -> None:
+        """Let person ``kept`` have the larger grant of both; one that is over does not count."""
+        await self._query("merge_daily_grants", merged=merged, kept=kept, now_ms=now_ms)
         await self._query("delete_daily_grant", person=merged)
 
 

@@ -131,7 +131,7 @@ class Ledger:
         one_daily = (await self._tiers.entitlement_of(one)).daily_credits
         other_daily = (await self._tiers.entitlement_of(other)).daily_credits
         await self._store.asking.merge(gone, stays)
-        await self._store.grants.merge(gone, stays)
+        await self._store.grants.merge(gone, stays, self._clock())
         await self._store.links.merge(gone, stays, code)
         both = await self._store.people.account(stays)
         daily = (await self._tiers.entitlement_of(both)).daily_credits

@@ -210,9 +210,10 @@ ON CONFLICT (person) DO UPDATE SET credits = excluded.credits, until_ms = exclud
 DELETE FROM daily_grant WHERE person = :person RETURNING person;
 
 -- name: merge_daily_grants
--- Of two grants, the merged person keeps the larger one.
+-- Of two grants that are not over, the larger one holds.
 INSERT INTO daily_grant (person, credits, until_ms, at_ms, decided_by)
 SELECT :kept, credits, until_ms, at_ms, decided_by FROM daily_grant WHERE person = :merged
 ON CONFLICT (person) DO UPDATE SET credits = excluded.credits, until_ms = excluded.until_ms, at_ms = excluded.at_ms,
                                    decided_by = excluded.decided_by
-WHERE excluded.credits > daily_grant.credits;
+WHERE excluded.until_ms > :now_ms
+  AND (excluded.credits > daily_grant.credits OR daily_grant.until_ms <= :now_ms);

@@ -125,6 +125,26 @@ async def test_linked_people_keep_the_larger_daily_grant(tmp_path: Path) -> None
         assert await credits_of(harness, discord("6", "ann")) == (40, 40)
 
 
+@pytest.mark.parametrize("is_over_here", [True, False])
+async def test_linked_people_do_not_lose_a_daily_grant_to_a_larger_one_that_is_over(
+    tmp_path: Path, *, is_over_here: bool
+) -> None:
+    over, valid = ("discord:ann", "telegram:ann") if is_over_here else ("telegram:ann", "discord:ann")
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        elsewhere = a_context("1", "ann", platform=Platform.TELEGRAM, chat_id="ann")
+        await credits_of(harness, discord("1", "ann"))
+        await credits_of(harness, elsewhere)
+        await harness.desk.handle(GrantCredits(over, 90, 1), discord("g1"))
+        harness.clock.advance(days=2)
+        await harness.desk.handle(GrantCredits(valid, 40, 10), discord("g2"))
+        code = await harness.desk.handle(Link(), discord("2", "ann"))
+        assert isinstance(code, LinkCode)
+        for event in ("3", "4"):
+            await harness.desk.handle(Link(code.code), replace(elsewhere, event_id=event))
+        for event, context in (("5", elsewhere), ("6", discord("6", "ann"))):
+            assert await credits_of(harness, replace(context, event_id=event)) == (40, 40)
+
+
 async def test_who_may_not_grant_or_be_granted(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=RULES) as harness:
         with pytest.raises(HostsOnly):
