@@ -43,8 +43,9 @@ INSERT INTO ledger (person, job, kind, credits, at_ms, decided_by)
 VALUES (:person, :job, :kind, :credits, :at_ms, :decided_by);
 
 -- name: granted_credits
--- What was granted and given to a person, less what was taken and given away.
-SELECT coalesce(sum(credits), 0) FROM ledger WHERE person = :person AND kind = 'grant';
+-- What was granted and given to a person, less what was taken and given away. Nobody decided on what lapsed at a link:
+-- it was allowance.
+SELECT coalesce(sum(credits), 0) FROM ledger WHERE person = :person AND kind = 'grant' AND decided_by IS NOT NULL;
 
 -- name: identities_of
 -- The identities of a person.

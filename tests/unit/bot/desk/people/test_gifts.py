@@ -1,13 +1,14 @@
 """Credits that people give each other: only what was given to them, each once, and none appear."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, GiveCredits, GrantCredits
+from bot.commands.values import Cancel, Draw, GiveCredits, GrantCredits, Link
 from bot.errors import NeverWrote, NothingToGive, OwnRecipient, UnknownRecipient
-from bot.outcomes import CreditsGiven, Platform, Receipt, Who
-from tests.fakes.desk_harness import DeskHarness, open_harness
+from bot.outcomes import CreditsGiven, LinkCode, Platform, Receipt, Who
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
 from tests.unit.bot.desk.hosting.test_grants import RULES, credits_of, discord, grant
 
 BEN = Who("discord:ben", "name of ben")
@@ -58,6 +59,21 @@ async def test_a_repeated_event_gives_once_also_after_a_restart(tmp_path: Path) 
     async with open_harness(tmp_path, rules=RULES) as harness:
         assert await harness.desk.handle(GiveCredits("discord:ben", 3), discord("1", "ann")) == first
         assert await left(harness) == [16, 13]
+
+
+async def test_the_allowance_that_lapses_at_a_link_takes_nothing_of_what_may_be_given(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await met(harness)
+        elsewhere = a_context("1", "ann", platform=Platform.TELEGRAM, chat_id="ann")
+        await credits_of(harness, elsewhere)
+        code = await harness.desk.handle(Link(), discord("1", "ann"))
+        assert isinstance(code, LinkCode)
+        for event in ("2", "3"):
+            await harness.desk.handle(Link(code.code), replace(elsewhere, event_id=event))
+        await grant(harness, 9)
+        assert await left(harness) == [19, 10]
+        given = await harness.desk.handle(GiveCredits("discord:ben", 9), discord("4", "ann"))
+        assert given == CreditsGiven(BEN, 9, 10)
 
 
 async def test_a_refund_after_midnight_is_no_gift(tmp_path: Path) -> None:
