@@ -1,7 +1,7 @@
 """What hosts read of everybody: people with their credits and jobs, and what hosts did."""
 
 from bot.messages.catalogue import N_, Times, format_time, join_facts, shorten, text
-from bot.messages.hosting.people import format_who
+from bot.messages.hosting.people import format_who, place_name
 from bot.outcomes import HostAction, HostActionListing, PeopleListing, PersonSummary
 from bot.outcomes.places import PagedListing
 
@@ -79,7 +79,7 @@ def format_host_action(action: HostAction, locale: str, times: Times) -> str:
             format_time(action.at_s, times),
             format_who(action.who),
             text(ACTIONS[action.action], locale) if action.action in ACTIONS else action.action,
-            shorten(action.subject, DETAIL_CHARS),
+            shorten(place_name(action.subject, locale), DETAIL_CHARS),
             shorten(join_facts(facts), DETAIL_CHARS),
         ]
     )

@@ -63,11 +63,11 @@ def format_hosted(outcome: HostedOutcome, locale: str, times: Times) -> str:
             return text(
                 N_("I serve {subject} from now on. /disallow takes it back."),
                 locale,
-                subject=_place(subject, locale),
+                subject=place_name(subject, locale),
             )
         case AccessChanged(subject=subject):
             sentence = N_("I no longer serve {subject}. Jobs that were accepted there are still drawn.")
-            return text(sentence, locale, subject=_place(subject, locale))
+            return text(sentence, locale, subject=place_name(subject, locale))
         case AccessListing():
             return _served(outcome, locale)
 
@@ -139,7 +139,7 @@ def _ban(ban: BanShown, locale: str, times: Times) -> str:
     return join_facts([format_who(ban.who), until, ban.reason])
 
 
-def _place(subject: str, locale: str) -> str:
+def place_name(subject: str, locale: str) -> str:
     """Return whom the bot serves: the local page by its name, everybody else by what a host types."""
     return text(N_("the local page"), locale) if subject == "web:local" else subject
 
@@ -154,7 +154,7 @@ def _served(listing: AccessListing, locale: str) -> str:
     ):
         if names:
             separator = "、" if is_chinese(locale) else ", "
-            shown = [_place(name, locale) for name in names[:MOST_LISTED]]
+            shown = [place_name(name, locale) for name in names[:MOST_LISTED]]
             lines.append(text(sentence, locale, subjects=separator.join(shown)))
             lines += _more(len(names), locale)
     return "\n".join(lines)

@@ -76,3 +76,5 @@ def test_the_local_page_has_a_name(subject: str, shown: str) -> None:
     said = format_outcome(AccessChanged(subject, is_allowed=True), "en")
     assert said.startswith(f"I serve {shown} from now on.")
     assert shown in format_outcome(AccessListing((), (subject,)), "en")
+    action = HostAction(1_800_000_000, Who("discord:9"), "allow", subject, {})
+    assert format_outcome(HostActionListing((action,)), "en").endswith(f"let the bot serve · {shown}")
