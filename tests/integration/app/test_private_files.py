@@ -39,12 +39,12 @@ async def test_no_file_of_a_job_a_backup_or_a_running_bot_is_readable_by_others(
     environ = environment(data, SUGARBOT_WEB__PORT="0")
     code, output = await run_to_end("say", "/sugar a face --seed 7", environ=environ)
     assert code == 0, output
-    assert "now it is not" in output  # the folder was open
+    assert "is private now" in output  # the folder was open
     assert list((data / "pictures").glob("*/*.png"))
     assert list((data / "out").glob("*.png")), "pictures of `say --out` are private, too"
     code, output = await run_to_end("db", "backup", environ=environ)
     assert code == 0, output
-    assert "now it is not" not in output
+    assert "is private now" not in output
     async with sugarbot("run", environ=environ) as process:
         assert process.stdout is not None
         async with asyncio.timeout(60):
