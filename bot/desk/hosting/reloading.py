@@ -63,24 +63,23 @@ class SettingsReload:
     async def run(self) -> None:
         """Watch until cancelled."""
         await asyncio.to_thread(self._write_record)  # the record of an earlier run is over
-        # The first look reads them, too: a start may take minutes, and the host may have changed a file.
-        known, changing = None, await asyncio.to_thread(self._stamps)
+        known = changing = await asyncio.to_thread(self._stamps)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), self._look_every_s)
             stamps = await asyncio.to_thread(self._stamps)
-            if self._asked.is_set() or (stamps != known and stamps == changing):
-                is_silent = known is None and not self._asked.is_set()
+            has_changed = stamps != known and stamps == changing
+            if self._asked.is_set() or self._has_new_rules or has_changed:
                 self._asked.clear()
                 known = stamps
-                await self.reload(is_silent=is_silent)
+                await self.reload()
             changing = stamps
 
-    async def reload(self, *, is_silent: bool = False) -> None:
-        """Read the settings and let them count as far as they can; if silent, log only what has changed.
+    async def reload(self) -> None:
+        """Read the settings and let them count as far as they can.
 
         Raises:
-            CannotSave: The database is locked now; the next ``run`` tries again.
+            CannotSave: The database is locked now; the next look tries again.
         """
         try:
             read = await asyncio.to_thread(self._read)
@@ -96,8 +95,7 @@ class SettingsReload:
             await self._use_rules(Rules.from_settings(self._live.now))
             self._has_new_rules = False
         await asyncio.to_thread(self._write_record)
-        if changed or not is_silent:
-            log.info("settings read again", settings=", ".join(changed))
+        log.info("settings read again", settings=", ".join(changed))
         if self._live.waiting:
             log.warning("changed settings need a restart", settings=", ".join(self._live.waiting))
 

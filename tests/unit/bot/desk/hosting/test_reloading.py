@@ -74,19 +74,6 @@ async def test_a_changed_file_counts_and_its_rules_hold_at_once(world: World) ->
     assert line["settings"] == "allow, hosts, quota.daily_credits"
 
 
-async def test_what_the_host_changes_while_the_bot_starts_counts(world: World) -> None:
-    world.file.write_text('hosts = ["discord:2"]')
-    async with world.watching():
-        await until(lambda: bool(world.rules))
-    assert world.live.now.hosts == ("discord:2",)
-
-
-async def test_a_start_without_a_change_says_nothing(world: World) -> None:
-    async with world.watching():
-        await asyncio.sleep(0.05)  # some looks
-    assert world.logged == []
-
-
 async def test_rules_that_could_not_be_used_are_used_as_soon_as_they_can(world: World) -> None:
     world.file.write_text('hosts = ["discord:2"]')
     world.is_locked = True
@@ -129,8 +116,7 @@ async def test_a_file_that_is_still_being_written_is_not_read(
         looks.append(min(len(looks), 5))  # it changes at five looks, then it stays as it is
         return (looks[-1],)
 
-    async def note(*, is_silent: bool) -> None:
-        assert is_silent  # nothing is known to have changed
+    async def note() -> None:
         read_after.append(len(looks))
 
     monkeypatch.setattr(world.reload, "_stamps", stamps)
