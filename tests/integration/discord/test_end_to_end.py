@@ -1,9 +1,10 @@
 """End to end with the real desk and database: from a slash command to the pictures in the answer."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,12 @@ async def running_bot(
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
             await chat.close()
+
+
+def is_delivered(folder: Path) -> bool:
+    """Whether the bot has recorded that every result was sent."""
+    with closing(sqlite3.connect(folder / "sugarbot.db")) as database:
+        return not database.execute("SELECT 1 FROM outbox WHERE state <> 'sent'").fetchone()
 
 
 async def test_a_command_becomes_pictures_in_its_own_answer(
@@ -233,6 +240,7 @@ async def test_a_private_picture_is_published_by_its_owner_after_a_restart_and_d
         public = await bot.ended(published, 1)
         assert not public["flags"] & EPHEMERAL
         assert "AI-generated" in str(public["text"])
+        await until(lambda: is_delivered(tmp_path))  # until then, it is "being sent right now"
         deleted = await discord.press(asked.message_id, controls["Delete"])
         await until(lambda: deleted.followups and discord.messages[deleted.followups[0]]["text"])
     assert asked.message_id not in discord.messages
