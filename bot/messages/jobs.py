@@ -255,15 +255,15 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     asks for a caption without it.
     """
     drawn = _drawn_facts(job_result, locale, with_code=with_code) if job_result.pictures else ""
-    left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
-    left = left if job_result.price else ""  # the owner of the machine needs none
+    credits_left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
+    left = credits_left if job_result.price else ""  # the owner of the machine needs none
     mark = text(AI_MARK, locale) if job_result.pictures else ""
     notes = _notes_on_pictures(job_result.notes, locale) if job_result.pictures and job_result.notes else ""
     choices = format_choices(job_result.recipe, [each.index for each in job_result.pictures], locale)
     adopt = format_adopt(job_result.job_id, job_result.recipe, locale) if job_result.cells else ""
     facts = join_facts([drawn, left, mark])
     parts = (_unusual_end(job_result, locale), facts, adopt, choices, notes)
-    return "\n".join(part for part in parts if part)
+    return "\n".join(part for part in parts if part) or credits_left  # no chat takes an empty message
 
 
 def _drawn_facts(job_result: JobResult, locale: str, *, with_code: bool) -> str:

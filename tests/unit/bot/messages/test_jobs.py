@@ -109,6 +109,11 @@ def test_a_sheet_of_full_size_promises_no_larger_picture(width_px: int, said: st
     assert f"I draw that picture {said};" in format_adopt("k3", sheet, "en")
 
 
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.CANCELLED, JobState.FAILED])
+def test_a_result_is_never_an_empty_message(state: JobState) -> None:
+    assert format_caption(replace(DONE, state=state, pictures=(), price=0), "en")
+
+
 def test_a_failed_job_says_why_and_what_came_back() -> None:
     failed = replace(
         DONE, state=JobState.FAILED, fail=FailReason.OUT_OF_MEMORY, pictures=(), refund=2, credits_left=13
