@@ -10,7 +10,8 @@ from engine.formatting import normalize as normalize  # one rule for what people
 
 # Prompts have no control characters: NUL ends strings in C libraries, and bidi overrides can disguise text in
 # a log or caption. Emoji, joiners and right-to-left text stay.
-_DROPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+BIDI_OVERRIDES = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_DROPPED = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), *BIDI_OVERRIDES])
 _CLEANED = str.maketrans(_DROPPED | {"\n": " ", "\r": " ", "\t": " "})
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _EAST_ASIAN = re.compile(r"[\u3000-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef]")

@@ -253,9 +253,8 @@ class EngineSettings(Section):
     endpoint: Annotated[
         str,
         _url("http", "https"),
-        _must_be(
-            "an http or https address, or empty", "https://mirror.example.org", repr=False
-        ),  # may hold a password
+        # The address may hold a password.
+        _must_be("an http or https address, or empty", "https://mirror.example.org", repr=False),
     ] = ""
     revision: Annotated[
         str,

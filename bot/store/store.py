@@ -137,7 +137,7 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
         DatabaseInUse: Another process has it; end that one.
         DatabaseNewer: A newer version of the bot wrote it; start that one. The file is unchanged.
         DatabaseDamaged: The file is damaged; restore a backup.
-        DatabaseLost: There is none, although a bot has run here; nothing was created.
+        DatabaseLost: The file is missing or empty, although a bot has run here; nothing was created.
         DatabaseForeign: It belongs to another program; the file is unchanged.
         DiskFull: The host makes room.
         FolderUnusable: We may not write in the folder.
@@ -153,9 +153,8 @@ async def open_store(path: Path, migrations_dir: Path) -> Store:
                 await asyncio.to_thread(create_file, path)  # SQLite would give it the umask's mode
                 connection = aiosqlite.connect(path, isolation_level=None)
                 opening.push_async_callback(connection.close)
-                await run_to_completion(
-                    connection
-                )  # a cancelled start would leave the connection without owner
+                # A cancelled start would leave the connection without owner.
+                await run_to_completion(connection)
                 connection.row_factory = sqlite3.Row
                 await connection.execute_fetchall(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
                 await _require_intact(connection)

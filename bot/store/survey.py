@@ -78,7 +78,7 @@ def survey_at(path: Path, known: int) -> Survey:
 
     Raises:
         DatabaseMissing: There is no database.
-        DatabaseLost: There is none, although a bot has run here.
+        DatabaseLost: The file is missing or empty, although a bot has run here.
         DatabaseForeign: It belongs to another program.
         DatabaseNewer: It has more than ``known`` migrations.
         DatabaseDamaged, DatabaseInUse, FolderUnusable: It cannot be read.

@@ -5,7 +5,6 @@ NaN and lone surrogates before any other code sees them.
 """
 
 import asyncio
-import unicodedata
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from bot.chats.web.desk_client import DrawOptions
+from bot.commands.text import BIDI_OVERRIDES
 from bot.commands.values import MAX_COUNT, MAX_WEIGHT, Ratio
 from bot.errors import NotAPicture, PictureTooLarge
 from bot.messages import LOCALES
@@ -31,18 +31,13 @@ SHAPES = ("1:1", "2:3", "3:2", "9:16")
 
 Body = TypeVar("Body", bound=BaseModel)
 
-
-_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
-"""Characters that turn the direction of the text behind them, so that it reads otherwise than it is."""
+_CONTROLS = {*range(0x20), *range(0x7F, 0xA0)} - {ord("\t"), ord("\n")}
+_CLEANED = str.maketrans(dict.fromkeys(_CONTROLS, " ") | dict.fromkeys(BIDI_OVERRIDES, ""))
 
 
 def replace_control_characters(text: str) -> str:
-    """Replace control characters other than tab and line feed by spaces, and remove changes of direction."""
-    return "".join(
-        " " if unicodedata.category(char) == "Cc" and char not in "\t\n" else char
-        for char in text
-        if unicodedata.bidirectional(char) not in _DIRECTIONS
-    )
+    """Replace control characters other than tab and line feed by spaces, and remove bidi overrides."""
+    return text.translate(_CLEANED)
 
 
 def _known_shape(shape: str) -> str:

@@ -69,7 +69,7 @@ def _ask_about_chat(platform: str, answers: SetupAnswers, dialogue: Dialogue) ->
 
 
 def _ask_token(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
-    """Ask until the answer has the form of a token, or is none."""
+    """Ask until the answer has the form of a token or is empty."""
     name, locale = PLATFORM_NAMES[platform], dialogue.locale
     stored = answers.tokens.get(platform, "")
     while True:
@@ -93,7 +93,7 @@ def _ask_token(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None
 
 
 def _ask_proxy(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None:
-    """Ask until the answer is an address that the chat can use, or none."""
+    """Ask until the answer is an address that the chat can use or is empty."""
     locale = dialogue.locale
     stored = str(answers.value(f"{platform}.proxy") or "")
     kept = N_("Enter: keep {proxy}; {none}: none") if stored else N_("Enter: none")

@@ -39,7 +39,7 @@ class LoraWish:
 
     Attributes:
         joined: The words that commas join to it, as typed. They are part of the prompt; if the first is a
-            LoRA, too, the person means a stack and is told how to write one.
+            LoRA, too, the person means a stack, and the refusal shows how to write one.
     """
 
     name: str

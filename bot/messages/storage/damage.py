@@ -17,7 +17,7 @@ DAMAGE_SENTENCES: dict[type[Exception], str] = {
 
 
 def format_restore(backup: Path | None, locale: str) -> str:
-    """Return how to restore the newest sound backup, or that there is none."""
+    """Return how to restore the newest sound backup, or how to use one from elsewhere."""
     if backup is None:
         none = N_(
             "There is no sound backup beside the database; `sugarbot db restore FILE` brings back one from "

@@ -36,10 +36,10 @@ _TRACES = (f"{BACKUPS}/sugarbot-*.db", "pictures/[0-9a-f][0-9a-f]/*.png")
 
 
 def has_database(path: Path) -> bool:
-    """Return whether there is a database; an empty file is none.
+    """Return whether the file has a database; False if it is missing or empty.
 
     Raises:
-        DatabaseLost: There is none, although a bot has run here.
+        DatabaseLost: It is missing or empty, although a bot has run here.
     """
     if path.exists() and path.stat().st_size:
         return True
@@ -150,9 +150,8 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
             connection = stack.enter_context(contextlib.closing(open_in_use(path)))
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
-            if (
-                primary_code(error) == sqlite3.SQLITE_CANTOPEN
-            ):  # it is not the folder of the backup that refuses
+            # Here the folder of the database refuses, not that of the backup.
+            if primary_code(error) == sqlite3.SQLITE_CANTOPEN:
                 raise operator_error(error, path) from error
             raise
         yield connection

@@ -2,16 +2,13 @@
 
 import asyncio
 import importlib.metadata
-import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 import typer
 
 from bot import __main__ as command_line
@@ -66,16 +63,10 @@ def work(error: BaseException | None, code: int = 0) -> int:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restored_log: None) -> None:
     """Work without a sugarbot.toml; restore the log of this process afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SUGARBOT_LANG", "en")
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_the_exit_code_is_the_command_s_result() -> None:
