@@ -94,16 +94,16 @@ async def test_a_host_cancels_a_job_of_the_queue_after_a_cold_start_and_reads_th
 ) -> None:
     rules = replace(RULES, hosts=frozenset({f"discord:{MEMBER_ID}"}))
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
-        first = await discord.slash("sugar", DRAWING, user_id=STRANGER_ID)
-        await until(lambda: first.message_id in discord.edits, 30)  # commands are handled side by side
-        asked = await discord.slash("sugar", {**DRAWING, "seed": 8}, user_id=STRANGER_ID)
-        await until(lambda: asked.message_id in discord.edits, 30)
+        for seed in (7, 8, 9):  # the worker takes two jobs; the third waits
+            asked = await discord.slash("sugar", {**DRAWING, "seed": seed}, user_id=STRANGER_ID)
+            # Commands are handled side by side; the next one must come later.
+            await until(lambda asked=asked: asked.message_id in discord.edits, 30)
         queue = await discord.slash("queue", {})
-        await until(lambda: queue.message_id and len(controls(discord, queue.message_id)) == 2, 30)
+        await until(lambda: queue.message_id and len(controls(discord, queue.message_id)) == 3, 30)
     found = controls(discord, queue.message_id)
     async with running_bot(discord, config, tmp_path, FakeRenderer([Act.HANG], step_s=0.01), rules):
-        await act(discord, queue.message_id, found[1])
-        await until(lambda: controls(discord, queue.message_id) == found[:1], 30)
+        await act(discord, queue.message_id, found[2])
+        await until(lambda: controls(discord, queue.message_id) == found[:2], 30)
         assert "is cancelled and refunded." in discord.messages[queue.message_id]["text"]
         await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 30)
 
