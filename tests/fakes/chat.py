@@ -75,7 +75,7 @@ class FakeChat:
             raise self.errors.popleft()
         self.alerts.append(alert)
 
-    async def wait_for_results(self, count: int, timeout_s: float = 5.0) -> list[JobResult]:
+    async def wait_for_results(self, count: int, timeout_s: float = 30.0) -> list[JobResult]:
         """Return once ``count`` results arrived in all; TimeoutError if they do not."""
         async with asyncio.timeout(timeout_s), self._arrived:
             await self._arrived.wait_for(lambda: len(self.results) >= count)

@@ -1,8 +1,9 @@
 """A real desk on a real database, with a fake renderer, clock and card: for tests of the whole desk."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -62,11 +63,17 @@ class FakeProbe:
         return Headroom(self.free_bytes, self.total_bytes, used_bytes, "a test's card", "a test says so")
 
 
-async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
+async def until(is_so: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Return as soon as ``is_so``; TimeoutError if it does not come true."""
     async with asyncio.timeout(timeout_s):
         while not is_so():  # noqa: ASYNC110 - the code under test sends no signal
             await asyncio.sleep(0.001)
+
+
+def is_delivered(folder: Path) -> bool:
+    """Whether the bot whose database is here has recorded that every result was sent."""
+    with closing(sqlite3.connect(folder / "sugarbot.db")) as database:
+        return not database.execute("SELECT 1 FROM outbox WHERE state <> 'sent'").fetchone()
 
 
 @dataclass

@@ -182,7 +182,7 @@ class FakeGateway:
         await connection.send(session.add("RESUMED", {}))
 
 
-async def until(condition: Any, timeout_s: float = 5.0) -> Any:
+async def until(condition: Any, timeout_s: float = 30.0) -> Any:
     """Return ``condition()`` once it is true; raise TimeoutError if that takes too long."""
     async with asyncio.timeout(timeout_s):
         while not (value := condition()):  # noqa: ASYNC110 - a condition is anything that a test can see

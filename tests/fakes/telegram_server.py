@@ -18,6 +18,7 @@ from tests.fakes.forms import read_form
 from tests.fakes.telegram_schema import TelegramSchema
 from tests.fakes.telegram_world import Refusal, World
 
+NOT_SHOWN = ("getUpdates", "getMyCommands", "setMyCommands")  # when a test fails: they are long
 TOKEN = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"
 
 
@@ -109,7 +110,7 @@ class TelegramServer:
         async with self._changed:
             self._changed.notify_all()
 
-    async def until(self, is_true: Callable[[], object], timeout_s: float = 10.0) -> None:
+    async def until(self, is_true: Callable[[], object], timeout_s: float = 30.0) -> None:
         """Wait until a condition holds; on timeout fail the test with the list of requests."""
         try:
             async with asyncio.timeout(timeout_s):
@@ -117,7 +118,7 @@ class TelegramServer:
                     await self.wake()
                     await asyncio.sleep(0.01)
         except TimeoutError:
-            sent = [(call.method, call.params) for call in self.calls if call.method != "getUpdates"]
+            sent = [(call.method, call.params) for call in self.calls if call.method not in NOT_SHOWN]
             raise AssertionError(f"timeout; the bot sent {sent}") from None
 
     async def _serve(self, request: web.Request) -> web.Response:

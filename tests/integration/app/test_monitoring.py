@@ -80,7 +80,7 @@ async def draw_jobs_of_every_end(bot: WatchedBot) -> None:
     harness.renderer.acts.extend([Act.DRAW, Act.DRAW, Act.DRAW, Act.FAIL])
     for number, wanted in enumerate(({}, {}, {"count": 3}, {})):
         receipt = await harness.accept(str(number), f"member {number}", **wanted)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (await harness.job(receipt.job_id)).ended_ms is None:  # noqa: ASYNC110 - no signal
                 await asyncio.sleep(0.01)
 

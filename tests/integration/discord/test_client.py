@@ -193,7 +193,7 @@ async def test_a_command_sent_while_disconnected_is_answered_after_the_resume(
 ) -> None:
     await getattr(discord.gateway, how)()
     asked = await discord.slash("sugar", {"prompt": "a face"})
-    await until(lambda: discord.gateway.resumed, timeout_s=10)
+    await until(lambda: discord.gateway.resumed)
     await until(lambda: desk.handled)
     await until(lambda: discord.answer_to(asked)["text"])
     assert len(discord.gateway.identified) == 1
@@ -331,9 +331,9 @@ async def test_a_connection_with_wrong_compression_is_replaced(
     discord: FakeDiscord, chat: DiscordChat
 ) -> None:
     await discord.gateway.send_bytes(b"rubbish\x00\x00\xff\xff")
-    await until(lambda: discord.gateway.resumed, timeout_s=10)
+    await until(lambda: discord.gateway.resumed)
     asked = await discord.slash("cancel", {})
-    await until(lambda: asked.message_id and discord.answer_to(asked)["text"], timeout_s=10)
+    await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
 
 
 async def test_a_token_replaced_while_serving_ends_serve(

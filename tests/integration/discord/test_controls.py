@@ -86,7 +86,7 @@ async def test_the_control_of_a_waiting_job_answers_after_a_cold_start(
             lambda: other.followups and "someone else" in discord.messages[other.followups[0]]["text"]
         )
         await act(discord, asked.message_id, control)
-        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"], 10)
+        await until(lambda: "Cancelled." in discord.answer_to(asked)["text"])
 
 
 async def test_a_host_cancels_a_job_of_the_queue_after_a_cold_start_and_reads_the_page_again(

@@ -1,10 +1,9 @@
 """End to end with the real desk and database: from a slash command to the pictures in the answer."""
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from engine.checkpoint.model import ModelInfo
 from engine.planner.cost import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
-from tests.fakes.desk_harness import SHELF
+from tests.fakes.desk_harness import SHELF, is_delivered
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import BOT_ID, EPHEMERAL, GUILD_ID, user
 from tests.fakes.discord_rest import Interaction
@@ -52,9 +51,7 @@ class RunningBot:
 
     async def ended(self, asked: Interaction, files: int) -> dict[str, Any]:
         """Wait until the answer shows this many pictures and return it."""
-        await until(
-            lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files, 10
-        )
+        await until(lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files)
         return self.discord.answer_to(asked)
 
 
@@ -99,12 +96,6 @@ async def running_bot(
             await chat.close()
 
 
-def is_delivered(folder: Path) -> bool:
-    """Whether the bot has recorded that every result was sent."""
-    with closing(sqlite3.connect(folder / "sugarbot.db")) as database:
-        return not database.execute("SELECT 1 FROM outbox WHERE state <> 'sent'").fetchone()
-
-
 async def test_a_command_becomes_pictures_in_its_own_answer(
     discord: FakeDiscord, config: DiscordConfig, tmp_path: Path
 ) -> None:
@@ -145,9 +136,9 @@ async def test_a_reply_to_a_picture_is_about_it(
         replied = {"author": user(BOT_ID), **{name: answer[name] for name in ("attachments", "components")}}
         for number, text in enumerate(["a hare", "--seed 9"], start=3):
             await discord.send_message(f"<@{BOT_ID}> {text}", referenced_message=replied)
-            await until(lambda number=number: len(bot.renderer.requests) == number, 10)
+            await until(lambda number=number: len(bot.renderer.requests) == number)
         recipe = await discord.send_message(f"<@{BOT_ID}> /recipe", referenced_message=replied)
-        await until(lambda: discord.replies(recipe), 10)
+        await until(lambda: discord.replies(recipe))
         assert "a face" in str(discord.replies(recipe)[0]["text"])
     drawn = [(each.prompt, each.seed, each.count) for each in bot.renderer.requests[2:]]
     assert drawn == [("sugar face, a hare", 7, 2), ("sugar face, a face", 9, 2)]

@@ -249,7 +249,7 @@ async def test_every_event_gets_one_answer_or_is_ignored_by_its_rule(
     async with running_bot(discord, config, tmp_path, FakeRenderer(), ALLOWED):
         crowd = Crowd(discord)
         drawn = await discord.slash("sugar", {"prompt": "a face", **SMALL})
-        await until(lambda: drawn.message_id and discord.answer_to(drawn)["attachments"], 10)
+        await until(lambda: drawn.message_id and discord.answer_to(drawn)["attachments"])
         visits: list[Awaitable[None]] = []
         for person in PEOPLE:
             for locale in LOCALES:

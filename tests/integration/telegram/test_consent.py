@@ -51,7 +51,7 @@ async def test_an_owner_allows_and_takes_back_a_face_while_it_is_drawn(
         world.say("a fox --lora face", by=MEMBER)
         await server.until(lambda: harness.renderer.running)
         world.say("a hare --lora face", by=MEMBER)
-        await server.until(lambda: sum("Got it" in text for text in world.texts(22)) >= 1)
+        await server.until(lambda: len(harness.renderer.received) == 2)
         world.say("/lora revoke face", by=OWNER)
         await server.until(lambda: any("Nobody may use face" in text for text in world.texts(21)))
         await server.until(lambda: sum("may not be used any more" in text for text in world.texts(22)) == 2)

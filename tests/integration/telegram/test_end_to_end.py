@@ -95,11 +95,10 @@ async def test_a_running_job_is_cancelled_by_its_button_and_says_so(
 async def test_a_typed_cancel_is_answered_once_and_deletes_the_placeholder(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:
-    async with serve_bot(server, tmp_path, FakeRenderer([Act.HANG], step_s=0.01)):
-        world.say("a fox")
-        world.say("a hare")
-        world.say("a lynx")
-        await server.until(lambda: len(world.in_chat(11)) == 3)
+    async with serve_bot(server, tmp_path, FakeRenderer([Act.HANG, Act.HANG], step_s=0.01)):
+        for number, text in enumerate(("a fox", "a hare", "a lynx"), start=1):
+            world.say(text)
+            await server.until(lambda number=number: len(world.in_chat(11)) == number)
         world.say("/cancel")
         await server.until(lambda: len(world.in_chat(11)) == 3 and "cancelled" in world.texts(11)[-1])
         assert [text.startswith("Got it") for text in world.texts(11)][1:] == [True, False]

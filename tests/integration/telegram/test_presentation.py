@@ -1,6 +1,5 @@
 """What a person sees of a job: the mark on a request, its progress, its picture with the prompt."""
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,16 +96,16 @@ async def test_a_group_sees_six_edits_of_a_job_at_most_two_of_them_kept_for_the_
 ) -> None:
     monkeypatch.setattr("bot.chats.telegram_.rate_limiter.GROUP_EDIT_GAP_S", 0.0)
     world.messages[GROUP.id, 50] = Sent(GROUP.id, 50, "text", "waiting")
-    for position in range(20, 0, -1):
-        await chat.show(make_status(IN_GROUP, position=position))
-        await asyncio.sleep(0.01)
-    waiting = len(server.named("editMessageText"))
-    for step in range(9):
-        await chat.show(make_status(IN_GROUP, step=step))
-        await asyncio.sleep(0.01)
-    await server.until(lambda: len(server.named("editMessageText")) == MAX_GROUP_EDITS)
-    assert waiting == MAX_GROUP_EDITS - 2
-    assert "step 2 of 8" in world.texts(GROUP.id)[0], "a fifth of the drawing passes between two edits"
+    waiting = MAX_GROUP_EDITS - 2
+    positions = [make_status(IN_GROUP, position=position) for position in range(20, 0, -1)]
+    steps = [make_status(IN_GROUP, step=step) for step in range(9)]
+    for status, edits in (
+        *zip(positions, [*range(1, waiting), *[waiting] * 20], strict=False),
+        *zip(steps, [waiting + 1, waiting + 1, *[waiting + 2] * 7], strict=True),
+    ):
+        await chat.show(status)
+        await server.until(lambda edits=edits: len(server.named("editMessageText")) == edits)
+    await server.until(lambda: "step 2 of 8" in world.texts(GROUP.id)[0])
 
 
 async def test_the_steps_of_a_batch_are_a_draft_that_its_album_replaces(
@@ -192,6 +191,10 @@ async def test_an_expected_start_counts_down_and_a_drawing_has_a_bar(
     assert [kind for kind, _ in world.in_chat(11)[-1].entities] == ["date_time"]
 
 
+def _photos(world: World) -> list[Sent]:
+    return [sent for sent in world.in_chat(11) if sent.kind == "photo"]
+
+
 async def test_a_spoiler_covers_the_photos_of_a_job_also_when_they_are_sent_again(
     server: TelegramServer, world: World, chat: TelegramChat, desk: ScriptedDesk, tmp_path: Path
 ) -> None:
@@ -200,13 +203,12 @@ async def test_a_spoiler_covers_the_photos_of_a_job_also_when_they_are_sent_agai
         result = make_result(IN_PRIVATE, tmp_path, *[png(), png("navy")][:count], job_id=f"j{count}")
         result = replace(result, spoiler=spoiler)
         await chat.deliver(result)
-        photos = [sent for sent in world.in_chat(11) if sent.kind == "photo"]
-        assert {sent.has_spoiler for sent in photos} == {spoiler}
+        assert {sent.has_spoiler for sent in _photos(world)} == {spoiler}
         desk.answer = lambda *_, of=result: PickedPicture(
             of.job_id, of.pictures[0], of.recipe, spoiler=of.spoiler
         )
         world.press(Sent(11, 80, "text", "", (("Picture 1", "v2:pick:j1:0"),)), "Picture 1")
-        await server.until(lambda: len(server.named("sendPhoto")) == 1)
+        await server.until(lambda count=count: len(_photos(world)) == count + 1)
         assert ("has_spoiler" in server.named("sendPhoto")[0].params) is spoiler
         server.calls.clear()
         world.messages.clear()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from tests.fakes.desk_harness import is_delivered
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_world import Person, Sent, World
@@ -54,6 +55,7 @@ async def test_a_reply_to_a_picture_of_somebody_else_needs_it_to_be_open_here(
         world.say("/sugar a fox --seed 7", group=GROUP)
         await server.until(lambda: pictures(world, GROUP.id))
         shown = pictures(world, GROUP.id)[0]
+        await server.until(lambda: is_delivered(tmp_path))  # until then, nobody knows whose picture it is
         world.say("a hare", group=GROUP, reply_to=shown, by=Person(77))
         await server.until(lambda: len(pictures(world, GROUP.id)) == 2)
         world.press(shown, "Edit", by=Person(77))

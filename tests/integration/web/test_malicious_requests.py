@@ -77,7 +77,7 @@ class RawClient:
         reader, writer = await asyncio.open_connection(host, int(port))
         try:
             writer.write(_bytes_of(request, self.own, cookie))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 return _parsed(await reader.read())
         except ConnectionError:
             return RawResponse(0, {}, b"")
@@ -271,7 +271,7 @@ async def open_stream(client: RawClient, cookie: str) -> AsyncIterator[int]:
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(_bytes_of(MaliciousRequest("", "GET", "/events"), client.own, cookie))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             yield int((await reader.readline()).split()[1])
     finally:
         writer.close()
@@ -374,7 +374,7 @@ async def test_a_connection_with_an_incomplete_request_is_closed(
         for sent in (b"", b"GET / HTT", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "):
             reader, writer = await asyncio.open_connection(host, int(port))
             writer.write(sent)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 assert await reader.read() == b""
             writer.close()
 

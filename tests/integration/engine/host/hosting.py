@@ -46,7 +46,7 @@ def make_request(
     return RenderRequest(job_id, attempt, prompt, 512, 768, 7, count)
 
 
-async def eventually(is_so: Callable[[], object], timeout_s: float = 10) -> None:
+async def eventually(is_so: Callable[[], object], timeout_s: float = 30) -> None:
     async with asyncio.timeout(timeout_s):
         while not is_so():  # noqa: ASYNC110 - what is awaited happens in another process
             await asyncio.sleep(0.01)

@@ -26,7 +26,7 @@ async def test_the_watch_of_a_healthy_worker_ends_with_the_host() -> None:
         watch = asyncio.create_task(host.watch(), name="watch")
         await asyncio.sleep(0.05)
         assert not watch.done()
-    await asyncio.wait_for(watch, 5)
+    await asyncio.wait_for(watch, 30)
 
 
 async def test_a_worker_never_sees_a_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,9 +89,9 @@ async def test_a_chat_that_cannot_be_reached_is_tried_until_it_can() -> None:
 
 
 async def test_a_slow_chat_delays_no_other_chat() -> None:
-    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=5), working_chat()
+    slow, quick = ScriptedChat(opening=[], serving=[], slow_s=100), working_chat()
     async with supervised(slow, quick):
-        await until(lambda: quick.is_serving, timeout_s=1)
+        await until(lambda: quick.is_serving)
         assert not slow.opened
 
 

@@ -65,7 +65,7 @@ async def test_a_chat_that_moves_while_the_desk_runs_gets_its_results_at_once(
     rules = Rules(allow=frozenset({"telegram:*"}))
     async with open_harness(tmp_path, chat=telegram, rules=rules) as harness, harness.running():
         receipt = await harness.accept("1", platform=Platform.TELEGRAM)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not await harness.store._run("SELECT 1 FROM outbox WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.002)
         await asyncio.sleep(0.02)  # its back-off runs
@@ -88,7 +88,7 @@ async def test_a_drain_while_the_start_waits_for_the_disk_ends_the_start(
     run = asyncio.create_task(harness.desk.run({harness.chat.platform: harness.chat}))
     await until(lambda: len(tried) > 1)
     await harness.desk.drain(1)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         with pytest.raises(CannotSave):
             await run
 

@@ -36,7 +36,7 @@ async def in_outbox(harness: DeskHarness) -> list[str]:
 
 
 async def until_outbox(harness: DeskHarness, wanted: list[tuple[str, int]], *, in_order: bool = True) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (found := await outbox(harness)) != wanted and (in_order or sorted(found) != wanted):  # noqa: ASYNC110 - the store sends no signal
             await asyncio.sleep(0.005)
 

@@ -18,7 +18,7 @@ async def accept(harness: DeskHarness, event: str = "1", count: int = 1) -> str:
 
 
 async def until_outbox(harness: DeskHarness, *wanted: tuple[str, int]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             rows = await harness.store._run("SELECT state, attempts FROM outbox ORDER BY id")
             if [tuple(row) for row in rows] == list(wanted):

@@ -55,7 +55,7 @@ async def test_the_watchdog_hears_of_a_bot_that_lives(listener: socket.socket) -
     async def lives() -> bool:
         return True
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         keeping = asyncio.create_task(manager.keep_watchdog(lives, lambda: "ready"), name="watchdog")
         for _ in range(3):
             facts = await asyncio.to_thread(received, listener)
@@ -72,7 +72,7 @@ async def test_the_watchdog_hears_nothing_of_a_bot_that_does_not_live(listener: 
         return False
 
     keeping = asyncio.create_task(manager.keep_watchdog(does_not_live, lambda: ""), name="watchdog")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asked.wait()
     keeping.cancel()
     await asyncio.wait([keeping])
@@ -97,5 +97,5 @@ async def test_without_a_watchdog_of_this_process_nothing_is_kept(
     async def never() -> bool:
         raise AssertionError
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await ServiceManager(environment(listener, **watchdog)).keep_watchdog(never, str)

@@ -335,7 +335,7 @@ async def test_after_ten_failed_starts_in_a_row_the_host_gives_up(workers: Worke
     assert host.failed_starts == 0
     workers.started[-1].is_lost.set()
     with pytest.raises(WorkerNotReady, match="no process"):
-        await asyncio.wait_for(watch, 2)
+        await asyncio.wait_for(watch, 30)
     assert workers.tries == 1 + 9 + 1 + 10
     assert host.failed_starts == 10
     await host.close()
@@ -369,7 +369,7 @@ async def test_the_watch_ends_with_the_host_and_at_once_where_nothing_was_starte
     await asyncio.sleep(0)
     assert not watch.done()
     await host.close()
-    await asyncio.wait_for(watch, 1)
+    await asyncio.wait_for(watch, 30)
     await Host(CONFIG).close()  # one that never started closes as well
 
 

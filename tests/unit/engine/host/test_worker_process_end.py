@@ -149,5 +149,5 @@ async def test_a_request_that_nobody_has_read_delays_no_end(monkeypatch: pytest.
         with pytest.raises(WorkerLost):
             await drawing
         assert clock() == pytest.approx(1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await worker.end(ask=False)

@@ -188,14 +188,14 @@ async def test_a_result_before_the_receipt_is_not_lost(tmp_path: Path, drawn: tu
         tmp_path / "out", lambda context: make_result(address=context.address, paths=drawn), early=True
     )
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert (await setup.say("a face")).exit_code == 0
 
 
 async def test_who_stops_it_while_it_draws_reads_that_the_job_is_kept(tmp_path: Path) -> None:
     setup = ConsoleSetup(tmp_path / "out", lambda context: make_result(address=LATE_ADDRESS))
     waiting = asyncio.create_task(setup.say("a face"), name="say")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await until(lambda: "Got it" in setup.errors.getvalue())
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -128,7 +128,7 @@ async def test_a_waiter_sees_the_next_change() -> None:
 
     conversation.say("hello")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await waiting
 
 
@@ -137,7 +137,7 @@ async def test_a_change_before_the_wait_is_not_lost() -> None:
     seen = conversation.version
     conversation.say("while the reader was busy")
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await conversation.wait_for_change(seen)
 
 
@@ -150,7 +150,7 @@ async def test_the_release_of_a_conversation_wakes_its_waiters() -> None:
 
     conversation.release()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await asyncio.gather(*waiting)
 
 

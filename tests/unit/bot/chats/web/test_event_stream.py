@@ -50,7 +50,7 @@ async def test_a_change_sends_only_the_changed_messages() -> None:
 
     conversation.show(make_status(step=4))
     conversation.show(make_status(step=5))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         news = parsed(await anext(stream))
 
     assert [(name, facts["number"]) for name, facts in news] == [("message", 1)]
@@ -96,7 +96,7 @@ async def test_a_quiet_stream_shows_that_it_is_alive(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(event_stream, "HEARTBEAT_S", 0.005)
     stream, _ = await begin(Conversation("page", "en"))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await anext(stream) == ": still here\n\n"
 
 
@@ -108,5 +108,5 @@ async def test_a_released_conversation_ends_its_streams() -> None:
 
     conversation.release()
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         assert await waiting is None

@@ -52,7 +52,7 @@ class Watched:
 
     async def sent(self) -> None:
         """Return when no message waits."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await self.store._run("SELECT id FROM alert_message WHERE state <> 'sent'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -169,7 +169,7 @@ async def test_a_disk_that_is_full_for_a_moment_loses_no_alert_until_the_next_st
         it.discord.errors.append(RuntimeError())
         await it.report(DISK)
         await until(lambda: not is_full)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not it.received:
                 it.clock.advance(seconds=60)
                 await asyncio.sleep(0.01)
@@ -184,7 +184,7 @@ async def test_a_clock_that_is_set_back_delays_no_alert(tmp_path: Path) -> None:
         await until(lambda: len(it.received) == 1)
         it.discord.errors.append(RuntimeError())
         await it.calm()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not await it.store._run("SELECT 1 FROM alert_message WHERE state = 'maybe'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         it.clock.now_ms -= DAY_MS

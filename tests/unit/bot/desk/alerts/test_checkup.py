@@ -35,7 +35,7 @@ async def test_it_counts_the_faults_and_sees_what_was_committed_a_moment_ago(tmp
 async def test_nobody_waits_for_it_and_it_waits_for_nobody(tmp_path: Path) -> None:
     async with open_harness(tmp_path) as harness:
         checkup = DatabaseCheckup(harness.store)
-        async with harness.store.atomic(), asyncio.timeout(10):
+        async with harness.store.atomic(), asyncio.timeout(30):
             await asyncio.create_task(checkup.check())
         assert checkup.faults == 0
 

@@ -133,7 +133,7 @@ async def test_a_kept_private_picture_does_not_come_to_a_group(harness: DeskHarn
 
 
 async def until_kept(harness: DeskHarness, wanted: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while True:
             rows = await harness.store._run(
                 "SELECT total(state = 'kept'), total(state NOT IN ('kept', 'sent')) FROM outbox"

@@ -149,7 +149,7 @@ async def test_a_message_that_was_sent_while_its_job_was_deleted_goes_too(tmp_pa
         await began.wait()
         meanwhile = PictureMessage(DISCORD, "20", "102", job_id, 0)  # of /pick, on its way at that moment
         keeping = asyncio.create_task(harness.desk.keep_messages([meanwhile]))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while meanwhile not in await harness.store.messages.of_job(job_id):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         may_delete.set()
