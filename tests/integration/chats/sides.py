@@ -23,6 +23,7 @@ from bot.chats.contract import Chat
 from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.telegram_ import TelegramChat, TelegramConfig
 from bot.chats.web import WebChat
+from bot.messages import pictures_coming
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness, open_harness
@@ -146,6 +147,7 @@ class TelegramSide:
         self._server = server
         self._harness = harness
         self._person = Person(TELEGRAM_ID + number, "Member", LANGUAGES[locale][1])
+        self._locale = locale
         self._pictures: Sent | None = None
 
     async def say(self, text: str) -> Answer:
@@ -183,9 +185,11 @@ class TelegramSide:
         return [sent for sent in self._server.world.in_chat(self._person.id) if sent.message_id > message_id]
 
     def _after(self, message_id: int) -> Answer | None:
-        """The messages that came after this one, as one answer; None while an album lacks its controls."""
+        """The messages that came after this one, as one answer; None while a picture or controls lack."""
         new = self._new(message_id)
         if not new or (new[-1].album and not any(sent.buttons for sent in new)):
+            return None
+        if any(sent.text == pictures_coming(self._locale) for sent in new):
             return None
         data = tuple(data for sent in new for _, data in sent.buttons)
         texts = "\n".join(sent.text for sent in new if sent.text)

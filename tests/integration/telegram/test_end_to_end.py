@@ -53,6 +53,24 @@ async def test_a_message_becomes_a_picture_in_place_of_its_placeholder(
         await server.until(lambda: len(pictures(world)) == 2)
 
 
+async def test_a_picture_that_is_faster_than_its_receipt_is_the_only_message_of_its_job(
+    server: TelegramServer, world: World, tmp_path: Path
+) -> None:
+    world.no_reactions.add(GROUP.id)
+    async with serve_bot(server, tmp_path, FakeRenderer()) as harness:
+        world.say("a fox")
+        await server.until(lambda: pictures(world))
+        server.delays_s["answerCallbackQuery"] = 0.5
+        world.press(pictures(world)[0], "Reroll")
+        server.delays_s["setMessageReaction"] = 0.5
+        world.say("/sugar a hare", group=GROUP)
+        await server.until(lambda: len(pictures(world)) == 2 and pictures(world, GROUP.id))
+        async with asyncio.timeout(30):
+            while await harness.desk.pending_events(Platform.TELEGRAM):  # noqa: ASYNC110 - nothing signals it
+                await asyncio.sleep(0.01)
+    assert [sent.kind for sent in (*world.in_chat(11), *world.in_chat(GROUP.id))] == ["photo"] * 3
+
+
 async def test_trigger_words_are_shown_apart_from_what_was_typed(
     server: TelegramServer, world: World, tmp_path: Path
 ) -> None:

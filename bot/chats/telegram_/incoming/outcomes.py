@@ -172,18 +172,23 @@ class OutcomeReplies:
 
     async def _send_placeholder(self, receipt: Receipt, address: ChatAddress, locale: str) -> None:
         """Announce a job, unless its first message exists or is being sent with the result."""
-        if receipt.repeated:
-            if receipt.address is None or ChatAddress.parse(receipt.address).message_id is not None:
-                return
-            if self._registry.is_being_sent(receipt.job_id):
-                return
+        if receipt.repeated and (receipt.address is None or await self._has_message(receipt.job_id)):
+            return
         if address.is_group and needs_no_message(receipt) and await self._reactions.mark_seen(address):
             return
         text = _text_of(replace(receipt, repeated=False), locale)
+        if await self._has_message(receipt.job_id):  # a picture may be faster than a reaction
+            return
         async with self._registry.sending(receipt.job_id) as placeholder:
             sent = await self._sender.show_text(address, text, keyboard_of(controls_of(receipt), locale))
             placeholder.set_result(sent)
             await self._desk.store_placeholder(receipt.job_id, sent.to_address())
+
+    async def _has_message(self, job_id: str) -> bool:
+        """Whether the job's first message exists or is being sent."""
+        stored = await self._desk.placeholder_of(job_id)
+        has_message = stored is not None and ChatAddress.parse(stored).message_id is not None
+        return has_message or self._registry.is_being_sent(job_id)
 
     async def disable_duplicate(self, job_id: str, press: ButtonPress) -> None:
         """Remove the button from a second placeholder of the job, left by a crash or a lost answer."""
