@@ -22,7 +22,7 @@ path. It ignores a misspelt variable such as ``SUGARBOT_WEBB__PORT``, has no ``â
 does not notice a token file that others can read. We would have to replace each of its sources; pydantic
 itself validates what ``load`` collects.
 
-Tests of this package: ``pytest tests/unit/bot/test_settings.py``.
+Tests of this package: ``pytest tests/unit/bot/settings``.
 """
 
 from bot.settings.language import expected_language
