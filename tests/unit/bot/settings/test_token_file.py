@@ -13,12 +13,6 @@ from bot.settings import load_settings, read_tokens, read_values, settings_of, t
 TOKEN = "123456:secret-secret-secret-secret-secret"
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
 def write(text: str | bytes, path: str = "tokens.env", mode: int = 0o600) -> Path:
     file = Path(path)
     file.parent.mkdir(exist_ok=True)

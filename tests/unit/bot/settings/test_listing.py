@@ -14,11 +14,6 @@ OTHERS = [name for name in SETTINGS if name not in TOKENS]
 NEEDED = {"engine.model": {"SUGARBOT_ENGINE__REVISION": EXAMPLE_COMMIT}}  # by the example of a setting
 
 
-@pytest.fixture(autouse=True)
-def no_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def as_toml(values: dict[str, str]) -> str:
     """Settings by dotted name, as a file with dotted keys."""
     return "".join(f"{name} = {value}\n" for name, value in values.items())
