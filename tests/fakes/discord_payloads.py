@@ -5,6 +5,7 @@ from typing import Any
 
 APPLICATION_ID = "900000000000000001"
 BOT_ID = "900000000000000002"
+AT_ME = f"<@{BOT_ID}>"  # a mention of the bot
 GUILD_ID = "900000000000000010"
 CHANNEL_ID = "900000000000000020"
 THREAD_ID = "900000000000000021"
@@ -147,7 +148,7 @@ def message_event(
 ) -> dict[str, Any]:
     """A MESSAGE_CREATE event of a person; it has a text if the bot may read it."""
     written = {**message(message_id, channel_id, content), "author": user(user_id)}
-    if f"<@{BOT_ID}>" in content:
+    if AT_ME in content:
         written["mentions"] = [BOT]
     if in_guild:
         member = {"roles": list(roles), "joined_at": TIMESTAMP, "deaf": False, "mute": False, "flags": 0}

@@ -39,6 +39,7 @@ from tests.fakes.specs import SPECS
 JOB_ID = "k3f9job0000000000000a2"
 RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8, typed="a face")
 RECEIPT = Receipt(JOB_ID, RECIPE, price=2, credits_left=18, position=1, wait=TimeEstimate(11.0, 14.0))
+Pictures = tuple[PictureFile, ...]
 CARDS = tuple(
     LoraSummary(f"sugar{number}", {"en": f"Sugar {number}", "zh-CN": f"糖 {number}"}, "", 0.8)
     for number in range(40)
@@ -68,6 +69,20 @@ async def answered(discord: FakeDiscord, asked: Interaction) -> str:
     await until(lambda: asked.message_id and discord.answer_to(asked)["text"])
     text: str = discord.answer_to(asked)["text"]
     return text
+
+
+async def reply_to(discord: FakeDiscord, message_id: str) -> dict[str, object]:
+    """Wait for the only reply of the bot and return it."""
+    await until(lambda: discord.replies(message_id))
+    [reply] = discord.replies(message_id)
+    return reply
+
+
+async def direct_message(discord: FakeDiscord) -> dict[str, object]:
+    """Return the only direct message to the member."""
+    await until(lambda: discord.in_channel(discord.direct_channel(MEMBER_ID)))
+    [message] = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    return message
 
 
 @pytest.fixture(scope="session")
@@ -156,4 +171,16 @@ def result_of(address: Address, pictures: tuple[PictureFile, ...], **changed: An
     return JobResult(**facts | changed)
 
 
-__all__ = ["JOB_ID", "RECEIPT", "RECIPE", "Platform", "answered", "opened", "refusing", "result_of"]
+__all__ = [
+    "JOB_ID",
+    "RECEIPT",
+    "RECIPE",
+    "Pictures",
+    "Platform",
+    "answered",
+    "direct_message",
+    "opened",
+    "refusing",
+    "reply_to",
+    "result_of",
+]

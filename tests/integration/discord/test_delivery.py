@@ -22,9 +22,8 @@ from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.figures import figure
-from tests.integration.discord.conftest import JOB_ID, RECIPE, opened, result_of
+from tests.integration.discord.conftest import JOB_ID, RECIPE, Pictures, opened, result_of
 
-Pictures = tuple[PictureFile, ...]
 NAMES = [f"sugar-{JOB_ID}-1.png", f"sugar-{JOB_ID}-2.png"]
 
 

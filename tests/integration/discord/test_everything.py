@@ -22,7 +22,16 @@ from bot.chats.discord_.incoming.event_kinds import (
 from bot.policy.rules import Rules
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
-from tests.fakes.discord_payloads import BOT_ID, CHANNEL_ID, GUILD_ID, LOADING, MEMBER_ID, TIMESTAMP, user
+from tests.fakes.discord_payloads import (
+    AT_ME,
+    BOT_ID,
+    CHANNEL_ID,
+    GUILD_ID,
+    LOADING,
+    MEMBER_ID,
+    TIMESTAMP,
+    user,
+)
 from tests.fakes.discord_rest import SHOW_FORM, Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.renderer import FakeRenderer
@@ -34,7 +43,6 @@ LOCALES = ("en-US", "zh-CN")
 IN_SERVER = {"in_guild": True}
 DIRECTLY = {"in_guild": False}
 ELSEWHERE = {"in_guild": False, "is_own_install": True, "may_post": False}
-AT_ME = f"<@{BOT_ID}>"
 SMALL = {"size": "512x512"}
 ALLOWED = Rules(
     hosts=frozenset({f"discord:{HOST_ID}"}),

@@ -13,7 +13,7 @@ from bot.chats.discord_.outgoing.address import (
     TOKEN_LIFE_MS,
     AnswerAddress,
 )
-from bot.outcomes import Address, PictureFile, RetryLater, Status
+from bot.outcomes import Address, RetryLater, Status
 from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
@@ -21,9 +21,7 @@ from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, now_ms, opened, result_of
-
-Pictures = tuple[PictureFile, ...]
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, Pictures, now_ms, opened, result_of
 
 
 class Clock:

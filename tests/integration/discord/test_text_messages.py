@@ -1,50 +1,18 @@
-"""Plain messages: one reply that becomes the pictures, mentions no person, and shows once after any crash."""
+"""Plain messages: sentences are drawn, typed commands carried out, and all else is explained or ignored."""
 
-import asyncio
-import json
 from dataclasses import replace
 
 import pytest
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.outgoing.address import AnswerAddress
+from bot.chats.discord_ import DiscordChat
 from bot.commands.values import Draw, LoraAdd, LoraOffer, LoraSwitch, LoraWish, Quota, SentFile
-from bot.errors import CannotSave, NoCreditsLeft
-from bot.outcomes import CreditBalance, LoraFileOffered, PictureFile, Platform, Status
+from bot.errors import CannotSave
+from bot.outcomes import CreditBalance, LoraFileOffered, Platform, Status
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
-from tests.fakes.discord_http import Fault
-from tests.fakes.discord_payloads import (
-    ATTACH,
-    BOT_ID,
-    CHANNEL_ID,
-    MAY_POST,
-    MEMBER_ID,
-    SEND,
-    THREAD_ID,
-    guild,
-    thread,
-    user,
-)
+from tests.fakes.discord_payloads import AT_ME, BOT_ID, CHANNEL_ID, MEMBER_ID, user
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, answered, opened, refusing, result_of
-
-AT_ME = f"<@{BOT_ID}>"
-Pictures = tuple[PictureFile, ...]
-
-
-async def reply_to(discord: FakeDiscord, message_id: str) -> dict[str, object]:
-    """Wait for the only reply of the bot and return it."""
-    await until(lambda: discord.replies(message_id))
-    [reply] = discord.replies(message_id)
-    return reply
-
-
-async def direct_message(discord: FakeDiscord) -> dict[str, object]:
-    """Return the only direct message to the member."""
-    await until(lambda: discord.in_channel(discord.direct_channel(MEMBER_ID)))
-    [message] = discord.in_channel(discord.direct_channel(MEMBER_ID))
-    return message
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, Pictures, reply_to, result_of
 
 
 @pytest.mark.parametrize("in_guild", [True, False])
@@ -180,33 +148,6 @@ async def test_an_ignored_message_causes_no_request(
     assert len(discord.requests) == requests + 1
 
 
-async def test_what_is_asked_in_a_thread_names_its_channel_also_after_a_crash(
-    discord: FakeDiscord, config: DiscordConfig
-) -> None:
-    stored: dict[tuple[Platform, str], str] = {}
-
-    def answer(*_: object) -> CreditBalance:
-        stored.update(desk.inbox)
-        return CreditBalance(3, 20, 1_795_000_000)
-
-    def places() -> list[tuple[str, str]]:
-        return [(context.address.chat_id, context.parent_chat_id) for _, context in desk.handled]
-
-    desk = ScriptedDesk(answer)
-    async with opened(config, desk):
-        await discord.gateway.dispatch("GUILD_CREATE", {**guild(MAY_POST), "threads": [thread()]})
-        for channel_id in (THREAD_ID, CHANNEL_ID):
-            await reply_to(discord, await discord.send_message(f"{AT_ME} /quota", channel_id=channel_id))
-            await answered(discord, await discord.slash("quota", channel_id=channel_id))
-    assert places() == 2 * [(THREAD_ID, CHANNEL_ID)] + 2 * [(CHANNEL_ID, "")]
-    desk = ScriptedDesk(answer, inbox=dict(stored))
-    async with opened(config, desk):  # before Discord has described the server
-        await until(lambda: len(desk.handled) == 2)  # the answers to the others are there
-        assert sorted(places()) == [(CHANNEL_ID, ""), (THREAD_ID, CHANNEL_ID)]
-        await answered(discord, await discord.slash("quota", channel_id=THREAD_ID))
-    assert places()[2] == (THREAD_ID, CHANNEL_ID)
-
-
 async def test_a_repeated_message_is_answered_once(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
 ) -> None:
@@ -241,159 +182,6 @@ async def test_an_unexpected_error_leads_to_an_apology(
     assert "Something went wrong" in str(reply["text"])
 
 
-# The bot may not write or attach files.
-
-
-async def test_a_bot_that_may_not_write_answers_directly_and_says_why(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
-) -> None:
-    await discord.gateway.dispatch("GUILD_CREATE", guild(denied=SEND))
-    await discord.send_message(f"{AT_ME} a face")
-    message = await direct_message(discord)
-    assert str(message["text"]).endswith("2 left.") or "Got it!" in str(message["text"])
-    assert "I'm not allowed to write in the channel" in str(message["text"])
-    await until(lambda: JOB_ID in desk.addresses)
-    await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
-    assert len(message["attachments"]) == 2  # type: ignore[arg-type]
-    assert not discord.in_channel(CHANNEL_ID)
-
-
-async def test_a_refusal_arrives_directly_if_the_bot_may_not_write(
-    discord: FakeDiscord, config: DiscordConfig
-) -> None:
-    discord.closed_channels[CHANNEL_ID] = (403, 50013)  # without a notice before
-    async with opened(config, ScriptedDesk(refusing(NoCreditsLeft(price=2, credits=1, renews_at_s=5)))):
-        await discord.send_message(f"{AT_ME} a face")
-        assert "Not enough credits" in str((await direct_message(discord))["text"])
-
-
-async def test_a_message_that_cannot_be_answered_is_settled(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
-    for channel in (CHANNEL_ID, discord.direct_channel(MEMBER_ID)):
-        discord.closed_channels[channel] = (403, 50013)
-    message_id = await discord.send_message(f"{AT_ME} /quota")
-    await until(lambda: desk.settled == [message_id])
-
-
-async def test_a_receipt_says_that_pictures_arrive_directly_if_the_bot_may_not_attach_files(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
-) -> None:
-    await discord.gateway.dispatch("GUILD_CREATE", guild(denied=ATTACH))
-    reply = await reply_to(discord, await discord.send_message(f"{AT_ME} a face"))
-    assert "I'll send them to you as a direct message" in str(reply["text"])
-    await until(lambda: JOB_ID in desk.addresses)
-    for _ in range(2):
-        await chat.deliver(result_of(desk.addresses[JOB_ID], pictures))
-    assert len((await direct_message(discord))["attachments"]) == 2  # type: ignore[arg-type]
-    assert "I sent them to you as a direct message" in str(reply["text"])
-    assert not discord.buttons(str(reply["id"]))
-    assert not reply["attachments"]
-
-
-# Crashes.
-
-
-async def left_behind(discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, text: str) -> str:
-    """Store a message as a bot does before it stops; the gateway does not send it again."""
-    async with opened(config, desk):
-        pass
-    message_id = await discord.send_message(text, in_guild=False)
-    await desk.store_events(Platform.DISCORD, [(message_id, json.dumps(discord.person_messages[message_id]))])
-    return message_id
-
-
-async def test_a_message_that_was_stored_before_a_crash_is_answered_after_it(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
-) -> None:
-    message_id = await left_behind(discord, config, desk, "/quota")
-    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
-    async with opened(config, desk):
-        assert "Credits left: 3" in str((await reply_to(discord, message_id))["text"])
-        await until(lambda: desk.settled == [message_id])
-
-
-@pytest.mark.parametrize("is_shown", [True, False])
-async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_it(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, is_shown: bool
-) -> None:
-    message_id = await left_behind(discord, config, desk, "a face")
-
-    def repeat(_: object, context: object) -> object:
-        address = context.address  # type: ignore[attr-defined]
-        if is_shown:
-            address = replace(address, ref=AnswerAddress.from_json(address.ref).sent_as(5).to_json())
-        return replace(RECEIPT, repeated=True, address=address)
-
-    desk.answer = repeat  # type: ignore[assignment]
-    async with opened(config, desk):
-        await until(lambda: desk.settled == [message_id])
-    assert len(discord.replies(message_id)) == (0 if is_shown else 1)
-
-
-async def test_a_placeholder_without_a_reply_from_discord_is_found_by_its_nonce(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, pictures: Pictures
-) -> None:
-    lost = Fault("POST", "/channels", 400, code=50035, after=True, times=1_000)
-    discord.faults.append(lost)
-    async with opened(config, desk):
-        message_id = await discord.send_message("a face", in_guild=False)
-        await reply_to(discord, message_id)
-        address = desk.handled[0][1].address
-    assert JOB_ID not in desk.addresses
-    lost.times = 0
-    async with opened(config, desk) as chat:
-        await chat.deliver(result_of(address, pictures))
-    assert len((await reply_to(discord, message_id))["attachments"]) == 2  # type: ignore[arg-type]
-
-
-async def test_an_answer_that_discord_rejects_for_now_is_sent_after_the_next_start(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
-) -> None:
-    desk.answer = lambda *_: CreditBalance(3, 20, 1_795_000_000)
-    trouble = Fault("POST", "/channels", 400, code=50035, times=1)
-    discord.faults.append(trouble)
-    async with opened(config, desk):
-        message_id = await discord.send_message("/quota", in_guild=False)
-        await until(lambda: not trouble.times)
-        await asyncio.sleep(0.05)
-        assert not desk.settled
-    async with opened(config, desk):
-        await reply_to(discord, message_id)
-        await until(lambda: desk.settled == [message_id])
-
-
-async def test_an_answered_and_delivered_job_leaves_nothing_in_memory(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    desk.answer = lambda _, context: replace(RECEIPT, job_id=f"job{context.event_id}")
-    asked = [
-        await discord.send_message("a face", user_id=str(10**17 + number), in_guild=False)
-        for number in range(50)
-    ]
-    await until(lambda: len(desk.settled) == 50)
-    assert all(discord.replies(message_id) for message_id in asked)
-    for message_id in asked:
-        job_id = f"job{message_id}"
-        await chat.deliver(result_of(desk.addresses[job_id], (), job_id=job_id))
-    assert not chat._placeholders._placeholders
-    assert not chat._throttle._jobs
-    assert not chat._text_messages._tasks
-    assert not any(chat._inbox._seen.values())
-
-
-async def test_a_bot_that_may_not_reply_answers_without_a_reference(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
-) -> None:
-    discord.faults.append(Fault("POST", f"/channels/{CHANNEL_ID}", 403, code=160002))
-    message_id = await discord.send_message(f"{AT_ME} a face")
-    await until(lambda: desk.settled == [message_id])
-    [message] = discord.in_channel(CHANNEL_ID)
-    assert message["text"].startswith(f"<@{MEMBER_ID}> Got it!")
-    assert not discord.in_channel(discord.direct_channel(MEMBER_ID))
-
-
 @pytest.mark.parametrize("in_guild", [True, False])
 async def test_private_pictures_are_refused_where_others_read_the_reply(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, in_guild: bool
@@ -414,3 +202,22 @@ async def test_a_reply_is_in_the_language_that_its_person_has_chosen(
     await until(lambda: desk.handled)
     assert desk.handled[-1][1].locale == "zh-CN"
     await until(lambda: "前面" in str(discord.answer_to(asked)["text"]))
+
+
+async def test_an_answered_and_delivered_job_leaves_nothing_in_memory(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    desk.answer = lambda _, context: replace(RECEIPT, job_id=f"job{context.event_id}")
+    asked = [
+        await discord.send_message("a face", user_id=str(10**17 + number), in_guild=False)
+        for number in range(50)
+    ]
+    await until(lambda: len(desk.settled) == 50)
+    assert all(discord.replies(message_id) for message_id in asked)
+    for message_id in asked:
+        job_id = f"job{message_id}"
+        await chat.deliver(result_of(desk.addresses[job_id], (), job_id=job_id))
+    assert not chat._placeholders._placeholders
+    assert not chat._throttle._jobs
+    assert not chat._text_messages._tasks
+    assert not any(chat._inbox._seen.values())

@@ -14,10 +14,9 @@ from bot.chats.discord_.incoming.event_kinds import (
     require_answerable,
 )
 from bot.chats.discord_.library_internals import MALFORMED
-from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, MEMBER_ID, message_event, user
+from tests.fakes.discord_payloads import AT_ME, BOT, BOT_ID, CHANNEL_ID, MEMBER_ID, message_event, user
 
 ME = int(BOT_ID)
-AT_ME = f"<@{BOT_ID}>"
 
 
 def written(content: str = "a face", *, in_guild: bool = False, **changed: Any) -> dict[str, Any]:

@@ -29,10 +29,18 @@ from bot.commands.values import (
 )
 from bot.errors import EmptyPrompt, NotInPublic, OptionBehindCode, TextOnly
 from bot.outcomes import Outcome
-from tests.fakes.discord_payloads import BOT, BOT_ID, CHANNEL_ID, GUILD_ID, MEMBER_ID, message_event, user
+from tests.fakes.discord_payloads import (
+    AT_ME,
+    BOT,
+    BOT_ID,
+    CHANNEL_ID,
+    GUILD_ID,
+    MEMBER_ID,
+    message_event,
+    user,
+)
 
 ME = int(BOT_ID)
-AT_ME = f"<@{BOT_ID}>"
 
 
 async def nobody(command: Edit) -> Outcome:
