@@ -24,7 +24,7 @@ from tests.fakes.discord_payloads import GUILD_ID, LOADING
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent
+from tests.fakes.telegram_values import Group, Person, Sent
 from tests.unit.engine.folders import write_model
 
 PEOPLE = 6  # at least; a chat accepts one message per second of real time

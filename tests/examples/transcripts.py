@@ -26,7 +26,7 @@ from tests.fakes.discord_payloads import MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent
+from tests.fakes.telegram_values import Person, Sent
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
 from tests.integration.web.conftest import CHROMIUM, FLAGS
 

@@ -16,7 +16,8 @@ from aiohttp import web
 
 from tests.fakes.forms import read_form
 from tests.fakes.telegram_schema import TelegramSchema
-from tests.fakes.telegram_world import Refusal, World
+from tests.fakes.telegram_values import Refusal
+from tests.fakes.telegram_world import World
 
 NOT_SHOWN = ("getUpdates", "getMyCommands", "setMyCommands")  # when a test fails: they are long
 TOKEN = "123456789:AAF3kDq-EXAMPLEexampleEXAMPLEexample12"

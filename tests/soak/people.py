@@ -10,7 +10,7 @@ from tests.fakes.discord_payloads import LOADING, MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent
+from tests.fakes.telegram_values import Group, Person, Sent
 
 PEOPLE = 20  # on each platform; a private chat accepts one message per second
 MOST_UNFINISHED = 12  # jobs that are asked for and not shown; then people ask for other things

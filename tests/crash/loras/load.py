@@ -36,7 +36,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING, MEMBER_ID
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person
+from tests.fakes.telegram_values import Person
 
 PEOPLE = 20
 NEIGHBOURS = 12  # ask for the built-in LoRAs or none; the others for what the host changes

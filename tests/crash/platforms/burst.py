@@ -19,7 +19,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person
+from tests.fakes.telegram_values import Person
 from tests.unit.engine.folders import write_model
 
 READY_S = 60.0

@@ -33,7 +33,7 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_app import RECIPE
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent
+from tests.fakes.telegram_values import Group, Person, Sent
 
 TIMEOUT_S = 10.0
 HUGE = 10**30

@@ -10,7 +10,7 @@ from bot.outcomes import CommandContext
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import Person
+from tests.fakes.telegram_values import Person
 
 PATIENCE_S = 5.0
 

@@ -10,7 +10,8 @@ from tests.crash.platforms.fork_server import ForkServer, is_alive, kill, open_f
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.fakes.telegram_values import Group, Person, Sent
+from tests.fakes.telegram_world import World
 from tests.unit.engine.folders import write_model
 
 ANSWERED_S = 20.0

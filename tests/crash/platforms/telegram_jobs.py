@@ -24,7 +24,7 @@ from tests.fakes.chat import FakeChat
 from tests.fakes.clock import START_MS, FakeClock
 from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.telegram_server import TOKEN, Call, Fault, TelegramServer
-from tests.fakes.telegram_world import Refusal, Sent
+from tests.fakes.telegram_values import Refusal, Sent
 
 GROUP_ID = -100_200
 ALL_S = 4 * 3_600.0  # of the loop's clock

@@ -21,7 +21,7 @@ from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.pictures import file_name_of
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person
+from tests.fakes.telegram_values import Person
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
 from tests.integration.app.test_monitoring import ask, needs_prometheus, open_prometheus
 

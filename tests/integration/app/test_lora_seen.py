@@ -15,7 +15,7 @@ from tests.fakes.discord_payloads import MEMBER_ID
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.seen import seen
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent
+from tests.fakes.telegram_values import Person, Sent
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
 
 PICTURE_S = 90.0  # the worker imports torch, on two cores that other tests use too

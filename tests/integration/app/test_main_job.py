@@ -14,7 +14,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.seen import seen
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person
+from tests.fakes.telegram_values import Person
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
 
 FIRST_PICTURE_S = 90.0  # the worker imports torch, on two cores that other tests use too

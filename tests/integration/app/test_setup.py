@@ -18,7 +18,7 @@ from tests.fakes import discord_server, telegram_server
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person
+from tests.fakes.telegram_values import Group, Person
 from tests.integration.app.conftest import environment, run_to_end, sugarbot
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -37,7 +37,7 @@ from tests.fakes.specs import SPECS
 from tests.fakes.telegram_schema import TelegramSchema
 from tests.fakes.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent
+from tests.fakes.telegram_values import Person, Sent
 from tests.integration.web.conftest import CARD
 
 ANSWER_S = 60.0

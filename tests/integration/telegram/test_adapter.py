@@ -22,7 +22,8 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import GROUPS, Person, World
+from tests.fakes.telegram_values import GROUPS, Person
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import serve_bot
 
 HOST = Person(1, "The host")

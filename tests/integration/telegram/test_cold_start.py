@@ -14,7 +14,8 @@ from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
 
 OWNER, OTHER = Person(), Person(77, "Another")

@@ -14,7 +14,8 @@ from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, World
+from tests.fakes.telegram_values import Person
+from tests.fakes.telegram_world import World
 
 OWNER, MEMBER = Person(21, "The owner"), Person(22, "A member")
 RULES = Rules(allow=frozenset({"telegram:21", "telegram:22"}))

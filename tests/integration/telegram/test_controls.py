@@ -14,7 +14,8 @@ from bot.outcomes import CancelAccepted, CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.fakes.telegram_values import Group, Person, Sent
+from tests.fakes.telegram_world import World
 from tests.unit.bot.chats.making import LORA
 
 

@@ -12,7 +12,8 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_app import make_result, png
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import GROUP, pictures, serve_bot
 
 HERE = ChatAddress(11, reply_to=1, message_id=50)

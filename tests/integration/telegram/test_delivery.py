@@ -18,7 +18,8 @@ from tests.fakes.desk_harness import until
 from tests.fakes.figures import figure
 from tests.fakes.telegram_app import Script, buttons_of, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 
 HERE = ChatAddress(11, reply_to=1, message_id=50)
 GROUP_ID = -100_200

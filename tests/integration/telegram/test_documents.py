@@ -12,7 +12,8 @@ from bot.outcomes import AddStage, CommandContext, LoraAdded, LoraAdding, Outcom
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TOKEN, TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 
 HOST = Person(1, "The host")
 SAFETENSORS = b"\x08" + bytes(7) + b"{}      " + bytes(range(256))

@@ -13,7 +13,8 @@ from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import Act, FakeRenderer, tiny_png
 from tests.fakes.telegram_app import serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.fakes.telegram_values import Group, Person, Sent
+from tests.fakes.telegram_world import World
 
 HOST, GROUP = Person(1, "The host"), Group()
 RULES = Rules(hosts=frozenset({"telegram:1"}), allow=frozenset({"telegram:11", f"telegram:{GROUP.id}"}))

@@ -20,7 +20,8 @@ from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, Sent, World
+from tests.fakes.telegram_values import Group, Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import serve_bot
 
 NAME = "@sugar_test_bot"

@@ -15,7 +15,8 @@ from bot.outcomes import Address, CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import Call, Fault, TelegramServer
-from tests.fakes.telegram_world import Person, Refusal, Sent, World
+from tests.fakes.telegram_values import Person, Refusal, Sent
+from tests.fakes.telegram_world import World
 
 
 @pytest.fixture(autouse=True)

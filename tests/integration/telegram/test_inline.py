@@ -12,7 +12,8 @@ from bot.outcomes import OwnPicture
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
 
 

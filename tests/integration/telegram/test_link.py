@@ -10,7 +10,8 @@ from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness, a_context
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, World
+from tests.fakes.telegram_values import Group
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import GROUP, serve_bot
 
 DISCORD = Rules(allow=frozenset({"discord:*", "telegram:*"}))

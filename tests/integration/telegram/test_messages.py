@@ -14,7 +14,8 @@ from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import buttons_of, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import GENERAL, Group, Person, Sent, World
+from tests.fakes.telegram_values import GENERAL, Group, Person, Sent
+from tests.fakes.telegram_world import World
 
 CHINESE = Person(12, "成员", "zh-hans")
 GROUP = Group()

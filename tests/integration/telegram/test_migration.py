@@ -10,7 +10,8 @@ from bot.chats.telegram_.address import ChatAddress
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import make_result, png
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Sent, World
+from tests.fakes.telegram_values import Group, Sent
+from tests.fakes.telegram_world import World
 
 OLD, NEW = -200, -100_200
 

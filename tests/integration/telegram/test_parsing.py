@@ -10,7 +10,8 @@ from bot.chats.telegram_.address import ChatAddress
 from bot.chats.telegram_.incoming.parsing import chat_key_of, event_id_of, parse_update
 from bot.chats.telegram_.incoming.updates import IgnoredUpdate, TextMessage
 from bot.chats.telegram_.outgoing.texts import truncate
-from tests.fakes.telegram_world import BOT, Group, Person, World
+from tests.fakes.telegram_values import BOT, Group, Person
+from tests.fakes.telegram_world import World
 
 ME = User(BOT["id"], "Sugar", is_bot=True, username=BOT["username"])
 WORDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="@/\0"), min_size=1, max_size=30)

@@ -25,7 +25,8 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.renderer import FakeRenderer, tiny_png
 from tests.fakes.telegram_app import RECIPE, make_result, png
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_delivery import HERE, TEN_MB
 from tests.integration.telegram.test_end_to_end import GROUP, pictures, serve_bot
 from tests.unit.bot.chats.making import LORA

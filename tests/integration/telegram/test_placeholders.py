@@ -14,7 +14,8 @@ from bot.chats.telegram_.rate_limiter import MESSAGES_PER_SECOND, RateLimiter
 from bot.outcomes import JobState
 from tests.fakes.telegram_app import make_result, make_status
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Sent, World
+from tests.fakes.telegram_values import Sent
+from tests.fakes.telegram_world import World
 
 HERE = ChatAddress(11, message_id=50)
 

@@ -15,7 +15,8 @@ from bot.outcomes import CommandContext, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import TOKEN, Script, serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, World
+from tests.fakes.telegram_values import Person
+from tests.fakes.telegram_world import World
 
 ELSEWHERE = Person(12)
 

@@ -14,7 +14,8 @@ from engine.request import TimeEstimate
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import RECIPE, make_result, make_status, png, serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Sent, World
+from tests.fakes.telegram_values import Group, Sent
+from tests.fakes.telegram_world import World
 
 GROUP = Group()
 IN_GROUP = ChatAddress(GROUP.id, message_id=50)

@@ -10,7 +10,8 @@ from bot.outcomes import CommandContext, Outcome
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_app import Script, serving
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Group, Person, World
+from tests.fakes.telegram_values import Group, Person
+from tests.fakes.telegram_world import World
 
 GROUP = Group()
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from tests.fakes.desk_harness import is_delivered
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, Sent, World
+from tests.fakes.telegram_values import Person, Sent
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import GROUP, pictures, serve_bot
 
 

@@ -11,7 +11,8 @@ from bot.chats.telegram_ import memberships
 from bot.policy.rules import Entitlement, Rules, Tier
 from tests.fakes.renderer import FakeRenderer
 from tests.fakes.telegram_server import TelegramServer
-from tests.fakes.telegram_world import Person, World
+from tests.fakes.telegram_values import Person
+from tests.fakes.telegram_world import World
 from tests.integration.telegram.test_end_to_end import serve_bot
 
 CLUB = -100_900
