@@ -2,7 +2,7 @@
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,12 @@ def share_an_interface(nodes: list[ast.ClassDef]) -> bool:
     return all(methods(protocols[0]) <= methods(node) for node in nodes)
 
 
+def too_long(files: Iterable[Path]) -> dict[str, int]:
+    """Files over the limit, with their lines."""
+    lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    return {str(file.relative_to(ROOT)): count for file, count in lines.items() if count > MAX_LINES}
+
+
 def test_no_two_public_classes_share_a_name_without_sharing_an_interface() -> None:
     found: defaultdict[str, list[tuple[str, ast.ClassDef | None]]] = defaultdict(list)
     for file in modules():
@@ -89,14 +95,15 @@ def test_only_a_protocol_and_its_implementation_share_an_interface(
 
 def test_packages_and_files_are_small() -> None:
     by_folder: defaultdict[Path, list[str]] = defaultdict(list)
-    too_long = []
     for file in modules():
         by_folder[file.parent.relative_to(ROOT)].append(file.name)
-        if len(file.read_text(encoding="utf-8").splitlines()) > MAX_LINES:
-            too_long.append(str(file))
-    assert not too_long
+    assert too_long(modules()) == {}
     assert {str(folder): len(names) for folder, names in by_folder.items() if len(names) > MAX_MODULES} == {}
     assert len(by_folder[Path("bot")]) <= MAX_ROOT_MODULES
+
+
+def test_files_of_tests_are_small() -> None:
+    assert too_long((ROOT / "tests").rglob("*.py")) == {}
 
 
 def test_the_files_that_start_first_exist() -> None:
