@@ -8,7 +8,7 @@ schema; ``server.problems`` must stay empty.
 import asyncio
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -57,6 +57,8 @@ class TelegramServer:
         self.delays_s: dict[str, float] = {}  # for the next request of a method, before it does anything
         self.refusals: list[Refusal] = []
         self.choose_fault: Callable[[Call], Fault | None] | None = None  # overrides ``faults``
+        self.before: Callable[[Call], Awaitable[None]] | None = None  # called with each request before it …
+        self.after: Callable[[Call], Awaitable[None]] | None = None  # … and once it is carried out
         self.group_limit: int | None = None  # messages a minute
         self.in_groups: dict[int, list[float]] = {}  # when each group got one
         self.port = 0
@@ -159,7 +161,12 @@ class TelegramServer:
         self._check_flood(call)
         fault = self.choose_fault(call) if self.choose_fault else self.faults.get(call.method)
         if fault is None or fault.times == 0:
-            return await self._done(call)
+            if self.before is not None:
+                await self.before(call)
+            result = await self._done(call)
+            if self.after is not None:
+                await self.after(call)
+            return result
         fault.times -= 1
         if fault.is_done_first:
             await self._done(call)

@@ -17,6 +17,7 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.chats.discord_.outgoing import placeholders
 from bot.chats.discord_.outgoing.address import MOVE_AFTER_MS, TOKEN_LIFE_MS
 from bot.desk.build import DeskInputs, build_desk
+from bot.desk.desk import Desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
@@ -28,7 +29,7 @@ from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.lora_folder import shelf_inputs
-from tests.fakes.renderer import BlockedRenderer
+from tests.fakes.renderer import BlockedRenderer, FakeRenderer
 
 RULES = Rules(allow=frozenset({f"discord:{discord_payloads.GUILD_ID}"}), daily_credits=10_000, max_waiting=99)
 ALL_S = 400.0
@@ -56,7 +57,7 @@ class Application:
 
     discord: FakeDiscord
     store: Store
-    renderer: BlockedRenderer
+    desk: Desk
     clock: Clock
 
     async def ask(self, jobs: int, **where: Any) -> list[Interaction]:
@@ -92,8 +93,10 @@ class Application:
 
 
 @asynccontextmanager
-async def running_bot(folder: Path) -> AsyncIterator[Application]:
-    clock, renderer = Clock(), BlockedRenderer()
+async def running_bot(
+    folder: Path, renderer: FakeRenderer, rules: Rules = RULES
+) -> AsyncIterator[Application]:
+    clock = Clock()
     async with FakeDiscord() as discord:
         store = await open_store(folder / "sugarbot.db", MIGRATIONS)
         desk = build_desk(
@@ -104,7 +107,7 @@ async def running_bot(folder: Path) -> AsyncIterator[Application]:
                 model=MODEL,
                 probe=cast(Any, FakeProbe()),
                 costs=CostBook("a test"),
-                rules=RULES,
+                rules=rules,
                 pictures_dir=folder / "pictures",
                 clock=clock,
                 **shelf_inputs(folder),
@@ -124,7 +127,7 @@ async def running_bot(folder: Path) -> AsyncIterator[Application]:
             asyncio.create_task(chat.serve(), name="serve"),
         ]
         try:
-            yield Application(discord, store, renderer, clock)
+            yield Application(discord, store, desk, clock)
         finally:
             for task in running:
                 task.cancel()
@@ -150,7 +153,8 @@ async def late(folder: Path, jobs: int) -> Late:
 
 
 async def _late(folder: Path, jobs: int) -> Late:
-    async with running_bot(folder) as bot:
+    renderer = BlockedRenderer()
+    async with running_bot(folder, renderer) as bot:
         first = await bot.ask(jobs // 2)
         bot.clock.ahead_ms = MOVE_AFTER_MS
         await until(lambda: len(bot.discord.in_channel(discord_payloads.CHANNEL_ID)) == len(first), 120)
@@ -161,7 +165,7 @@ async def _late(folder: Path, jobs: int) -> Late:
         for one in asked:
             one.expired = True
         bot.discord.requests.clear()
-        bot.renderer.may_draw.set()
+        renderer.may_draw.set()
         await bot.all_delivered()
         by_token = sum(request.path.startswith("/webhooks") for request in bot.discord.requests)
         shown = bot.pictures()
@@ -195,32 +199,33 @@ async def run_with_faults(folder: Path, jobs: int, seed: int = 1) -> FaultFindin
             chance -= share
         return None
 
-    async with running_bot(folder) as bot:
+    renderer = BlockedRenderer()
+    async with running_bot(folder, renderer) as bot:
         for asked in (await bot.ask(jobs))[::2]:
             asked.expired = True  # so ordinary messages meet faults, too
         bot.discord.choose_fault = inject
-        bot.renderer.may_draw.set()
+        renderer.may_draw.set()
         await bot.all_delivered()
         bot.discord.choose_fault = None
         shown = bot.pictures()
         refused = _refused(bot.discord)
-        kept = await _close_all_channels(bot, jobs)
+        kept = await _close_all_channels(bot, renderer, jobs)
         most = _refused(bot.discord)
     once = sum(times == 1 for times in shown.values())
     twice = sum(times > 1 for times in shown.values())
     return FaultFinding(jobs, refused, most, once, twice, kept, faults)
 
 
-async def _close_all_channels(bot: Application, jobs: int) -> int:
+async def _close_all_channels(bot: Application, renderer: BlockedRenderer, jobs: int) -> int:
     """Add as many jobs in a channel that closes meanwhile, of people who accept no direct messages."""
-    bot.renderer.may_draw.clear()
+    renderer.may_draw.clear()
     asked = await bot.ask(jobs, channel_id=CLOSED_CHANNEL)
     bot.discord.closed_channels[CLOSED_CHANNEL] = (403, 50013)
     for number, one in enumerate(asked):
         one.expired = True
         person = str(900_000_000_000_000_100 + number)
         bot.discord.closed_channels[bot.discord.direct_channel(person)] = (403, 50007)
-    bot.renderer.may_draw.set()
+    renderer.may_draw.set()
     before, now = -1, 0
     while now != before or not now:  # until the bot stops sending, or every result is kept
         await asyncio.sleep(1.0)

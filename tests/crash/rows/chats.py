@@ -11,6 +11,7 @@ from tests.crash.platforms import (
     burst,
     discord_jobs,
     gateway_drops,
+    late_answers,
     malformed,
     quiet_weeks,
     starts_in_a_loop,
@@ -162,6 +163,26 @@ def burst_of_people(scale: Scale) -> Measured:
     return Measured(figures, holds)
 
 
+def requests_are_late(scale: Scale) -> Measured:
+    """Let four of ten requests of the bot wait before and after their effect, while people act."""
+    runs, people, actions = scale.of(1, 20), scale.of(6, 8), scale.of(12, 25)
+    figures, holds = list[str](), True
+    for name, act in (("Discord", late_answers.on_discord), ("Telegram", late_answers.on_telegram)):
+        jobs, waiting, miscounted = 0, list[str](), list[str]()
+        for run in range(runs):
+            (folder := scale.folder / f"{name} {run}").mkdir()
+            found = asyncio.run(act(folder, people, actions, run))
+            jobs += found.jobs
+            waiting += found.waiting
+            miscounted += found.miscounted
+        figures.append(
+            f"{name}: {runs * people * actions:,} actions, {jobs:,} jobs, {len(waiting)} shown as waiting at "
+            f"the end, {len(miscounted)} with a picture twice or missing"
+        )
+        holds = holds and jobs > 0 and not waiting and not miscounted
+    return Measured("; ".join(figures), holds)
+
+
 def malformed_input(scale: Scale) -> Measured:
     """Send payloads of both platforms, and texts, with parts missing or replaced."""
     count = scale.of(1_000, 50_000)
@@ -204,6 +225,12 @@ ROWS = (
         "500 people at once while the worker renders",
         "acknowledged within 1.0 s (p99.9), event-loop lag at most 50 ms (p99)",
         burst_of_people,
+    ),
+    Row(
+        "23c",
+        "the bot's requests take effect and are answered at random moments, up to 0.6 s late",
+        "20 runs on each platform: 0 jobs shown as waiting after their end, 0 pictures twice or missing",
+        requests_are_late,
     ),
     Row(
         "24",
