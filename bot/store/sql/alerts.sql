@@ -47,8 +47,13 @@ SELECT alert.kind, alert.facts, alert.since_ms, alert.over_ms,
 FROM alert WHERE alert.id = :alert;
 
 -- name: mark_alert_message
--- How a delivery ended.
-UPDATE alert_message SET state = :state, not_before_ms = :not_before_ms WHERE id = :id AND state = 'sending';
+-- How a delivery ended. What did not arrive before its condition was over is not sent again: the last message says all.
+UPDATE alert_message
+SET state = CASE WHEN :state = 'maybe' AND is_over = 0
+                      AND (SELECT over_ms FROM alert WHERE id = alert_message.alert) IS NOT NULL
+                 THEN 'kept' ELSE :state END,
+    not_before_ms = :not_before_ms
+WHERE id = :id AND state = 'sending';
 
 -- name: recover_alert_messages
 -- What was being sent when the process stopped may have arrived; a start tries all again at once.

@@ -10,7 +10,7 @@ from bot.desk import files
 from bot.errors import CannotSave, NoSuchJob
 from bot.outcomes import History, Originals, Receipt
 from bot.store.rows import PictureRow
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
+from tests.fakes.desk_harness import DeskHarness, a_context, is_delivered, open_harness, until
 from tests.fakes.pictures import file_name_of
 from tests.unit.bot.store.stored import a_hash
 
@@ -24,6 +24,7 @@ async def draw(harness: DeskHarness, user: str) -> str:
     receipt = await harness.desk.handle(drawing, a_context(f"draw {user} {count}", user))
     assert isinstance(receipt, Receipt)
     await harness.chat.wait_for_results(count + 1)
+    await until(lambda: is_delivered(harness.folder))  # until then, it is "being sent right now"
     return receipt.job_id
 
 

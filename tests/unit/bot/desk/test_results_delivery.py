@@ -58,11 +58,11 @@ async def test_a_result_says_which_size_was_asked_for_also_after_a_restart(tmp_p
         asked = Draw(prompt="a face", size=PixelSize(99999, 99999))
         receipt = await harness.desk.handle(asked, a_context("1"))
         assert isinstance(receipt, Receipt)
-        await accept(harness, "2")
+        as_asked = await accept(harness, "2")
     async with open_harness(tmp_path) as harness, harness.running():
-        changed, as_asked = await harness.chat.wait_for_results(2)
-    assert changed.notes == receipt.notes != ()
-    assert as_asked.notes == ()
+        notes = {result.job_id: result.notes for result in await harness.chat.wait_for_results(2)}
+    assert notes == {receipt.job_id: receipt.notes, as_asked: ()}
+    assert receipt.notes
 
 
 async def test_a_failed_delivery_is_tried_again_later(harness: DeskHarness) -> None:

@@ -116,12 +116,16 @@ async def test_a_restart_repeats_nothing_and_forgets_nothing(tmp_path: Path) -> 
         assert all(alert.lasted_s for alert in it.received)
 
 
+async def nothing(*_: object) -> None:
+    """What a loop takes of which the process ends before."""
+
+
 async def test_what_was_being_sent_at_a_crash_is_sent_again(tmp_path: Path) -> None:
     clock = FakeClock()
     async with watched(tmp_path, clock, every_s=3_600.0) as it:
-        it.alerts._changed = asyncio.Event()  # its loops do not see it: the process ends before
+        take, it.store.alerts.take = it.store.alerts.take, nothing  # type: ignore[method-assign]
         await it.report(DISK)
-        taken = await it.store.alerts.take("discord", clock(), "en")
+        taken = await take("discord", clock(), "en")
         assert taken is not None
     async with watched(tmp_path, clock) as it:
         await until(lambda: len(it.received) == 3)
@@ -149,6 +153,30 @@ async def test_an_alert_that_did_not_arrive_before_it_was_over_is_told_by_its_la
         await it.calm()
         await until(lambda: len(it.telegram.alerts) == 2 and len(it.discord.alerts) == 2)
         assert all(alert.lasted_s is not None for alert in it.telegram.alerts)
+
+
+async def test_an_alert_whose_sending_fails_when_it_is_over_is_told_by_its_last_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with watched(tmp_path, hosts=lambda: ["discord:1"]) as it:
+        send, is_sending, is_over = it.discord.send_alert, asyncio.Event(), asyncio.Event()
+
+        async def fail_late(alert: Alert) -> None:
+            if alert.lasted_s is None and not is_sending.is_set():
+                is_sending.set()
+                await is_over.wait()
+                raise RuntimeError
+            await send(alert)
+
+        monkeypatch.setattr(it.discord, "send_alert", fail_late)
+        await it.report(DISK)
+        await is_sending.wait()
+        await it.calm()
+        is_over.set()
+        await until(lambda: len(it.received) > 0)
+        it.clock.advance(seconds=86_400)
+        await asyncio.sleep(0.05)
+        assert [alert.lasted_s is None for alert in it.received] == [False]
 
 
 async def test_a_disk_that_is_full_for_a_moment_loses_no_alert_until_the_next_start(
@@ -194,6 +222,7 @@ async def test_a_clock_that_is_set_back_delays_no_alert(tmp_path: Path) -> None:
         it.clock.advance(seconds=GAP_S)
         await it.report(DISK)
         await until(lambda: len(it.received) == 2)
+        await it.sent()  # until then, a start sends it again
         it.clock.now_ms -= DAY_MS
     async with watched(tmp_path, clock, hosts=lambda: ["discord:1"]) as it:
         await it.calm()

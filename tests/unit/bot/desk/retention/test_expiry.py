@@ -8,7 +8,7 @@ from bot.messages import format_outcome
 from bot.outcomes import History, Receipt
 from bot.store.rows import PictureForm
 from tests.fakes.clock import FakeClock
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import DeskHarness, a_context, is_delivered, open_harness, until
 from tests.fakes.pictures import file_name_of
 from tests.unit.bot.store.stored import a_hash
 
@@ -19,6 +19,7 @@ async def draw(harness: DeskHarness, prompt: str, *, user: str = "ann", count: i
     receipt = await harness.desk.handle(drawing, a_context(f"{user} {done}", user))
     assert isinstance(receipt, Receipt)
     await harness.chat.wait_for_results(done + 1)
+    await until(lambda: is_delivered(harness.folder))
     return receipt.job_id
 
 

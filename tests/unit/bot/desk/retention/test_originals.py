@@ -19,7 +19,7 @@ from bot.messages import format_error, format_outcome
 from bot.outcomes import History, JobState, Originals, Receipt
 from bot.settings.sections import StorageSettings
 from bot.store.rows import PictureForm, PictureRow
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import DeskHarness, a_context, is_delivered, open_harness, until
 from tests.fakes.pictures import file_name_of
 
 LARGE, SMALL = b"the original " * 50, b"the preview"
@@ -51,6 +51,7 @@ class World:
         receipt = await self.harness.desk.handle(Draw(prompt="a face", count=2), a_context(event_id))
         assert isinstance(receipt, Receipt)
         await self.harness.chat.wait_for_results(count + 1)
+        await until(lambda: is_delivered(self.harness.folder))
         rows = await self.harness.store.jobs.pictures_of([receipt.job_id])
         sha256 = hashlib.sha256(LARGE).hexdigest()
         async with self.harness.desk.parts.loose_files.holding([file_name_of(sha256)]):

@@ -16,7 +16,7 @@ from bot.desk.retention import renaming as module
 from bot.outcomes import Originals, Receipt
 from bot.settings.sections import StorageSettings
 from bot.store.rows import PictureForm, PictureRow
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import DeskHarness, a_context, is_delivered, open_harness, until
 
 
 class World:
@@ -31,6 +31,7 @@ class World:
         receipt = await self.harness.desk.handle(Draw(prompt="a face", seed=5), a_context(event_id))
         assert isinstance(receipt, Receipt)
         await self.harness.chat.wait_for_results(int(event_id))
+        await until(lambda: is_delivered(self.harness.folder))
         job_id = receipt.job_id
         new, earlier = await self.harness.picture_file(job_id), self.folder / f"{job_id}-0.png"
         earlier.write_bytes(new.read_bytes())
