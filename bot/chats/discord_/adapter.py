@@ -16,7 +16,7 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.client import API_BASE, GATEWAY, DiscordClient
 from bot.chats.discord_.command_menu import add_commands, sync_if_changed
 from bot.chats.discord_.incoming.inbox import EventInbox
-from bot.chats.discord_.incoming.interactions import DRAIN_TIMEOUT_S, InteractionHandler
+from bot.chats.discord_.incoming.interactions import InteractionHandler
 from bot.chats.discord_.incoming.parsing import PersonLocales
 from bot.chats.discord_.incoming.text_messages import TextMessageHandler
 from bot.chats.discord_.library_internals import TolerantTree, session_error, set_endpoints
@@ -29,6 +29,7 @@ from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
 from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status
 
 log = structlog.get_logger()
+DRAIN_TIMEOUT_S = 5.0
 BAD_TOKEN = 4004  # the gateway's close code for a token that it does not know
 
 
@@ -153,10 +154,15 @@ class DiscordChat:
             raise
 
     async def close(self) -> None:
-        """Let the answers in progress finish, then disconnect; a second call does nothing."""
-        await asyncio.gather(self._interactions.drain(), self._text_messages.drain(DRAIN_TIMEOUT_S))
+        """Let the answers in progress finish, end those that take too long, and disconnect.
+
+        A second call does nothing.
+        """
+        answers = (self._interactions.answers, self._text_messages.answers)
+        await asyncio.gather(*(each.drain(DRAIN_TIMEOUT_S) for each in answers))
         await self._inbox.close()
         await self._throttle.close()
+        await asyncio.gather(*(each.end() for each in answers))
         await self._client.close()
         await self._end_session()
 

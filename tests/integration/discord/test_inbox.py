@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.chats.discord_.incoming import inbox
-from bot.commands.values import Cancel, Help
+from bot.chats.discord_ import DiscordChat, DiscordConfig, adapter
+from bot.chats.discord_.incoming import inbox, interactions
+from bot.commands.values import Cancel, Command, Help
 from bot.errors import CannotSave, NoCreditsLeft
-from bot.outcomes import CreditBalance, Platform
+from bot.outcomes import CommandContext, CreditBalance, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault, Request
-from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
+from tests.fakes.discord_payloads import AT_ME, CHANNEL_ID, EPHEMERAL, MEMBER_ID
 from tests.fakes.discord_rest import ACKNOWLEDGE_S, Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import RECEIPT, opened, refusing
@@ -183,6 +183,47 @@ async def test_an_interaction_acknowledged_before_a_crash_gets_its_receipt_after
         await until(lambda: desk.settled == [asked.interaction_id])
         await until(lambda: "Got it" in discord.answer_to(asked)["text"])
     assert [context.event_id for _, context in desk.handled] == [asked.interaction_id]
+
+
+async def test_an_acknowledgement_of_which_the_answer_was_lost_loses_no_command(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interactions, "ACK_TIMEOUT_S", 0.2)
+
+    async def answer_late(request: Request) -> None:
+        if request.path.endswith("/callback"):
+            await asyncio.sleep(0.5)
+
+    discord.after = answer_late
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: desk.settled == [asked.interaction_id])
+    assert [context.event_id for _, context in desk.handled] == [asked.interaction_id]
+    assert "Got it" in discord.answer_to(asked)["text"]
+
+
+async def test_what_takes_too_long_at_a_stop_is_ended_and_answered_after_the_next_start(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapter, "DRAIN_TIMEOUT_S", 0.1)
+    handle, is_hanging = desk.handle, True
+
+    async def hang(command: Command, context: CommandContext) -> Outcome:
+        if is_hanging:
+            await asyncio.sleep(60)
+        return await handle(command, context)
+
+    monkeypatch.setattr(desk, "handle", hang)
+    async with opened(config, desk):
+        asked = await discord.slash("sugar", {"prompt": "a face"})
+        typed = await discord.send_message(f"{AT_ME} a hare")
+        await until(lambda: len(desk.inbox) == 2 and asked.callbacks)
+    assert not [
+        each for each in asyncio.all_tasks() if each.get_name().startswith(("CommandTree", "discord"))
+    ]
+    assert desk.settled == []
+    is_hanging = False
+    async with opened(config, desk):
+        await until(lambda: sorted(desk.settled) == sorted([asked.interaction_id, typed]))
 
 
 async def test_a_response_that_shows_an_answer_after_a_crash_stays_unchanged(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from bot.chats.discord_ import DiscordChat, DiscordConfig
+from bot.chats.discord_ import DiscordChat, DiscordConfig, adapter
 from bot.chats.discord_.incoming import interactions
 from bot.commands.values import (
     Cancel,
@@ -331,7 +331,7 @@ async def test_a_long_add_shows_how_far_it_is_and_is_answered_also_after_a_crash
     discord: FakeDiscord, config: DiscordConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(interactions, "SHOW_WORK_EVERY_S", 0.01)
-    monkeypatch.setattr(interactions, "DRAIN_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(adapter, "DRAIN_TIMEOUT_S", 0.01)
     desk, may_end = ScriptedDesk(lambda *_: LoraAdded("a", 1, "0" * 64, "", 0.1)), asyncio.Event()
     desk.progress = LoraAdding("a", AddStage.DOWNLOAD, 2**20, 10 * 2**20)
     handle = desk.handle

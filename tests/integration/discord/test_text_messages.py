@@ -219,5 +219,5 @@ async def test_an_answered_and_delivered_job_leaves_nothing_in_memory(
         await chat.deliver(result_of(desk.addresses[job_id], (), job_id=job_id))
     assert not chat._placeholders._placeholders
     assert not chat._throttle._jobs
-    assert not chat._text_messages._tasks
+    assert not chat._text_messages.answers._tasks
     assert not any(chat._inbox._seen.values())

@@ -8,4 +8,5 @@
 * ``suggestions``    suggests values while a person types an option
 * ``interactions``   answers slash commands and buttons
 * ``text_messages``  answers plain messages
+* ``in_progress``    the answers that a stop waits for, and those that it ends
 """

@@ -21,6 +21,7 @@ from bot.chats.contract import Desk
 from bot.chats.discord_.incoming import forms, parsing
 from bot.chats.discord_.incoming.event_kinds import CHANGE_THEIR_MESSAGE
 from bot.chats.discord_.incoming.forms import Form, SentForm
+from bot.chats.discord_.incoming.in_progress import AnswersInProgress
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.message_menus import MessageMenu
 from bot.chats.discord_.incoming.parsing import PersonLocales, context_of, locale_of
@@ -53,7 +54,6 @@ log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
-DRAIN_TIMEOUT_S = 5.0
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
 ALREADY_ACKNOWLEDGED = (
     40060  # by our own first attempt whose reply was lost, or before the event was replayed
@@ -78,7 +78,7 @@ class InteractionHandler:
         self._inbox = inbox
         self._locales = locales
         self._clock = clock
-        self._tasks: set[asyncio.Task[object]] = set()
+        self.answers = AnswersInProgress()
 
     async def run_command(
         self, interaction: Interaction, entry: CommandEntry, options: Mapping[str, object]
@@ -103,16 +103,10 @@ class InteractionHandler:
         """(label, value) pairs that match the typed text; from memory, at once."""
         return suggest_values(self._desk, option, typed, interaction)
 
-    async def drain(self) -> None:
-        """Wait for the answers in progress, but no longer than ``DRAIN_TIMEOUT_S``."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=DRAIN_TIMEOUT_S)
-
     async def _handle(self, interaction: Interaction, parse: Callable[[], Command | SentForm | Form]) -> None:
         """The supervision point: an error in one interaction does not affect the others."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
+        if task := asyncio.current_task():
+            self.answers.add(task)
         try:
             self._locales.remember(str(interaction.user.id), locale_of(interaction))
             parsing.speak(self._desk, interaction)
@@ -123,9 +117,6 @@ class InteractionHandler:
             log.exception("interaction failed", interaction_id=interaction.id, guild_id=interaction.guild_id)
             await _apologise(interaction, error)
             await self._inbox.settle(str(interaction.id))
-        finally:
-            if task is not None:
-                self._tasks.discard(task)
 
     async def _parse_and_answer(
         self, interaction: Interaction, parse: Callable[[], Command | SentForm | Form]
@@ -282,21 +273,26 @@ async def _acknowledge(interaction: Interaction, *, is_private: bool) -> int | N
     Returns:
         The message id of the response, 0 if it was deleted; None if it is too late, or if the response
         already shows an answer.
+
+    Raises:
+        discord.HTTPException, aiohttp.ClientError, TimeoutError: Nobody knows; the next start asks again.
     """
+    made, is_shown = None, True  # as far as we know
     try:
         async with asyncio.timeout(ACK_TIMEOUT_S):
             made = await interaction.response.defer(ephemeral=is_private, thinking=True)
     except NETWORK_ERRORS as error:
-        if not _is_already_acknowledged(interaction, error):
+        is_shown = _is_already_acknowledged(interaction, error)
+        if not is_shown and 400 <= getattr(error, "status", 0) < 500:
             return None
-        made = None
+        # Else perhaps only Discord's answer was lost, and the person sees "thinking…".
     if made is not None and made.message_id is not None:
         return made.message_id
     try:
         async with asyncio.timeout(CALL_TIMEOUT_S):
             message = await interaction.original_response()
     except discord.NotFound:  # deleted by the person, or by our public refusal, which may not have arrived
-        return None if is_private else 0
+        return None if is_private or not is_shown else 0
     return message.id if message.flags.loading or shows_progress(message) else None
 
 
@@ -313,7 +309,7 @@ async def _acknowledge_press(interaction: Interaction) -> bool:
 def _is_already_acknowledged(interaction: Interaction, error: Exception) -> bool:
     if getattr(error, "code", 0) == ALREADY_ACKNOWLEDGED:
         return True
-    log.warning("too late to answer", interaction_id=interaction.id, error=type(error).__name__)
+    log.warning("not acknowledged", interaction_id=interaction.id, error=type(error).__name__)
     return False
 
 

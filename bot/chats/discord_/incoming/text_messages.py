@@ -14,6 +14,7 @@ import structlog
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming.event_kinds import EVENT_RULES, kind_of_message
+from bot.chats.discord_.incoming.in_progress import AnswersInProgress
 from bot.chats.discord_.incoming.inbox import EventInbox
 from bot.chats.discord_.incoming.message_parsing import DiscordMessage, parse_message
 from bot.chats.discord_.incoming.parsing import PARENT_ID, PersonLocales
@@ -48,7 +49,7 @@ class TextMessageHandler:
         self._delivery = delivery
         self._inbox = inbox
         self._locales = locales
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.answers = AnswersInProgress()
 
     def start_answer(self, event: RawEvent) -> None:
         """Answer a MESSAGE_CREATE in a task of its own, or ignore it as the event table says.
@@ -71,13 +72,7 @@ class TextMessageHandler:
         message = parse_message(event, kind, bot_id, self._locales, server_locale, features)
         if self._inbox.mark_seen(event):
             task = asyncio.create_task(self._handle(message), name=f"discord message {message.event_id}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def drain(self, timeout_s: float) -> None:
-        """Wait for the answers in progress, but no longer than ``timeout_s``."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
+            self.answers.add(task)
 
     async def _handle(self, message: DiscordMessage) -> None:
         """The supervision point: an error in one message does not affect the others."""
