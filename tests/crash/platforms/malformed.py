@@ -6,6 +6,7 @@ libraries.
 
 import asyncio
 import copy
+import itertools
 import json
 import logging
 from collections import Counter
@@ -48,6 +49,7 @@ JUNK = st.one_of(
     st.dictionaries(st.sampled_from(["id", "type", "text", "name", "value"]), st.integers(), max_size=2),
 )
 REMOVED = object()
+NUMBERS = itertools.count()
 
 
 def mutations(bases: Sequence[Any]) -> st.SearchStrategy[Any]:
@@ -108,7 +110,7 @@ class LogCollector(logging.Handler):
 
 def answer(command: Command, command_context: CommandContext) -> Outcome:
     if isinstance(command, Draw | Reroll):
-        return Receipt("k3f9", RECIPE, 1, 9, 0, None)
+        return Receipt(f"k{next(NUMBERS)}", RECIPE, 1, 9, 0, None)  # a job has one message
     return Help()
 
 

@@ -12,7 +12,7 @@ from bot.chats.discord_.incoming.event_kinds import pressed_id
 from bot.chats.discord_.incoming.forms import Form, SentForm, add_form, parse_form, variation_form
 from bot.chats.discord_.incoming.message_menus import MessageMenu, chosen_message, shown_job
 from bot.chats.discord_.library_internals import Interaction, role_ids
-from bot.chats.discord_.outgoing.address import AnswerAddress, Response
+from bot.chats.discord_.outgoing.address import DEFAULT_FILE_BYTES, AnswerAddress, Response
 from bot.commands import grammar, loras
 from bot.commands.buttons import press_of
 from bot.commands.finding import parsing as finding
@@ -177,12 +177,13 @@ def space_locale_of(server_locale: str, features: Collection[str]) -> str:
 def address_of(interaction: Interaction, *, is_private: bool, message_id: int = 0) -> AnswerAddress:
     """The address of the response to this interaction; ``message_id`` is 0 while it is unknown."""
     created_ms = int(interaction.created_at.timestamp() * 1000)
+    limit_bytes = interaction.filesize_limit  # discord.py passes on what came
     return AnswerAddress(
         target=Response(interaction.application_id, interaction.token, created_ms, message_id),
         user_id=interaction.user.id,
         channel_id=interaction.channel_id or 0,
         is_private=is_private,
-        file_bytes=interaction.filesize_limit,
+        file_bytes=limit_bytes if isinstance(limit_bytes, int) else DEFAULT_FILE_BYTES,
         may_send=_may_send(interaction),
         is_shared=not interaction.context.dm_channel,
     )
