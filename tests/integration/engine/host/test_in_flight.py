@@ -131,7 +131,7 @@ async def test_a_second_job_that_ends_the_worker_is_the_lost_one() -> None:
 
 async def test_a_worker_lost_before_it_reported_an_end_costs_every_started_job_an_attempt() -> None:
     async with started() as host:
-        first, second = await both(host, "slow files", "die")
+        first, second = await both(host, "no file", "die")
     assert type(first) is WorkerLost
     assert type(second) is WorkerLost
 
