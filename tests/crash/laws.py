@@ -42,6 +42,12 @@ LAWS = {
 }
 """Law → query that must find no row at the end; a picture costs one credit in these tests."""
 
+UNFINISHED = (
+    "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
+    " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
+)
+"""How many jobs are to be drawn, and how many results are to be delivered."""
+
 SEEN_TWICE = "shown in two messages or with two contents"
 
 

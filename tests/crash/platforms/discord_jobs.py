@@ -22,6 +22,7 @@ from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
 from engine.planner.cost import CostBook
+from tests.crash.laws import UNFINISHED
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.desk_harness import MIGRATIONS, MODEL, SHELF, FakeProbe
 from tests.fakes.discord_gateway import until
@@ -80,11 +81,8 @@ class Application:
                 await asyncio.sleep(0.05)
 
     async def _left(self) -> int:
-        [row] = await self.store._run(
-            "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
-            " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept')) AS count"
-        )
-        return int(row["count"])
+        [row] = await self.store._run(UNFINISHED)
+        return int(row[0])
 
     def pictures(self) -> Counter[str]:
         """Count how often the picture of each job is shown."""

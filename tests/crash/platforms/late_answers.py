@@ -16,6 +16,7 @@ from bot.desk.desk import Desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store
+from tests.crash.laws import UNFINISHED
 from tests.crash.platforms import discord_jobs
 from tests.fakes.desk_harness import open_harness
 from tests.fakes.discord_payloads import LOADING
@@ -32,10 +33,6 @@ STEP_S = 0.004
 ALL_S, QUIET_LOOKS = 300.0, 10
 PRESSED = ("reroll", "repeat", "vary", "larger", "delete", "cancel", "cancel", "edit", "original")
 RULES = Rules(allow=frozenset({"discord:*", "telegram:*"}), daily_credits=10_000, max_waiting=100)
-UNENDED = (
-    "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
-    " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
-)
 PICTURES_OF = (
     "SELECT id, (SELECT count(*) FROM picture WHERE job = job.id AND job.deleted_ms IS NULL) FROM job"
 )
@@ -53,14 +50,6 @@ class LateFinding:
     jobs: int
     waiting: tuple[str, ...]
     miscounted: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a platform shows: the texts that wait for a job, and the job of every picture."""
-
-    waiting: tuple[str, ...]
-    pictures: Iterable[str]
 
 
 def _pauses(random: Random) -> Callable[[object], Awaitable[None]]:
@@ -96,11 +85,11 @@ async def on_telegram(folder: Path, people: int, actions: int, seed: int) -> Lat
         await harness.desk.drain(5.0)
         await run
     messages = server.world.messages.values()
-    shown = Shown(
+    return _compare(
+        jobs,
         tuple(each.text for each in messages if any(":cancel:" in data for _, data in each.buttons)),
         [each.file_name.split("-")[1] for each in messages if each.kind == "photo"],
     )
-    return _compare(jobs, shown)
 
 
 async def _act_on_telegram(
@@ -138,7 +127,8 @@ async def on_discord(folder: Path, people: int, actions: int, seed: int) -> Late
                 acting.create_task(acts, name=f"person {number}")
         jobs = await _all_ended(bot.store, bot.desk, Platform.DISCORD)
         messages = [(each, bot.discord.buttons(each["id"])) for each in bot.discord.messages.values()]
-    shown = Shown(
+    return _compare(
+        jobs,
         tuple(
             each["text"] or "thinking"
             for each, buttons in messages
@@ -151,7 +141,6 @@ async def on_discord(folder: Path, people: int, actions: int, seed: int) -> Late
             for one in each["attachments"]
         ],
     )
-    return _compare(jobs, shown)
 
 
 async def _act_on_discord(discord: FakeDiscord, number: int, random: Random, actions: int) -> None:
@@ -181,13 +170,15 @@ async def _all_ended(store: Store, desk: Desk, platform: Platform) -> dict[str, 
     looks = 0
     async with asyncio.timeout(ALL_S):
         while looks < QUIET_LOOKS:
-            [left] = await store._run(UNENDED)
+            [left] = await store._run(UNFINISHED)
             looks = 0 if left[0] or await desk.pending_events(platform) else looks + 1
             await asyncio.sleep(LONGEST_S / 2)
     return dict(await store._run(PICTURES_OF))  # type: ignore[arg-type]  # rows are pairs
 
 
-def _compare(jobs: dict[str, int], shown: Shown) -> LateFinding:
-    pictures = Counter(shown.pictures)
-    miscounted = tuple(job_id for job_id in jobs | pictures if pictures[job_id] != jobs.get(job_id))
-    return LateFinding(len(jobs), shown.waiting, miscounted)
+def _compare(jobs: dict[str, int], waiting: tuple[str, ...], pictures: Iterable[str]) -> LateFinding:
+    """Compare the pictures of each job with those shown; ``pictures`` has the job of each."""
+    shown = Counter(pictures)
+    return LateFinding(
+        len(jobs), waiting, tuple(job_id for job_id in jobs | shown if shown[job_id] != jobs.get(job_id))
+    )

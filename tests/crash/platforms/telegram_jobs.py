@@ -18,6 +18,7 @@ from bot.chats.telegram_.rate_limiter import GROUP_MESSAGES_PER_MINUTE, RateLimi
 from bot.commands.values import Draw
 from bot.outcomes import CommandContext, Platform, Receipt
 from bot.policy.rules import Rules
+from tests.crash.laws import UNFINISHED
 from tests.crash.platforms.telegram_direct import DirectRequest
 from tests.crash.platforms.virtual_time import VirtualLoop, run
 from tests.fakes.chat import FakeChat
@@ -144,12 +145,8 @@ async def _accept(
 
 
 async def _all_delivered(harness: DeskHarness) -> None:
-    left = (
-        "SELECT (SELECT count(*) FROM job WHERE ended_ms IS NULL)"
-        " + (SELECT count(*) FROM outbox WHERE state NOT IN ('sent', 'kept'))"
-    )
     async with asyncio.timeout(ALL_S):
-        while (await harness.store._run(left))[0][0]:  # noqa: ASYNC110 - the store sends no signal
+        while (await harness.store._run(UNFINISHED))[0][0]:  # noqa: ASYNC110 - the store sends no signal
             await asyncio.sleep(1.0)
 
 

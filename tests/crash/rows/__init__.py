@@ -35,8 +35,8 @@ class Measured:
 
     Attributes:
         figures: The text for the table.
-        holds: Whether the figures reach the target of this scale; times decide in the long form only, because
-            other tests run beside the short form.
+        holds: Whether the figures reach the target of this scale; how fast something is decides in the long
+            form only, because other tests run beside the short form.
     """
 
     figures: str

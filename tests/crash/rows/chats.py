@@ -110,8 +110,7 @@ def connection_lost(scale: Scale) -> Measured:
         f"{found.back_s[-1]:.2f} s at most; silence detected after {gateway_drops.SILENT_S} s instead of 60, "
         f"a new session after {gateway_drops.NEXT_IDENTIFY_S} s instead of 5"
     )
-    is_fast = found.p95_s <= MAX_BACK_S or not scale.is_long
-    holds = len(found.back_s) == count and not found.twice and not found.lost and is_fast
+    holds = len(found.back_s) == count and not found.twice and not found.lost and found.p95_s <= MAX_BACK_S
     return Measured(figures, holds)
 
 

@@ -177,7 +177,7 @@ class OutcomeReplies:
         if address.is_group and needs_no_message(receipt) and await self._reactions.mark_seen(address):
             return
         text = _text_of(replace(receipt, repeated=False), locale)
-        if await self._has_message(receipt.job_id):  # a picture may be faster than a reaction
+        if await self._has_message(receipt.job_id):  # drawn while Telegram answered a press or a reaction
             return
         async with self._registry.sending(receipt.job_id) as placeholder:
             sent = await self._sender.show_text(address, text, keyboard_of(controls_of(receipt), locale))

@@ -1,4 +1,4 @@
-"""Hosts are told once, over restarts and troubles; a platform in trouble delays only its own messages."""
+"""Each host gets one message per condition, also after restarts; a failing platform delays only its own."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Old originals become previews: people are told, and a crash repeats the work."""
+"""Old originals are replaced by previews; people can see that, and the work resumes after a crash."""
 
 import asyncio
 import hashlib
