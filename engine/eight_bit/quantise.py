@@ -57,17 +57,16 @@ def rotate(x: Tensor, group: int) -> Tensor:
     """
     if group == 1:
         return x
-    matrix = hadamard(group).to(x.device, x.dtype)
-    return (x.reshape(-1, group) @ matrix).view(x.shape)
+    return (x.reshape(-1, group) @ hadamard(group, x.device, x.dtype)).view(x.shape)
 
 
-@cache
-def hadamard(group: int) -> Tensor:
-    """Return the matrix of a group, float32: products of the regular matrix of 4, and of 2 if it is no 4ⁿ."""
+@cache  # a CUDA graph cannot record the copy to a card, and each copy would wait for the card
+def hadamard(group: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return the matrix of a group: products of the regular matrix of 4, and of 2 if it is no 4ⁿ."""
     regular = torch.ones(4, 4) - 2 * torch.eye(4).flip(0)
     matrix = torch.ones(1, 1)
     while 4 * len(matrix) <= group:
         matrix = torch.kron(regular, matrix)
     if len(matrix) < group:
         matrix = torch.kron(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), matrix)
-    return matrix * float(group**-0.5)
+    return (matrix * float(group**-0.5)).to(device, dtype)

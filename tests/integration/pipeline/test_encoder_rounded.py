@@ -7,16 +7,18 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from engine.config import EngineConfig, Plan, WeightFormat, WeightLocation
 from engine.demo.networks import WEIGHTS
 from engine.eight_bit import formats
 from engine.eight_bit.quantise import EightBitMatrix, dequantise
 from engine.zimage import weight_reader
-from engine.zimage.device import Placement
+from engine.zimage.device import Placement, choose_placement
 from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import scaled
 from engine.zimage.text.encoder import EncoderConfig, LayerWeights, TextEncoder
+from engine.zimage.text.prompt import Text
 from tests.integration.pipeline.reference import error_of
 
 CPU = torch.device("cpu")
@@ -142,6 +144,43 @@ def test_a_product_is_that_of_the_rounded_numbers() -> None:
     assert error_of(scaled.linear(x, matrix), x @ dequantise(matrix.values, matrix.scales).mT) < 1e-6
     assert torch.equal(scaled.linear(x, weight), x @ weight.mT)
     assert 0 < error_of(scaled.linear(x, matrix), x @ weight.mT) < 0.01
+
+
+class CopiesOf(TorchDispatchMode):
+    """Counts what is copied to another device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if func.overloadpacket is torch.ops.aten._to_copy:
+            self.count += out.device != args[0].device
+        return out
+
+
+def test_a_product_copies_nothing_to_its_device() -> None:
+    """A CUDA graph cannot record such a copy, and outside of one each copy waits for the card."""
+    weight = scaled.rounded(torch.randn(8, 1024, device="meta"))
+    x = torch.randn(3, 1024, device="meta")
+    scaled.linear(x, weight)
+    with CopiesOf() as copies:
+        scaled.linear(x, weight)
+    assert copies.count == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA card")
+def test_a_card_records_prompts_of_an_encoder_in_eight_bits() -> None:
+    parts = load_pipeline(WEIGHTS, choose_placement("cuda"), rounds_encoder=True)
+    text, embeddings = Text(parts.tokenizer, parts.text_encoder), []
+    for _ in range(3):  # without a graph, recorded, replayed
+        embeddings.append(text.embed("a face"))
+        text._embeddings.clear()
+    assert text._graphs
+    assert error_of(embeddings[1].float(), embeddings[0].float()) < 1e-2
+    assert torch.equal(embeddings[1], embeddings[2])
 
 
 def layers_with_outliers(count: int, width: int, inner: int, head: int) -> list[LayerWeights]:
