@@ -46,8 +46,8 @@ from engine.checkpoint.model import ModelInfo, built_in_lora_folder
 from engine.checkpoint.prompt_tokens import load_prompt_tokens
 from engine.host import Host
 from engine.planner.calibration import Calibration
-from engine.planner.cost import CostBook
-from engine.planner.cost_file import read_costs
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.file import read_costs
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import CardProbe, WorkerPlanner
 from engine.planner.monitor import HeadroomMonitor

@@ -21,8 +21,8 @@ from bot.store import Store
 from bot.store.files import backup
 from engine.config import LORA_VERSIONS, PROMPTS
 from engine.durable import remove_drafts, restrict_to_owner
-from engine.planner.cost import CostBook
-from engine.planner.cost_file import write_costs
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.file import write_costs
 from engine.shelf.versions import VERSION_NAMES
 
 log = structlog.get_logger("bot.desk.maintenance")

@@ -19,7 +19,7 @@ from bot.monitoring.figures import ETA, ETA_ERROR
 from bot.outcomes import Address, ChatOutput, JobState, Platform, Recipe, Status
 from bot.store import Store
 from bot.store.rows import JobRow
-from engine.planner.cost import Cost, CostBook
+from engine.planner.costs.book import Cost, CostBook
 from engine.planner.headroom import Headroom
 from engine.request import LoraChoice, Picture, Progress, TimeEstimate
 from engine.scheduler import Decision, Scheduler, Waiting, WorkBefore

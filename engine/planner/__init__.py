@@ -1,7 +1,6 @@
 """Memory and cost of jobs, seen from the parent process. Never imports torch.
 
-* ``cost``         predicts the bytes and seconds of a job from what earlier ones took
-* ``cost_file``    what was learned of that, in a file
+* ``costs``        predicts the bytes and seconds of a job from what earlier ones took
 * ``calibration``  measures them with two pictures where nothing is known
 * ``headroom``     how many bytes a job may take now: from NVML
 * ``monitor``      the newest headroom, for people to see

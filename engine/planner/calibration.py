@@ -12,7 +12,7 @@ import structlog
 
 from engine.checkpoint.model import ModelInfo
 from engine.config import Plan
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.request import (
     Event,
     Failed,

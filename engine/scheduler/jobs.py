@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.planner.cost import Cost
+from engine.planner.costs.book import Cost
 
 
 @dataclass(frozen=True, slots=True)

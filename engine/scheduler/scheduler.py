@@ -30,7 +30,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from engine.formatting import format_gib
-from engine.planner.cost import Cost
+from engine.planner.costs.book import Cost
 from engine.planner.headroom import Headroom
 from engine.scheduler.jobs import Ahead, Decision, NeedOf, Waiting, WorkBefore
 

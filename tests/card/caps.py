@@ -37,7 +37,7 @@ from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import find_model
 from engine.config import BUILT_IN, EngineConfig
 from engine.host import Host
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
 from tests.card.ballast import Ballast, open_ballast
 from tests.integration.engine.host.hosting import eventually
@@ -225,13 +225,15 @@ async def time_pictures(bot: OpenBot, size: str, loras: Sequence[str], rounds: i
     return {kind: round(statistics.median(seconds), 3) for kind, seconds in kinds.items() if seconds}
 
 
-async def crowd(bot: OpenBot, sizes: Sequence[str], loras: Sequence[str], pictures: int) -> dict[str, float]:
-    """Let ``PEOPLE`` people ask at once until they have ``pictures`` pictures; count the states."""
+async def crowd(
+    bot: OpenBot, sizes: Sequence[str], loras: Sequence[str], pictures: int, limit_s: float
+) -> dict[str, float]:
+    """Let ``PEOPLE`` people ask at once for ``pictures`` pictures, or for ``limit_s``; count the states."""
     random, states = Random(10), dict.fromkeys(JobState, 0)
     left = list(range(pictures))
 
     async def person(number: int) -> None:
-        while left:
+        while left and time.perf_counter() - started_s < limit_s:
             seed = left.pop()
             answer = await bot.say(
                 f"a face, {seed % 7}",
@@ -301,7 +303,7 @@ async def measure(
                 if options.crowd:
                     first, before = len(bot.stopwatch.predicted), _starts()
                     sizes = options.crowd_sizes.split(",") if options.crowd_sizes else options.sizes
-                    result.crowd = await crowd(bot, sizes, loras, options.crowd)
+                    result.crowd = await crowd(bot, sizes, loras, options.crowd, options.crowd_s)
                     result.predicted = _shares(bot.stopwatch.predicted[first:])
                     result.misses = bot.stopwatch.misses[-MOST_MISSES:]
                     result.starts = {name: count - before[name] for name, count in _starts().items()}
@@ -342,6 +344,9 @@ def main(arguments: list[str] | None = None) -> list[CapResult]:
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--crowd", type=int, default=0, help="pictures of the crowd")
+    parser.add_argument(
+        "--crowd-s", type=float, default=float("inf"), help="the crowd asks for so long at most"
+    )
     parser.add_argument("--data-dir", type=Path, help="kept, with compiled kernels and the converted copy")
     parser.add_argument("--into", type=Path, help="a file for the JSON lines")
     options = parser.parse_args(arguments)
@@ -364,9 +369,10 @@ async def _measure_all(options: Any) -> list[CapResult]:
                 ballast = await stack.enter_async_context(open_ballast())
             for cap in caps:
                 settings = make_settings(options.folder, data_dir, options.precision)
-                for path in data_dir.glob("sugarbot.db*"):
+                for path in data_dir.glob("*sugarbot.db*"):
                     path.unlink()
-                shutil.rmtree(data_dir / "pictures", ignore_errors=True)
+                for folder in ("pictures", "backups"):  # their files would say that the database is lost
+                    shutil.rmtree(data_dir / folder, ignore_errors=True)
                 free_bytes = None if cap is None else int(cap * GIB)
                 result = await measure(free_bytes, ballast, settings, names, options)
                 results.append(result)

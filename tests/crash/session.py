@@ -40,7 +40,7 @@ from bot.errors import AlreadyEnded, NothingToCancel, PersonError, UnknownLora
 from bot.outcomes import CancelAccepted, JobState, LinkCode, Platform, Receipt
 from bot.policy.rules import Rules
 from engine.backoff import Backoff
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from tests.crash.faults import FAULTS
 from tests.crash.kinds import ROUND, Kind, KindChat, KindRenderer, append
 from tests.fakes.clock import FakeClock

@@ -20,7 +20,7 @@ from bot.store import Store, open_store
 from bot.store.rows import JobRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import Headroom
 from engine.shelf import LoraFile, Shelf, Sidecar
 from tests.fakes.chat import FakeChat

@@ -18,7 +18,7 @@ from bot.store import Store
 from bot.store.rows import StatedRow
 from engine.checkpoint.model import ModelInfo
 from engine.checkpoint.prompt_tokens import PromptLength
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
 

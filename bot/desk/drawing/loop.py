@@ -28,7 +28,7 @@ from bot.outcomes import JobState, Recipe
 from bot.store import Store
 from bot.store.rows import JobRow
 from engine.host import MAX_IN_FLIGHT
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.request import (
     Drawn,

@@ -7,7 +7,8 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.durable import write_file
-from engine.planner.cost import MOST_KEYS, CostBook, CostModel
+from engine.planner.costs.book import MOST_KEYS, CostBook
+from engine.planner.costs.model import CostModel
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from bot.desk.desk import Desk
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import Store, open_store
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from tests.crash.laws import UNFINISHED
 from tests.fakes import discord_payloads, discord_server
 from tests.fakes.desk_harness import MIGRATIONS, MODEL, SHELF, FakeProbe

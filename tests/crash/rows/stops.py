@@ -21,7 +21,7 @@ from bot.desk.backups import NightlyBackups
 from bot.outcomes import CancelAccepted, JobState
 from bot.policy.rules import Rules
 from bot.store import open_store
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.request import Drawn, Event, Failed, Finished, RenderRequest, Stopped
 from tests.crash.harness import begin
 from tests.crash.laws import broken_laws_of

@@ -24,7 +24,7 @@ from bot.outcomes import JobState, Platform, Receipt
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.host import Host
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from tests.fakes.chat import FakeChat
 from tests.fakes.clock import FakeClock
 from tests.fakes.desk_harness import MIGRATIONS, MODEL, SHELF, DeskHarness, FakeProbe, a_context, until

@@ -16,7 +16,7 @@ from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from bot.store import open_store
 from engine.checkpoint.model import ModelInfo
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.shelf import Shelf
 from tests.fakes.desk_harness import SHELF, is_delivered

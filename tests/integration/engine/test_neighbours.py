@@ -20,7 +20,7 @@ from bot.store import open_store
 from engine.checkpoint.model import built_in_lora_folder, find_model
 from engine.config import EngineConfig
 from engine.host import Host
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
 from engine.shelf import read_shelf

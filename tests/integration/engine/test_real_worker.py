@@ -19,7 +19,7 @@ from engine.config import EngineConfig
 from engine.demo.networks import LORAS
 from engine.errors import WorkerLost
 from engine.host import Host
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import HeadroomProbe
 from engine.request import (
     Drawn,

@@ -15,7 +15,7 @@ from bot.outcomes import LoraListing as LoraShelf
 from bot.outcomes import PictureFile, Platform, Receipt
 from bot.policy.rules import Entitlement, Rules, Tier
 from engine.backoff import Backoff
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import MODEL, SHELF, DeskHarness, a_context, open_harness, until
 from tests.fakes.lora_folder import shelf_inputs

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.outcomes import JobState
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.planner.headroom import Headroom
 from engine.request import Failed, FailReason, Finished, RenderRequest, Timings, WorkerInfo
 from engine.scheduler import Decision

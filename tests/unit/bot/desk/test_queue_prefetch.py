@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from bot.desk.queue import JobQueue, PromisedWaits
 from bot.store.rows import JobRow
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.request import LoraChoice
 
 

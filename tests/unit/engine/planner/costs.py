@@ -1,6 +1,6 @@
 """Workers, requests and ends of jobs for the tests of costs."""
 
-from engine.planner.cost import CostBook
+from engine.planner.costs.book import CostBook
 from engine.request import (
     Finished,
     LoraChoice,

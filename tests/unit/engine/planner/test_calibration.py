@@ -11,8 +11,8 @@ from engine.checkpoint.model import ModelInfo
 from engine.config import Plan, WeightLocation
 from engine.errors import WorkerLost
 from engine.planner.calibration import Calibration
-from engine.planner.cost import CostBook
-from engine.planner.cost_file import read_costs, write_costs
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.file import read_costs, write_costs
 from engine.request import (
     Event,
     Failed,

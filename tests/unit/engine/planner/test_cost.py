@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config import Plan, WeightFormat, WeightLocation
-from engine.planner.cost import MOST_KEYS, CostBook
-from engine.planner.cost_file import read_costs, write_costs
+from engine.planner.costs.book import MOST_KEYS, CostBook
+from engine.planner.costs.file import read_costs, write_costs
 from engine.request import (
     Cell,
     Failed,
@@ -122,6 +122,24 @@ def test_a_job_may_start_when_the_least_that_its_worker_needs_is_free() -> None:
     book.learn(make_request(), end)
     cost = book.predict(512, 768, 1, 0)
     assert cost.bytes - cost.needed_bytes == 11 * GIB
+
+
+def test_blocks_that_move_with_the_size_of_a_picture_are_predicted_for_that_size() -> None:
+    """A large picture takes the place of some blocks, which come back for the next small one."""
+    book, peak = make_book(), WEIGHTS + 8 * GIB
+    small, large = (512, 768, GIB), (1024, 1024, 3 * GIB)
+    for width, height, own in (small, large, small, large):
+        movable = peak - own - WEIGHTS
+        end = replace(make_finished(peak_bytes=peak, kept_bytes=WEIGHTS + movable), yields_bytes=movable)
+        book.learn(make_request(width, height), end)
+    for width, height, own in (small, large):
+        cost = book.predict(width, height, 1, 0)
+        assert cost.bytes == pytest.approx(peak, rel=0.011)
+        assert cost.needed_bytes == pytest.approx(WEIGHTS + own, rel=0.02)
+    between = book.predict(768, 768, 1, 0)  # nearer to the small one
+    assert peak < between.bytes < peak + 2 * GIB
+    book.started(a_worker())
+    assert book.predict(*small[:2], 1, 0).bytes == pytest.approx(WEIGHTS + GIB, rel=0.02)
 
 
 def test_the_first_lora_of_a_plan_with_two_copies_needs_the_second_copy() -> None:
@@ -296,7 +314,7 @@ def test_what_was_learned_holds_for_its_card_driver_version_and_plan_alone(
 def test_the_engines_version_is_part_of_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     book = make_book()
     book.learn(make_request(), make_finished(0.7, WEIGHTS + GIB))
-    monkeypatch.setattr("engine.planner.cost.importlib.metadata.version", lambda name: "99.0")
+    monkeypatch.setattr("engine.planner.costs.book.importlib.metadata.version", lambda name: "99.0")
     book.started(a_worker())
     assert not book.is_calibrated
 

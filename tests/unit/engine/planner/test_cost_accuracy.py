@@ -9,7 +9,9 @@ from random import Random
 
 import pytest
 
-from engine.planner.cost import BYTES_A_LORA, MOST_SIZES, CostBook, CostModel
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.curves import BYTES_A_LORA
+from engine.planner.costs.model import MOST_SIZES, CostModel
 from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20

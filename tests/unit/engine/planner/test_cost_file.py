@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from engine.planner.cost import CostBook
-from engine.planner.cost_file import read_costs, write_costs
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.file import read_costs, write_costs
 from tests.unit.engine.planner.costs import GIB, WEIGHTS, a_worker, make_book, make_finished, make_request
 
 

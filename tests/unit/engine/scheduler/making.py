@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from engine.planner.cost import Cost
+from engine.planner.costs.book import Cost
 from engine.planner.headroom import Headroom
 from engine.scheduler import Decision, Scheduler, Waiting
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.planner.cost import Cost
+from engine.planner.costs.book import Cost
 from engine.scheduler import MAX_SKIPPED_ROUNDS, Scheduler, Waiting
 from tests.unit.engine.scheduler.making import (
     ROOMY,

@@ -14,7 +14,8 @@ from bot.desk.queue import JobQueue, PromisedWaits
 from bot.errors import HostsOnly, LorasJoined, UnknownLora
 from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
-from engine.planner.cost import BYTES_A_LORA, CostBook
+from engine.planner.costs.book import CostBook
+from engine.planner.costs.curves import BYTES_A_LORA
 from engine.request import LoraChoice
 from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Sidecar
