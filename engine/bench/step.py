@@ -24,10 +24,10 @@ from engine.lora.adapter import LoraStack
 from engine.lora.merger import Merger
 from engine.lora.patches import NO_PATCHES, Patches
 from engine.lora.side_path import side_patches
-from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.fusions import REFERENCE
+from engine.zimage.noise import PIXELS_PER_LATENT
 
 CAPTION = 60  # tokens of a typical prompt
 TIME = 0.25  # any time between noise and picture

@@ -21,9 +21,9 @@ from engine.bench.report.machine import describe_machine
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Batch, Forward
+from engine.zimage.noise import PIXELS_PER_LATENT
 from engine.zimage.residency.lanes import Lane, lanes_of
 from engine.zimage.residency.layout import block_layouts, block_weights
 from engine.zimage.residency.sources import HostSource

@@ -3,7 +3,7 @@
 A picture may also begin with the latents of an earlier one, to which noise is added.
 
 The same noise, prompt and LoRAs give the same latents as the stock pipeline without guidance, independent of
-the other pictures of the batch. The noise depends on seed and size alone, not on the device.
+the other pictures of the batch.
 """
 
 from collections import deque
@@ -15,43 +15,10 @@ from torch import Tensor
 from engine.cuda.upload import upload
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
-from engine.request import MAX_SEED
 from engine.zimage.forward.forward import Batch, Forward, RefinedCaption
 from engine.zimage.forward.tokens import LatentSize
 
-PIXELS_PER_LATENT = 8  # of the VAE, along each side
 MAX_STEPS_AHEAD = 1  # steps queued on the card behind the running one
-
-
-def draw_noise(seed: int, channels: int, width_px: int, height_px: int) -> Tensor:
-    """Draw a picture's initial noise, on the CPU for every device.
-
-    Args:
-        seed: The picture's seed, modulo MAX_SEED + 1.
-        channels: Latent channels, 16 in Z-Image.
-        width_px: A multiple of 16.
-        height_px: A multiple of 16.
-
-    Returns:
-        Shape (1, channels, height / 8, width / 8), float32.
-    """
-    generator = torch.Generator("cpu").manual_seed(seed % (MAX_SEED + 1))
-    shape = (1, channels, height_px // PIXELS_PER_LATENT, width_px // PIXELS_PER_LATENT)
-    return torch.randn(shape, generator=generator, dtype=torch.float32)
-
-
-def add_noise(start: Tensor, noise: Tensor, sigma: float) -> Tensor:
-    """Bring a picture's latents to the noise level ``sigma``; at 1 only the noise is left.
-
-    Args:
-        start: From ``StartEncoder.encode``.
-        noise: From ``draw_noise``, of the same size.
-        sigma: The first level of the steps that follow.
-
-    Returns:
-        Shaped as both, float32, on the device of ``start``.
-    """
-    return (1 - sigma) * start + sigma * upload(noise, start.device)
 
 
 @dataclass(eq=False)

@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Self, TypeVar
 
@@ -39,10 +40,11 @@ from engine.request import (
     Timings,
     WorkerInfo,
 )
-from engine.zimage.denoise import Denoiser, LatentRow, add_noise, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward, RefinedCaption
 from engine.zimage.model_loader import PipelineParts, load_pipeline, weights_bytes
+from engine.zimage.noise import NoiseThread, add_noise
 from engine.zimage.out_of_memory import (
     first_line,
     free_memory,
@@ -139,6 +141,7 @@ class Pipeline:
         self._fit = MemoryFit(self._bank, store, memory, self._forward.drop_caches, plan=self._plan)
         self._start_pixels = StartPixels()
         self._start_encoder = StartEncoder(parts.vae, model.folder, placement)
+        self._noise = NoiseThread(self._forward.channels)
         self._denoiser = Denoiser(self._forward, self._bank)
         self._encoder = Encoder()
         self.info = WorkerInfo(
@@ -255,13 +258,15 @@ class Pipeline:
         """End the pipeline's threads. The memory is freed with the last reference to the pipeline."""
         self._encoder.close()
         self._text.close()
+        self._noise.close()
 
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
+        noises = self._noise.draw(job.request)
         inputs = self._prepare_inputs(job)
-        for index in range(job.request.count):
+        for index, noise in enumerate(noises):
             inputs = self._with_cell(job, inputs, job.request.cell(index))
-            if not self._draw_picture(job, index, inputs):
+            if not self._draw_picture(job, index, inputs, noise):
                 return False
         return True
 
@@ -300,10 +305,10 @@ class Pipeline:
         self._denoiser.forget_batch()
         return self._fit.lower(reason)
 
-    def _draw_picture(self, job: _Job, index: int, inputs: _Inputs) -> bool:
+    def _draw_picture(self, job: _Job, index: int, inputs: _Inputs, noise: Future[Tensor]) -> bool:
         """Draw one picture and start to encode it; False if cancelled."""
         with job.timer.stage("denoise_s"):
-            latents = self._denoise(job, index, inputs)
+            latents = self._denoise(job, index, inputs, noise.result())
         if latents is None:
             return False
         vae = self._parts.vae
@@ -326,15 +331,14 @@ class Pipeline:
 
         return retry_with_less_memory(lambda: work(is_lean), lower)
 
-    def _denoise(self, job: _Job, index: int, inputs: _Inputs) -> Tensor | None:
+    def _denoise(self, job: _Job, index: int, inputs: _Inputs, noise: Tensor) -> Tensor | None:
         """Return the latents of one picture; None if cancelled."""
-        request, start, settings = job.request, inputs.start, inputs.settings
-        latents = draw_noise(settings.seed, self._forward.channels, request.width_px, request.height_px)
-        strength = request.start.strength if request.start else 1.0
-        sigmas = sigma_schedule(self._schedule, settings.steps, strength)
+        start = inputs.start
+        strength = job.request.start.strength if job.request.start else 1.0
+        sigmas = sigma_schedule(self._schedule, inputs.settings.steps, strength)
 
         def run() -> Tensor | None:
-            begins = latents if start is None else add_noise(start, latents, sigmas[0])
+            begins = noise if start is None else add_noise(start, noise, sigmas[0])
             row = LatentRow(inputs.caption, inputs.stack, sigmas, begins)
             self._denoiser.join(row)
             try:

@@ -9,7 +9,8 @@ from engine.bench.report.results import ResultLine
 from engine.bench.report.targets import CASES
 from engine.bench.rows.workload import PROMPT, Workload, format_size
 from engine.request import STEPS
-from engine.zimage.denoise import LatentRow, draw_noise
+from engine.zimage.denoise import LatentRow
+from engine.zimage.noise import draw_noise
 from engine.zimage.schedule import sigma_schedule
 
 if TYPE_CHECKING:

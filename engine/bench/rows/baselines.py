@@ -18,7 +18,7 @@ from engine.bench.rows.random_loras import RANK
 from engine.bench.rows.workload import PictureSize, Workload, format_size
 from engine.config import TRITON_DIR
 from engine.request import STEPS
-from engine.zimage.denoise import draw_noise
+from engine.zimage.noise import draw_noise
 
 NAME = "lora"
 GIB = 2**30

@@ -25,9 +25,9 @@ from engine.eight_bit.formats import FP8, EightBitFormat
 from engine.eight_bit.products import multiply
 from engine.eight_bit.quantise import quantise
 from engine.request import STEPS
-from engine.zimage.denoise import PIXELS_PER_LATENT
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.tokens import LatentSize, padded_length, token_count
+from engine.zimage.noise import PIXELS_PER_LATENT
 
 ARITHMETIC = {nn.linear, nn.conv2d, nn.scaled_dot_product_attention}
 

@@ -13,10 +13,11 @@ from engine.lora.adapter import LoraStack, convert
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.lora.updates import FileUpdates
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow
 from engine.zimage.device import choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import PipelineParts, load_pipeline
+from engine.zimage.noise import draw_noise
 from engine.zimage.residency.lanes import lanes_of
 from engine.zimage.residency.layout import eight_bit_layers
 from engine.zimage.residency.store import BlockStore

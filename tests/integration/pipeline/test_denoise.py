@@ -9,8 +9,9 @@ from torch import Tensor
 from engine.lora.adapter import LoraStack
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow
 from engine.zimage.forward.forward import Forward
+from engine.zimage.noise import draw_noise
 from engine.zimage.schedule import ScheduleConfig, sigma_schedule
 from tests.integration.pipeline.reference import (
     LIMIT,

@@ -34,7 +34,9 @@ from engine.request import (
     Stopped,
 )
 from engine.worker.failures import describe_failure
+from engine.zimage import noise as noise_module
 from engine.zimage import pipeline as pipeline_module
+from engine.zimage.noise import draw_noise
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.decode import DecodedPixels
 from tests.fakes.lora_files.found import source
@@ -278,6 +280,25 @@ def test_drawing_writes_nothing_to_the_terminal(
 ) -> None:
     draw("a prompt never drawn before", loras=(sugar,))
     assert capfd.readouterr() == ("", "")
+
+
+def test_noise_is_drawn_while_the_prompt_is_encoded(
+    draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_drawn, embed = threading.Event(), pipeline._text.embed
+
+    def note(*given: Any) -> Any:
+        noise = draw_noise(*given)
+        is_drawn.set()
+        return noise
+
+    def wait_and_embed(prompt: str) -> Any:
+        assert is_drawn.wait(30)
+        return embed(prompt)
+
+    monkeypatch.setattr(noise_module, "draw_noise", note)
+    monkeypatch.setattr(pipeline._text, "embed", wait_and_embed)
+    assert isinstance(draw("a face by the sea").end, Finished)
 
 
 def test_draw_returns_before_the_files_are_encoded(

@@ -18,10 +18,11 @@ from engine.demo.networks import LORAS, WEIGHTS
 from engine.lora.bank import Bank
 from engine.lora.finder import LoraFinder
 from engine.request import LoraChoice
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow
 from engine.zimage.device import Placement, choose_placement
 from engine.zimage.forward.forward import Forward
 from engine.zimage.model_loader import load_pipeline
+from engine.zimage.noise import draw_noise
 from engine.zimage.schedule import sigma_schedule
 from engine.zimage.text.prompt import Text
 from engine.zimage.vae.decode import decode

@@ -16,7 +16,7 @@ from engine.demo.networks import WEIGHTS
 from engine.errors import OutOfMemory, StartDamaged
 from engine.finish.metadata import StartSettings, read_settings
 from engine.request import Finished, LoraChoice, Progress, RenderRequest, StartPicture, Stopped
-from engine.zimage.denoise import draw_noise
+from engine.zimage.noise import draw_noise
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.vae.loader import LibraryVae
 

@@ -22,10 +22,11 @@ from engine.lora.side_path import side_patches
 from engine.request import LoraChoice
 from engine.zimage import cuda_graph as recording_module
 from engine.zimage.cuda_graph import capture_graph
-from engine.zimage.denoise import Denoiser, LatentRow, draw_noise
+from engine.zimage.denoise import Denoiser, LatentRow
 from engine.zimage.forward import step_graphs as graphs_module
 from engine.zimage.forward.forward import Forward
 from engine.zimage.forward.step_graphs import GraphKey, StepFunction, StepGraph, StepGraphCache
+from engine.zimage.noise import draw_noise
 from engine.zimage.pipeline import Pipeline
 from engine.zimage.text import prompt as text_module
 from tests.integration.pipeline.reference import LIMIT, adapter_of, error_of, random_lora
