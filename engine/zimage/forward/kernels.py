@@ -89,15 +89,21 @@ def swiglu(opened: Tensor, *, eight_bit: EightBitFormat | None = None) -> Tensor
     tokens, inner = len(opened), opened.shape[1] // 2
     out, scales = _empty(opened, inner, eight_bit)
     output = _output(eight_bit, inner)
-    if output["GROUP"] > 1:
+    if eight_bit is None:
+        _swiglu_kernel[(tokens, triton.cdiv(inner, STRETCH))](
+            opened, out, inner, BLOCK=STRETCH, num_warps=WARPS
+        )
+    elif output["GROUP"] > 1:
         _swiglu_rotated_kernel[(tokens,)](
             opened, out, scales, inner, **output | {"BLOCK": min(output["BLOCK"], STRETCH)}, num_warps=WARPS
         )
     else:
-        output["BLOCK"] = output["BLOCK"] if eight_bit else STRETCH
-        _swiglu_kernel[(tokens, triton.cdiv(inner, output["BLOCK"]))](
-            opened, out, scales, inner, **output, num_warps=WARPS
-        )
+        del output["GROUP"], output["BLOCK"]
+        first = 1 << (inner.bit_length() - 1)
+        _swiglu_scaled_kernel[(tokens,)](
+            opened, out, scales, inner, **output, FIRST=first, REST=triton.next_power_of_2(inner - first),
+            num_warps=2 * WARPS,
+        )  # fmt: skip
     return EightBitMatrix(out, scales, opened.dtype) if eight_bit else out
 
 
@@ -224,15 +230,30 @@ def _opened(opened, token, inner, at, inside):
 
 
 @triton.jit
-def _swiglu_kernel(
-    opened, out, scales, inner,
-    FORMAT: tl.constexpr, LARGEST: tl.constexpr, GROUP: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
+def _swiglu_kernel(opened, out, inner, BLOCK: tl.constexpr):
     token = tl.program_id(0).to(tl.int64)
     at = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = at < inner
     value = _opened(opened, token, inner, at, inside)
-    _store(out, scales, token, inner, at, inside, value, FORMAT, LARGEST, GROUP, BLOCK)
+    tl.store(out + token * inner + at, value.to(out.dtype.element_ty), mask=inside)
+
+
+@triton.jit
+def _swiglu_scaled_kernel(
+    opened, out, scales, inner,
+    FORMAT: tl.constexpr, LARGEST: tl.constexpr, FIRST: tl.constexpr, REST: tl.constexpr,
+):  # fmt: skip
+    """A whole token in two blocks: 8,192 and 2,048 numbers fill a program, 16,384 would not."""
+    token = tl.program_id(0).to(tl.int64)
+    at, later = tl.arange(0, FIRST), FIRST + tl.arange(0, REST)
+    is_first, is_later = at < inner, later < inner
+    value = _opened(opened, token, inner, at, is_first)
+    rest = _opened(opened, token, inner, later, is_later)
+    largest = tl.maximum(tl.max(tl.abs(value), axis=0), tl.max(tl.abs(rest), axis=0))
+    scale = scale_of(largest, LARGEST)
+    tl.store(scales + token, scale)
+    tl.store(out + token * inner + at, rounded(value / scale, FORMAT), mask=is_first)
+    tl.store(out + token * inner + later, rounded(rest / scale, FORMAT), mask=is_later)
 
 
 @triton.jit

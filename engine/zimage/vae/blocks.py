@@ -100,7 +100,7 @@ class VaeHalf(torch.nn.Module, ABC):
         """Use these kernels, or torch's for None."""
         self.to(memory_format=torch.contiguous_format if kernels is None else torch.channels_last)  # type: ignore[call-overload]
         for module in self.modules():
-            if isinstance(module, NormSilu | ResidualBlock):
+            if hasattr(module, "kernels"):
                 module.kernels = kernels
 
 

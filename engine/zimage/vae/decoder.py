@@ -4,16 +4,20 @@ On a card it runs channels-last, with norm, silu and biases in our own kernels. 
 fast (12.6 ms instead of 33 for 512 x 768 on an H200), but takes 28 s for each size, or 50 s for all.
 """
 
+from typing import Any
+
 import torch
 import torch.nn.functional as nn
 from torch import Tensor
 
-from engine.zimage.vae.blocks import EPSILON, Middle, NormSilu, ResidualBlock, VaeHalf
+from engine.zimage.vae.blocks import EPSILON, Middle, NormSilu, ResidualBlock, VaeHalf, flatten
 from engine.zimage.vae.config import VaeConfig
 
 
 class Upsampler(torch.nn.Module):
     """Doubles both sides, then a convolution."""
+
+    kernels: Any = None
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -21,8 +25,16 @@ class Upsampler(torch.nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[1, channels, height, width] → [1, channels, 2 · height, 2 · width]."""
-        doubled: Tensor = self.conv(nn.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return doubled
+        convolved: Tensor = self.conv(self.enlarge(x))
+        return convolved
+
+    def enlarge(self, x: Tensor) -> Tensor:
+        """Repeat each pixel in two rows and two columns: [1, channels, 2 · height, 2 · width]."""
+        if self.kernels is None:
+            return nn.interpolate(x, scale_factor=2.0, mode="nearest")
+        _, channels, height, width = x.shape
+        larger: Tensor = self.kernels.enlarge(flatten(x), width)
+        return larger.view(1, 2 * height, 2 * width, channels).permute(0, 3, 1, 2)
 
 
 class DecoderLevel(torch.nn.Module):

@@ -1,4 +1,4 @@
-"""The VAE decoder's group norms in Triton, for channels-last pictures.
+"""The VAE's group norms, sums and enlargements in Triton, for channels-last pictures.
 
 A group norm with silu reads its input twice and writes it once: ``_sums`` sums chunks of pixels, ``_lines``
 computes a scale and a shift for each channel, ``_apply`` applies them. All sums have a fixed order, so the
@@ -13,11 +13,12 @@ from torch import Tensor
 
 PIXELS = 256  # per program of ``_sums``
 TILE = 4096  # numbers per program of ``_apply`` and ``_residual``
-CHANNELS = 128  # per program of ``_sums``
+ENLARGED = 32  # pixels per program of ``_enlarge``
+CHANNELS = 128  # per program of ``_sums`` and ``_enlarge``
 CHUNKS = 256  # sums per iteration of ``_lines``
 WARPS = 8
 # Triton would compile another kernel for multiples of 16, and a picture of a new size would wait for it.
-_UNSPECIALISED = "pixels", "chunks", "count"
+_UNSPECIALISED = "pixels", "width", "chunks", "count"
 
 
 def norm_silu(
@@ -59,6 +60,22 @@ def residual(x: Tensor, y: Tensor, bias: Tensor) -> Tensor:
     _residual[(triton.cdiv(x.numel(), TILE),)](
         x, y, bias, out, x.numel(), x.shape[1], TILE=TILE, num_warps=WARPS
     )
+    return out
+
+
+def enlarge(x: Tensor, width: int) -> Tensor:
+    """Repeat each pixel in two rows and two columns: [pixels, channels] → [4 · pixels, channels].
+
+    torch's own takes eight times as long as the memory needs (H200).
+
+    Args:
+        x: The pixels, row by row.
+        width: Pixels of a row.
+    """
+    pixels, channels = x.shape
+    out = x.new_empty(4 * pixels, channels)
+    grid = triton.cdiv(pixels, ENLARGED), triton.cdiv(channels, CHANNELS)
+    _enlarge[grid](x, out, pixels, width, channels, PIXELS=ENLARGED, CHANNELS=CHANNELS)
     return out
 
 
@@ -129,3 +146,16 @@ def _residual(x, y, bias, out, count, channels, TILE: tl.constexpr):
     )
     value += tl.load(bias + at % channels, inside, other=0.0).to(tl.float32)
     tl.store(out + at, value, inside)
+
+
+@triton.jit(do_not_specialize=_UNSPECIALISED)
+def _enlarge(x, out, pixels, width, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr):
+    pixel = tl.program_id(0).to(tl.int64) * PIXELS + tl.arange(0, PIXELS)
+    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)[None, :]
+    inside = (pixel < pixels)[:, None] & (channel < channels)
+    value = tl.load(x + pixel[:, None] * channels + channel, inside, other=0.0)
+    first = pixel // width * 4 * width + pixel % width * 2
+    for down in tl.static_range(2):
+        for right in tl.static_range(2):
+            place = first + down * 2 * width + right
+            tl.store(out + place[:, None] * channels + channel, value, inside)

@@ -67,7 +67,7 @@ def _upsampled(upsampler: Upsampler, x: Tensor, strip_numbers: int) -> Tensor:
     out = _empty(x, x.shape[1], height, width)
     for start, end in _strips(out, strip_numbers):
         first, last = max(0, start - 1) // 2, -(-min(height, end + 1) // 2)
-        rows = nn.interpolate(x[:, :, first:last], scale_factor=2.0, mode="nearest")
+        rows = upsampler.enlarge(x[:, :, first:last])
         rows = rows[:, :, max(0, start - 1) - 2 * first : min(height, end + 1) - 2 * first]
         out[:, :, start:end] = _conv(upsampler.conv, rows, start == 0, end == height)
     return out

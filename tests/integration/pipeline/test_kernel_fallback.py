@@ -91,11 +91,16 @@ def trial(request: pytest.FixtureRequest, stock_pipeline: Any, monkeypatch: pyte
             normed = torch.nn.functional.group_norm(x.mT[None], groups, weight, shift, epsilon)
             return torch.nn.functional.silu(normed[0].mT)
 
+        def enlarge(x: Tensor, width: int) -> Tensor:
+            rows = x.view(-1, width, x.shape[1])
+            return rows.repeat_interleave(2, dim=0).repeat_interleave(2, dim=1).flatten(0, 1)
+
         install_module(
             monkeypatch,
             "engine.zimage.vae.norm_kernels",
             norm_silu=norm_silu,
             residual=lambda x, y, bias: x + y + bias,
+            enlarge=enlarge,
         )
         whole = vae_decoder()
         latents = torch.randn(1, 16, 4, 4, generator=torch.Generator().manual_seed(1))
