@@ -35,7 +35,7 @@ from bot.settings import Settings
 from engine.bench.rows.random_loras import RandomLoras
 from engine.checkpoint.contents import linear_shapes
 from engine.checkpoint.model import find_model
-from engine.config import BUILT_IN, EngineConfig
+from engine.config import BUILT_IN, PROMPTS, EngineConfig
 from engine.host import Host
 from engine.planner.costs.book import CostBook
 from engine.request import Event, Failed, Finished, LoraChoice, LoraSource, Progress, RenderRequest, Stopped
@@ -371,7 +371,7 @@ async def _measure_all(options: Any) -> list[CapResult]:
                 settings = make_settings(options.folder, data_dir, options.precision)
                 for path in data_dir.glob("*sugarbot.db*"):
                     path.unlink()
-                for folder in ("pictures", "backups"):  # their files would say that the database is lost
+                for folder in ("pictures", "backups", PROMPTS):  # a lost database; prompts that are not new
                     shutil.rmtree(data_dir / folder, ignore_errors=True)
                 free_bytes = None if cap is None else int(cap * GIB)
                 result = await measure(free_bytes, ballast, settings, names, options)
