@@ -43,7 +43,7 @@ def add_noise(start: Tensor, noise: Tensor, sigma: float) -> Tensor:
 
 
 class NoiseThread:
-    """Draws noise beside the thread that draws pictures: a card would wait 4 to 12 ms for each.
+    """Draws noise beside the thread that draws pictures: a card would wait 0.6 to 12 ms for each (H200).
 
     Args:
         channels: Latent channels.

@@ -99,7 +99,7 @@ def swiglu(opened: Tensor, *, eight_bit: EightBitFormat | None = None) -> Tensor
         )
     else:
         del output["GROUP"], output["BLOCK"]
-        first = 1 << (inner.bit_length() - 1)
+        first = triton.next_power_of_2(inner) // 2
         _swiglu_scaled_kernel[(tokens,)](
             opened, out, scales, inner, **output, FIRST=first, REST=triton.next_power_of_2(inner - first),
             num_warps=2 * WARPS,

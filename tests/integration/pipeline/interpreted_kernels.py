@@ -26,9 +26,10 @@ from tests.integration.pipeline.reference import error_of, reference_rope
 
 EPSILON = 1e-3  # large enough to be missed
 CPU = torch.device("cpu")
-# Small ones, of which no block of a kernel is full, and those of Z-Image-Turbo.
+# Small ones, of which no block of a kernel is full or every block is, and those of Z-Image-Turbo.
 BLOCK_SIZES = [
     fusions.BlockSizes(width=96, head=16, inner=96),
+    fusions.BlockSizes(width=64, head=16, inner=128),
     fusions.BlockSizes(width=3840, head=128, inner=10_240),
 ]
 # Queries, keys, numbers of each: of the built-in text encoder and of Qwen3.

@@ -281,8 +281,7 @@ def test_the_cards_kernels_agree_with_torch() -> None:
     errors = [float(line.split()[-1]) for line in done.stdout.splitlines() if line.startswith("error ")]
     # The interpreter cuts fp8 off, a card rounds.
     bounds = [LIMIT, fusions.TOLERANCE, 2 * fusions.EIGHT_BIT_TOLERANCE, fusions.TOLERANCE]
-    assert len(errors) == 2 * len(bounds)
-    for error, bound in zip(errors, 2 * bounds, strict=True):
+    for error, bound in zip(errors, 3 * bounds, strict=True):  # of three models' sizes
         assert error <= bound
     of_the_encoder = [
         float(line.split()[-1])
