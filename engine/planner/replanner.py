@@ -80,7 +80,7 @@ def _may_be_ours(state: PlanState, situation: Situation, memory: WorkerMemory) -
         return False
     needed, free = state.placed.option.bytes, situation.card.free_bytes
     unreported = 0 if memory.is_current else needed - memory.held_bytes - CONTEXT_BYTES
-    return free < needed <= free + max(SLACK_BYTES, unreported)
+    return free < needed <= free + SLACK_BYTES + unreported
 
 
 def adapts(present: Plan, wanted: Plan) -> bool:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
 from engine.formatting import GIB
@@ -127,11 +128,15 @@ def test_others_that_take_what_the_worker_may_hold_are_pressure_while_it_draws()
     assert "no longer fits" in review.read_while(used_gib, used_gib / 2, is_current=False)
 
 
-def test_a_context_larger_than_estimated_is_no_pressure() -> None:
+@pytest.mark.parametrize("is_current", [True, False])
+def test_a_context_larger_than_estimated_is_no_pressure(is_current: bool) -> None:
     review = started("H200", 12)
     assert review.planner.placed is not None
-    used_gib = review.planner.placed.option.bytes / GIB
-    assert review.read_while(used_gib + 0.2, used_gib - CONTEXT_BYTES / GIB, is_current=True) == ""
+    review.planner.free_gib = used_gib = review.planner.placed.option.bytes / GIB
+    reported_gib = used_gib - CONTEXT_BYTES / GIB if is_current else used_gib / 2
+    with capture_logs() as logs:
+        assert review.read_while(used_gib + 0.2, reported_gib, is_current=is_current) == ""
+    assert logs == []
 
 
 @pytest.mark.parametrize("plan", [Plan(), Plan(budget_bytes=50 * GIB)])
