@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import structlog
 
-from engine.config import Plan, WeightLocation
+from engine.config import CONTEXT_BYTES, Plan, WeightLocation
 from engine.planner.costs.model import FEW, FEW_HIGH, FEW_LOW, OUTSIDE, CostModel
 from engine.request import (
     STEPS,
@@ -132,7 +132,10 @@ class CostBook:
             has_start=has_start,
         )
         seconds = model.job_s(pixels, taken, count, has_start=has_start)
-        return Cost(most, seconds, max(1, most - model.yields_at(pixels)))
+        needed = max(1, most - model.yields_at(pixels))
+        if plan and plan.budget_bytes is not None:  # torch refuses more
+            most = max(needed, min(most, plan.budget_bytes - CONTEXT_BYTES))
+        return Cost(most, seconds, needed)
 
     def estimate_of(self, seconds: float) -> TimeEstimate | None:
         """Convert summed predictions into a range of seconds; None while no job was measured."""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config import Plan, WeightFormat, WeightLocation
+from engine.config import CONTEXT_BYTES, Plan, WeightFormat, WeightLocation
 from engine.planner.costs.book import MOST_KEYS, CostBook
 from engine.planner.costs.file import read_costs, write_costs
 from engine.request import (
@@ -140,6 +140,18 @@ def test_blocks_that_move_with_the_size_of_a_picture_are_predicted_for_that_size
     assert peak < between.bytes < peak + 2 * GIB
     book.started(a_worker())
     assert book.predict(*small[:2], 1, 0).bytes == pytest.approx(WEIGHTS + GIB, rel=0.02)
+
+
+def test_no_more_is_predicted_than_the_plan_lets_the_worker_hold() -> None:
+    book, most = CostBook(), WEIGHTS + 2 * GIB
+    plan = Plan(base=WeightLocation.PINNED, resident_blocks=9, budget_bytes=most + CONTEXT_BYTES)
+    for planned, expected in ((plan, most), (replace(plan, budget_bytes=None), WEIGHTS + 3 * GIB)):
+        book.started(a_worker(), planned)
+        end = make_finished(peak_bytes=WEIGHTS + 3 * GIB, kept_bytes=WEIGHTS)
+        book.learn(make_request(), replace(end, yields_bytes=2 * GIB))
+        cost = book.predict(512, 768, 1, 0)
+        assert cost.bytes == pytest.approx(expected, rel=0.011)
+        assert cost.needed_bytes == pytest.approx(WEIGHTS + GIB, rel=0.011)
 
 
 def test_the_first_lora_of_a_plan_with_two_copies_needs_the_second_copy() -> None:
