@@ -22,7 +22,8 @@ from engine.config import EngineConfig, Plan
 from engine.errors import JobNotStarted, WireError, WorkerLost, WorkerNotReady
 from engine.host.environment import with_kernels_dir, worker_environment
 from engine.host.output import WorkerOutput, open_pipe
-from engine.planner.costs.curves import STEP_S, value_at
+from engine.planner.costs.book import value_at
+from engine.planner.costs.priors import STEP_S
 from engine.planner.monitor import WorkerShare
 from engine.request import (
     Drawn,

@@ -20,7 +20,7 @@ from bot.desk.loras.statements import Statements
 from bot.errors import LoraBeingChecked, LorasJoined, UnknownLora
 from bot.languages import title_of
 from bot.outcomes import LoraSummary
-from engine.planner.costs.curves import BYTES_A_LORA
+from engine.planner.costs.priors import BYTES_A_LORA
 from engine.request import LoraChoice
 from engine.shelf import LoraFile, Shelf
 

@@ -7,8 +7,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.durable import write_file
-from engine.planner.costs.book import MOST_KEYS, CostBook
-from engine.planner.costs.model import CostModel
+from engine.planner.costs.book import MOST_KEYS, CostBook, CostModel
 
 log = structlog.get_logger(__name__)
 

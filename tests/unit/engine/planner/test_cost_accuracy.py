@@ -9,9 +9,8 @@ from random import Random
 
 import pytest
 
-from engine.planner.costs.book import CostBook
-from engine.planner.costs.curves import BYTES_A_LORA
-from engine.planner.costs.model import MOST_SIZES, CostModel
+from engine.planner.costs.book import MOST_SIZES, CostBook, CostModel
+from engine.planner.costs.priors import BYTES_A_LORA
 from engine.request import Finished, LoraChoice, RenderRequest, Timings
 
 GIB, MIB = 2**30, 2**20
@@ -58,7 +57,7 @@ class Machine:
         return Finished("j", 1, timings, peak, peak, kept, held_loras)
 
     def predict(self, model: CostModel, width: int, height: int, loras: int) -> int:
-        return model.bytes_of(width * height, loras, keeps_two_copies=self.copies, cache_bytes=self.cache)
+        return model.bytes_of(width * height, loras, keeps_two_copies=self.copies, cache_bytes=self.cache)[0]
 
 
 def a_request(width: int, height: int, loras: int, steps: int = 8, count: int = 1) -> RenderRequest:
@@ -133,7 +132,7 @@ def test_a_size_between_two_is_no_lower_than_the_smaller_one_and_above_all_it_fo
     model = CostModel(weights_bytes=GIB, picture_bytes={100: 500.0, 200: 400.0, 300: 900.0})
 
     def own(pixels: int) -> float:
-        predicted = model.bytes_of(pixels, 0, keeps_two_copies=False, cache_bytes=None)
+        predicted = model.bytes_of(pixels, 0, keeps_two_copies=False, cache_bytes=None)[0]
         return predicted / 1.01 - GIB
 
     assert own(50) == pytest.approx(500, abs=1)
@@ -157,6 +156,6 @@ def test_a_large_picture_needs_more_memory_than_a_calibrated_small_one() -> None
         a_request(256, 256, 0, steps=2), Finished("j", 1, Timings(), GIB + 300 * MIB), is_job=False
     )
     small, large = (
-        model.bytes_of(side * side, 0, keeps_two_copies=False, cache_bytes=None) for side in (256, 1024)
+        model.bytes_of(side * side, 0, keeps_two_copies=False, cache_bytes=None)[0] for side in (256, 1024)
     )
     assert large - small > 2 * GIB

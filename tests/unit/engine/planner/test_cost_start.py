@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from engine.config import Plan
-from engine.planner.costs.book import CostBook
-from engine.planner.costs.curves import STEP_S, along, value_at
+from engine.planner.costs.book import CostBook, along, value_at
 from engine.planner.costs.file import read_costs, write_costs
+from engine.planner.costs.priors import STEP_S
 from engine.request import Finished, RenderRequest, StartPicture, Timings
 from tests.unit.engine.planner.costs import GIB, WEIGHTS, a_worker, make_book, make_finished, make_request
 

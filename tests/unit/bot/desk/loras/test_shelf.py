@@ -15,7 +15,7 @@ from bot.errors import HostsOnly, LorasJoined, UnknownLora
 from bot.outcomes import DefaultMissing, LoraListing, LoraSwitched, Receipt, Recipe
 from engine import shelf as engine_shelf
 from engine.planner.costs.book import CostBook
-from engine.planner.costs.curves import BYTES_A_LORA
+from engine.planner.costs.priors import BYTES_A_LORA
 from engine.request import LoraChoice
 from engine.scheduler import Scheduler
 from engine.shelf import LoraFile, Sidecar
