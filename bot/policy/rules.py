@@ -260,8 +260,8 @@ def price(recipe: Recipe) -> int:
 
 
 def refund(price: int, count: int, missing: int) -> int:
-    """Credits back for ``missing`` of a job's ``count`` pictures, rounded up."""
-    return -(-price * missing // count)
+    """Credits back for ``missing`` of a job's ``count`` pictures; what was drawn is paid for, rounded up."""
+    return price * missing // count
 
 
 def top_up(credits: int, daily: int, given: int = 0) -> int:
