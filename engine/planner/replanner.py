@@ -79,7 +79,7 @@ def _may_be_ours(state: PlanState, situation: Situation, memory: WorkerMemory) -
     if state.placed is None:
         return False
     needed, free = state.placed.option.bytes, situation.card.free_bytes
-    unreported = 0 if memory.is_current else needed - memory.held_bytes - CONTEXT_BYTES
+    unreported = 0 if memory.is_current else max(0, needed - memory.held_bytes - CONTEXT_BYTES)
     return free < needed <= free + SLACK_BYTES + unreported
 
 

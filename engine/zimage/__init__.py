@@ -6,7 +6,7 @@
 ``model_loader``    tensors → the parts of a pipeline
 ``text``            prompt → embedding
 ``schedule``        the noise levels of the steps
-``noise``           the noise with which a picture begins, drawn beside everything else
+``noise``           the noise with which a picture begins, drawn by a thread of its own
 ``denoise``         noise, or latents with noise → latents, one step of any number of pictures at a time
 ``forward``         the transformer
 ``residency``       the transformer's blocks while they are not on the card

@@ -1,6 +1,8 @@
 """The noise with which pictures begin. It depends on seed and size alone, not on the device."""
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -53,11 +55,17 @@ class NoiseThread:
         self._channels = channels
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="noise")
 
-    def draw(self, request: RenderRequest) -> list[Future[Tensor]]:
-        """Begin to draw the noise of each of a job's pictures, in their order."""
+    @contextmanager
+    def draw(self, request: RenderRequest) -> Iterator[list[Future[Tensor]]]:
+        """Draw the noise of each of a job's pictures, in their order; in the end, drop the others."""
         size = request.width_px, request.height_px
-        cells = (request.cell(index) for index in range(request.count))
-        return [self._pool.submit(draw_noise, cell.seed, self._channels, *size) for cell in cells]
+        cells = [request.cell(index) for index in range(request.count)]
+        noises = [self._pool.submit(draw_noise, cell.seed, self._channels, *size) for cell in cells]
+        try:
+            yield noises
+        finally:
+            for noise in noises:
+                noise.cancel()
 
     def close(self) -> None:
         """End the thread."""

@@ -262,12 +262,12 @@ class Pipeline:
 
     def _draw(self, job: _Job) -> bool:
         """Draw every picture; False if cancelled."""
-        noises = self._noise.draw(job.request)
-        inputs = self._prepare_inputs(job)
-        for index, noise in enumerate(noises):
-            inputs = self._with_cell(job, inputs, job.request.cell(index))
-            if not self._draw_picture(job, index, inputs, noise):
-                return False
+        with self._noise.draw(job.request) as noises:
+            inputs = self._prepare_inputs(job)
+            for index, noise in enumerate(noises):
+                inputs = self._with_cell(job, inputs, job.request.cell(index))
+                if not self._draw_picture(job, index, inputs, noise):
+                    return False
         return True
 
     def _with_cell(self, job: _Job, inputs: _Inputs, cell: Cell) -> _Inputs:

@@ -344,10 +344,8 @@ def main(arguments: list[str] | None = None) -> list[CapResult]:
     parser.add_argument("--precision", default="bf16")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--crowd", type=int, default=0, help="pictures of the crowd")
-    parser.add_argument(
-        "--crowd-s", type=float, default=float("inf"), help="the crowd asks for so long at most"
-    )
-    parser.add_argument("--data-dir", type=Path, help="kept, with compiled kernels and the converted copy")
+    parser.add_argument("--crowd-s", type=float, default=3600.0, help="the crowd asks for so long at most")
+    parser.add_argument("--data-dir", type=Path, help="kept but for database, backups, pictures and prompts")
     parser.add_argument("--into", type=Path, help="a file for the JSON lines")
     options = parser.parse_args(arguments)
     return asyncio.run(_measure_all(options))
@@ -371,7 +369,8 @@ async def _measure_all(options: Any) -> list[CapResult]:
                 settings = make_settings(options.folder, data_dir, options.precision)
                 for path in data_dir.glob("*sugarbot.db*"):
                     path.unlink()
-                for folder in ("pictures", "backups", PROMPTS):  # a lost database; prompts that are not new
+                # Pictures without a database would be reported, and prompts would be known.
+                for folder in ("pictures", "backups", PROMPTS):
                     shutil.rmtree(data_dir / folder, ignore_errors=True)
                 free_bytes = None if cap is None else int(cap * GIB)
                 result = await measure(free_bytes, ballast, settings, names, options)

@@ -113,8 +113,8 @@ class Cost:
     Attributes:
         bytes: The most that its worker will hold on the device, the weights included.
         seconds: From its start to its last picture.
-        needed_bytes: What must be free, or held by the worker, before the job may start: ``bytes`` without
-            what the worker gives up by itself.
+        needed_bytes: What must be free, or held by the worker, before the job may start: the least with
+            which the worker can do the job.
     """
 
     bytes: int
@@ -130,7 +130,8 @@ class CostModel(BaseModel):
         kept_bytes: What the worker keeps between jobs, as the last job reported; 0 before.
         lora_bytes: How much of that is LoRAs.
         yields_bytes: How much of that the worker gives up by itself if a job needs it.
-        yields_by_size: The same after the last job of each size; empty before this worker's first.
+        yields_by_size: The same after the last job of each size; empty before this worker's first, so that
+            the file does not have it.
         has_merged: Whether a picture with a LoRA was drawn, so that the memory for merging is kept already.
         has_encoder: Whether a start picture was encoded, so that the encoder is kept already.
         picture_bytes: A picture's own memory.
@@ -147,7 +148,7 @@ class CostModel(BaseModel):
     kept_bytes: _Bytes = 0
     lora_bytes: _Bytes = 0
     yields_bytes: _Bytes = 0
-    yields_by_size: Annotated[dict[_Pixels, _Bytes], Field(max_length=MOST_SIZES)] = {}
+    yields_by_size: Annotated[dict[_Pixels, _Bytes], Field(exclude=True)] = {}
     has_merged: bool = False
     has_encoder: bool = False
     picture_bytes: _Curve = {}
@@ -189,9 +190,10 @@ class CostModel(BaseModel):
             extra_bytes: As ``CostBook.predict``.
             has_start: Whether the job begins with an earlier picture.
         """
-        known = self.yields_by_size or {pixels: self.yields_bytes}
-        _, yields = min([(abs(size - pixels), yields) for size, yields in known.items()])
-        kept = (self.kept_bytes or self.weights_bytes) - self.yields_bytes + yields
+        yields = self.yields_bytes
+        if self.yields_by_size and not keeps_two_copies:  # the second copy does not change with the size
+            _, yields = min([(abs(size - pixels), found) for size, found in self.yields_by_size.items()])
+        kept = (self.kept_bytes or self.weights_bytes) - self.yields_bytes
         grows = loras * BYTES_A_LORA + extra_bytes
         if cache_bytes is not None:  # a job's own LoRAs may exceed the limit
             grows = min(grows, max(cache_bytes, grows) - min(self.lora_bytes, cache_bytes))
@@ -204,7 +206,7 @@ class CostModel(BaseModel):
         own = max([along(curve, pixels, (prior,)), *smaller])
         own += max(0.0, prior - picture_bytes(max(curve, default=pixels)))
         measured = 1 + MARGIN if curve else 1.0
-        return round((kept + grows + own * self.doubt) * measured), yields
+        return round((kept + grows + own * self.doubt) * measured) + yields, yields
 
     def job_s(self, pixels: int, steps: int, count: int = 1, *, has_start: bool = False) -> float:
         """Predict the seconds of a job whose pictures each take so many steps."""
@@ -345,7 +347,7 @@ class CostBook:
         )
         seconds = model.job_s(pixels, taken, count, has_start=has_start)
         needed = max(1, most - yields)
-        if plan and plan.budget_bytes is not None:  # torch refuses more
+        if plan and plan.budget_bytes is not None:  # torch allocates no more than this
             most = max(needed, min(most, plan.budget_bytes - CONTEXT_BYTES))
         return Cost(most, seconds, needed)
 

@@ -1,4 +1,4 @@
-"""What costs before anything was measured, and the shape of the curves between and beyond measured sizes.
+"""The costs that are assumed before anything is measured, and between and beyond measured sizes.
 
 A prior of seconds is a polynomial of the picture's pixels: its coefficients, the fixed one first.
 

@@ -1,8 +1,8 @@
 """The operations of ``fusions`` in Triton: each is one pass over memory in float32 and rounds once.
 
-One program handles one token (``swiglu``: a chunk of a token, or in int8 one token chunk by chunk). With an
-8-bit format a program also rotates and scales the token. Imported only on a machine with a card; tests run it
-on the CPU in Triton's interpreter.
+One program handles one token (``swiglu`` without eight bits: a chunk of a token; in int8 one token chunk by
+chunk). With an 8-bit format a program also rotates and scales the token. Imported only on a machine with a
+card; tests run it on the CPU in Triton's interpreter.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ from engine.eight_bit.rotate_kernel import LEAST_BLOCK, rotate, rounded, scale_o
 from engine.zimage.forward.packing import Rows
 from engine.zimage.forward.reference import EPSILON
 
-STRETCH = 2048  # numbers per program of ``swiglu``
+STRETCH = 2048  # numbers that ``swiglu`` handles at once, but for fp8
 WARPS = 8
 _TRITON_DTYPES = {torch.float8_e4m3fn: tl.float8e4nv, torch.int8: tl.int8}
 
@@ -243,7 +243,10 @@ def _swiglu_scaled_kernel(
     opened, out, scales, inner,
     FORMAT: tl.constexpr, LARGEST: tl.constexpr, FIRST: tl.constexpr, REST: tl.constexpr,
 ):  # fmt: skip
-    """A whole token in two blocks: 8,192 and 2,048 numbers fill a program, 16,384 would not."""
+    """A whole token in two blocks, because the size of a block is a power of two.
+
+    Z-Image's 10,240 numbers fill blocks of 8,192 and 2,048; they would leave a third of one of 16,384 empty.
+    """
     token = tl.program_id(0).to(tl.int64)
     at, later = tl.arange(0, FIRST), FIRST + tl.arange(0, REST)
     is_first, is_later = at < inner, later < inner

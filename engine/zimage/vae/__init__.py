@@ -8,6 +8,6 @@
 ``blocks``        what both are made of
 ``strips``        both in strips of rows, with less memory
 ``kernels``       chooses kernels of our own on a card
-``norm_kernels``  the group norms of these blocks in Triton
+``norm_kernels``  group norms, sums and enlargement in Triton
 ``config``        what ``config.json`` says
 """

@@ -1,7 +1,8 @@
 """The decoder of an ``AutoencoderKL``: latents → image. It has the library's names for its weights.
 
-On a card it runs channels-last, with norm, silu and biases in our own kernels. Compiling the decoder is as
-fast (12.6 ms instead of 33 for 512 x 768 on an H200), but takes 28 s for each size, or 50 s for all.
+On a card it runs channels-last, with norm, silu, biases and enlargement in our own kernels. Compiling the
+decoder is as fast (12.6 ms instead of 33 for 512 x 768 on an H200), but takes 28 s for each size, or 50 s for
+all.
 """
 
 from typing import Any

@@ -66,7 +66,7 @@ def residual(x: Tensor, y: Tensor, bias: Tensor) -> Tensor:
 def enlarge(x: Tensor, width: int) -> Tensor:
     """Repeat each pixel in two rows and two columns: [pixels, channels] → [4 · pixels, channels].
 
-    torch's own takes eight times as long as the memory needs (H200).
+    torch's own takes eight times as long (H200).
 
     Args:
         x: The pixels, row by row.

@@ -6,6 +6,7 @@ Triton chooses its interpreter on import (TRITON_INTERPRET=1), so this runs in i
 from functools import partial
 
 import torch
+from torch.nn.functional import interpolate
 
 from engine.demo.networks import WEIGHTS
 from engine.eight_bit import product_kernel
@@ -20,8 +21,10 @@ from engine.zimage.model_loader import load_pipeline
 from engine.zimage.text import rope_kernel
 from engine.zimage.text.encoder import TextEncoder
 from engine.zimage.vae import norm_kernels as vae_kernels
+from engine.zimage.vae.blocks import VaeHalf, flatten
 from engine.zimage.vae.kernels import use_tested
 from engine.zimage.vae.loader import OwnEncoder, load_encoder
+from engine.zimage.vae.strips import run_in_strips
 from tests.integration.pipeline.reference import error_of, reference_rope
 
 EPSILON = 1e-3  # large enough to be missed
@@ -56,6 +59,9 @@ def main() -> None:
     assert isinstance(picture_encoder, OwnEncoder)
     use_tested(picture_encoder.encoder, vae_kernels)
     print("encoder", error_of_encoder(stock_pipeline.text_encoder))
+    for channels in (1, 130, 257):
+        assert_enlarges(channels)
+    assert_strips_agree(stock_pipeline.vae.decoder)
     merge_kernel.EIGHT_BIT_TOLERANCE *= 2  # the interpreter cuts fp8 off, a card rounds
     for shape in (ROUND, NOT_ROUND):
         for layers in (NO_LAYERS, EightBitLayers(FP8, {"a"}), EightBitLayers(INT8, {"a"})):
@@ -95,6 +101,23 @@ def merge_with_changes() -> None:
     ]
     for weight, expected in zip(weights, wanted, strict=True):
         torch.testing.assert_close(weight, expected, rtol=1e-5, atol=1e-5)
+
+
+def assert_enlarges(channels: int) -> None:
+    """Compare with torch: a picture of odd sides; one, two and three blocks of channels, none full."""
+    picture = torch.randn(1, channels, 3, 5).to(memory_format=torch.channels_last)
+    expected = flatten(interpolate(picture, scale_factor=2.0, mode="nearest"))
+    assert torch.equal(vae_kernels.enlarge(flatten(picture), 5), expected)
+
+
+@torch.no_grad()
+def assert_strips_agree(decoder: VaeHalf) -> None:
+    """Compare a decoder's kernels in strips with the whole picture."""
+    latents = torch.randn(
+        1, decoder.conv_in.weight.shape[1], 4, 6, generator=torch.Generator().manual_seed(3)
+    )
+    assert {module.kernels for module in decoder.modules() if hasattr(module, "kernels")} == {vae_kernels}
+    assert error_of(run_in_strips(decoder, latents, 3000), decoder(latents)) < 1e-5
 
 
 def error_of_rope(queries: int, keys: int, head: int) -> float:

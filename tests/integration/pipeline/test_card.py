@@ -61,7 +61,8 @@ def ours(workload: Workload) -> Iterator[OwnPipeline]:
     assert not [line for line in logs if line["log_level"] == "warning"]
     assert pipeline.denoiser._forward.fusions is not REFERENCE
     assert pipeline.text._encoder._layer is not reference_layer
-    assert pipeline.parts.vae.decoder.conv_norm_out.kernels is not None
+    decoder = pipeline.parts.vae.decoder
+    assert all(module.kernels for module in decoder.modules() if hasattr(module, "kernels"))
     writer: Any = pipeline.bank._merger._writer  # of torch for other changes, and of this for pairs
     assert isinstance(writer.args[1], merge_kernel.Kernel)
     yield pipeline
@@ -100,6 +101,7 @@ def test_no_kernel_is_compiled_during_a_picture(workload: Workload, ours: OwnPip
             merge_kernel._merge_eight_bit_kernel,
             vae_kernels._sums,
             vae_kernels._lines,
+            vae_kernels._enlarge,
         )
         return sum(len(cache[0]) for one in each for cache in one.device_caches.values())
 

@@ -301,6 +301,34 @@ def test_noise_is_drawn_while_the_prompt_is_encoded(
     assert isinstance(draw("a face by the sea").end, Finished)
 
 
+def test_a_job_that_ends_early_leaves_no_noise_to_draw(
+    draw: Any, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, may_go_on = [], threading.Event()
+
+    def wait_and_draw(seed: int, *size: Any) -> Any:
+        drawn.append(seed)
+        assert drawn == [7] or may_go_on.wait(30)
+        return draw_noise(seed, *size)
+
+    monkeypatch.setattr(noise_module, "draw_noise", wait_and_draw)
+    assert isinstance(draw(count=4, cancel=lambda events: True).end, Stopped)
+    may_go_on.set()
+    pipeline._noise._pool.submit(int).result(30)  # behind all that is left
+    assert drawn in ([7], [7, 8])  # the second may have begun
+
+
+def test_the_pipelines_threads_end_with_it(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+    own = Pipeline.load(EngineConfig(tmp_path, LORAS, device="cpu"))
+    request = RenderRequest("job-1", 1, "a face", 64, 96, 7)
+    reporter = JobReporter(request, lambda event: None, describe_failure)
+    reporter.report_end(own.draw(request, reporter, lambda: False))
+    reporter.wait()
+    own.close()
+    assert {thread.name for thread in set(threading.enumerate()) - before} == set()
+
+
 def test_draw_returns_before_the_files_are_encoded(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:

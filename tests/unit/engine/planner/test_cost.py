@@ -19,7 +19,7 @@ from engine.request import (
     TimeEstimate,
     WorkerInfo,
 )
-from tests.unit.engine.planner.costs import (
+from tests.unit.engine.planner.cost_helpers import (
     GIB,
     SUGAR,
     WEIGHTS,
@@ -152,6 +152,31 @@ def test_no_more_is_predicted_than_the_plan_lets_the_worker_hold() -> None:
         cost = book.predict(512, 768, 1, 0)
         assert cost.bytes == pytest.approx(expected, rel=0.011)
         assert cost.needed_bytes == pytest.approx(WEIGHTS + GIB, rel=0.011)
+    book.started(a_worker(), replace(plan, budget_bytes=WEIGHTS // 2))
+    book.learn(make_request(), make_finished(peak_bytes=WEIGHTS + GIB, kept_bytes=WEIGHTS))
+    cost = book.predict(512, 768, 1, 0)
+    assert cost.bytes == cost.needed_bytes  # even if the plan does not allow it
+
+
+def test_a_second_copy_counts_for_every_size_while_it_is_kept_and_for_none_when_it_is_not() -> None:
+    book = CostBook()
+    book.started(a_worker(), TWO_COPIES)
+    copy = 11 * GIB
+    for size, copy_bytes in (((512, 768), 0), ((1024, 1024), copy), ((512, 768), 0)):
+        kept = WEIGHTS + copy_bytes
+        end = replace(make_finished(peak_bytes=kept + GIB, kept_bytes=kept), yields_bytes=copy_bytes)
+        book.learn(make_request(*size), end)
+        assert book.predict(512, 768, 1, 0).bytes == pytest.approx(kept + GIB, rel=0.011)
+    assert book.predict(1024, 1024, 1, 0).bytes == pytest.approx(WEIGHTS + GIB, rel=0.011)
+
+
+def test_more_than_a_worker_keeps_cannot_be_given_up() -> None:
+    book = make_book()
+    end = make_finished(peak_bytes=WEIGHTS + GIB, kept_bytes=WEIGHTS)
+    book.learn(make_request(), replace(end, yields_bytes=2 * WEIGHTS))
+    cost = book.predict(512, 768, 1, 0)
+    assert cost.needed_bytes == pytest.approx(GIB, rel=0.02)
+    assert cost.bytes == pytest.approx(WEIGHTS + GIB, rel=0.011)
 
 
 def test_the_first_lora_of_a_plan_with_two_copies_needs_the_second_copy() -> None:

@@ -7,7 +7,14 @@ import structlog
 
 from engine.planner.costs.book import CostBook
 from engine.planner.costs.file import read_costs, write_costs
-from tests.unit.engine.planner.costs import GIB, WEIGHTS, a_worker, make_book, make_finished, make_request
+from tests.unit.engine.planner.cost_helpers import (
+    GIB,
+    WEIGHTS,
+    a_worker,
+    make_book,
+    make_finished,
+    make_request,
+)
 
 
 def test_what_was_learned_is_saved_and_loaded(tmp_path: Path) -> None:

@@ -10,7 +10,14 @@ from engine.planner.costs.book import CostBook, along, value_at
 from engine.planner.costs.file import read_costs, write_costs
 from engine.planner.costs.priors import STEP_S
 from engine.request import Finished, RenderRequest, StartPicture, Timings
-from tests.unit.engine.planner.costs import GIB, WEIGHTS, a_worker, make_book, make_finished, make_request
+from tests.unit.engine.planner.cost_helpers import (
+    GIB,
+    WEIGHTS,
+    a_worker,
+    make_book,
+    make_finished,
+    make_request,
+)
 
 
 def started(strength: float, width: int = 512, height: int = 768, count: int = 1) -> RenderRequest:

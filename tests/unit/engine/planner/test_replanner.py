@@ -139,6 +139,18 @@ def test_a_context_larger_than_estimated_is_no_pressure(is_current: bool) -> Non
     assert logs == []
 
 
+def test_a_worker_that_uses_its_whole_budget_is_no_pressure() -> None:
+    """It may hold more than its plan needs, and then the slack for the context counts as well."""
+    review = started("H200", 14.5)
+    assert review.planner.placed is not None
+    needed_gib = review.planner.placed.option.bytes / GIB
+    review.planner.free_gib = needed_gib
+    held_gib = needed_gib + 0.3
+    with capture_logs() as logs:
+        reason = review.read_while(held_gib + 0.07, held_gib - CONTEXT_BYTES / GIB, is_current=False)
+    assert (reason, logs) == ("", [])
+
+
 @pytest.mark.parametrize("plan", [Plan(), Plan(budget_bytes=50 * GIB)])
 def test_a_worker_never_starts_again_with_an_equal_plan(plan: Plan) -> None:
     assert adapts(plan, replace(plan, budget_bytes=40 * GIB))
