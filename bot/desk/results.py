@@ -119,7 +119,8 @@ class JobCompletion:
             if drawn and job.recipe.loras:
                 await self._note_uses(job, drawn)
             missing = job.recipe.count - len(drawn)
-            refund = await self._ledger.refund(job, missing) if missing else 0
+            is_cancelled = state is JobState.CANCELLED
+            refund = await self._ledger.refund(job, missing, is_cancelled=is_cancelled) if missing else 0
             if job.state == JobState.QUEUED:  # a drawn job has left the queue when its time was charged
                 self._store.after_commit(lambda: self._queue.remove(job.id))
             self._store.after_commit(self._result_ready[Platform(job.platform)].set)

@@ -259,9 +259,12 @@ def price(recipe: Recipe) -> int:
     return -(-credits // 4) if 32 * area <= 9 * full_area else -(-credits * area // full_area)
 
 
-def refund(price: int, count: int, missing: int) -> int:
-    """Credits back for ``missing`` of a job's ``count`` pictures; what was drawn is paid for, rounded up."""
-    return price * missing // count
+def refund(price: int, count: int, missing: int, *, is_cancelled: bool = False) -> int:
+    """Credits back for ``missing`` of a job's ``count`` pictures, rounded up, or down if it was cancelled.
+
+    Otherwise small pictures that share a credit would be free if they were cancelled at the last.
+    """
+    return price * missing // count if is_cancelled else -(-price * missing // count)
 
 
 def top_up(credits: int, daily: int, given: int = 0) -> int:

@@ -345,7 +345,9 @@ def main(arguments: list[str] | None = None) -> list[CapResult]:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--crowd", type=int, default=0, help="pictures of the crowd")
     parser.add_argument("--crowd-s", type=float, default=3600.0, help="the crowd asks for so long at most")
-    parser.add_argument("--data-dir", type=Path, help="kept but for database, backups, pictures and prompts")
+    parser.add_argument(
+        "--data-dir", type=Path, help="kept, in caps/, but for database, pictures and prompts"
+    )
     parser.add_argument("--into", type=Path, help="a file for the JSON lines")
     options = parser.parse_args(arguments)
     return asyncio.run(_measure_all(options))
@@ -354,7 +356,7 @@ def main(arguments: list[str] | None = None) -> list[CapResult]:
 async def _measure_all(options: Any) -> list[CapResult]:
     results = []
     with tempfile.TemporaryDirectory(prefix="sugarbot-caps-") as scratch:
-        data_dir = options.data_dir or Path(scratch)
+        data_dir = (options.data_dir or Path(scratch)) / "caps"  # never the folder of a bot
         (data_dir / "loras").mkdir(parents=True, exist_ok=True)
         names = await asyncio.to_thread(write_loras, options.folder, data_dir)
         model = find_model(EngineConfig(data_dir, data_dir / "loras", model=options.folder))

@@ -170,12 +170,12 @@ class Ledger:
             raise NoCreditsLeft(price=job.price, credits=account.credits, renews_at_s=account.renews_at_s)
         return account.credits - job.price
 
-    async def refund(self, job: JobRow, missing: int) -> int:
+    async def refund(self, job: JobRow, missing: int, *, is_cancelled: bool) -> int:
         """Refund the ``missing`` pictures of an ended job, and return the credits. Call it once for a job.
 
         The refund goes to the job's present person: since it was taken, its person may have been linked.
         """
-        credits = refund(job.price, job.recipe.count, missing)
+        credits = refund(job.price, job.recipe.count, missing, is_cancelled=is_cancelled)
         if credits and (stored := await self._store.jobs.find(job.id)):
             await self._store.people.move_credits(
                 stored.person, LedgerKind.REFUND, credits, self._clock(), job.id

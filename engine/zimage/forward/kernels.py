@@ -98,11 +98,10 @@ def swiglu(opened: Tensor, *, eight_bit: EightBitFormat | None = None) -> Tensor
             opened, out, scales, inner, **output | {"BLOCK": min(output["BLOCK"], STRETCH)}, num_warps=WARPS
         )
     else:
-        del output["GROUP"], output["BLOCK"]
         first = triton.next_power_of_2(inner) // 2
         _swiglu_scaled_kernel[(tokens,)](
-            opened, out, scales, inner, **output, FIRST=first, REST=triton.next_power_of_2(inner - first),
-            num_warps=2 * WARPS,
+            opened, out, scales, inner, FORMAT=output["FORMAT"], LARGEST=output["LARGEST"],
+            FIRST=first, REST=triton.next_power_of_2(inner - first), num_warps=2 * WARPS,
         )  # fmt: skip
     return EightBitMatrix(out, scales, opened.dtype) if eight_bit else out
 

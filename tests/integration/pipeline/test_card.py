@@ -62,7 +62,7 @@ def ours(workload: Workload) -> Iterator[OwnPipeline]:
     assert pipeline.denoiser._forward.fusions is not REFERENCE
     assert pipeline.text._encoder._layer is not reference_layer
     decoder = pipeline.parts.vae.decoder
-    assert all(module.kernels for module in decoder.modules() if hasattr(module, "kernels"))
+    assert {module.kernels for module in decoder.modules() if hasattr(module, "kernels")} == {vae_kernels}
     writer: Any = pipeline.bank._merger._writer  # of torch for other changes, and of this for pairs
     assert isinstance(writer.args[1], merge_kernel.Kernel)
     yield pipeline

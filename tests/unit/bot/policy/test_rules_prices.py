@@ -86,10 +86,19 @@ def test_a_refund_is_everything_for_no_picture_and_nothing_for_all(
     assert 0 <= credits <= price
     assert (credits == price) or kept
     assert (credits == 0) or kept < count
-    assert (price - credits) * count >= price * kept
+    assert (price - credits) * count <= price * kept
 
 
-def test_what_was_drawn_is_paid_for_rounded_up() -> None:
+@given(st.integers(0, 1_000), st.integers(1, 4), st.data())
+def test_the_pictures_of_a_cancelled_job_are_paid_for_rounded_up(
+    price: int, count: int, data: st.DataObject
+) -> None:
     """Four drafts for one credit would be free if they were cancelled at the last."""
-    for paid, count, kept, credits in ((4, 4, 1, 3), (5, 4, 3, 1), (5, 3, 1, 3), (1, 4, 3, 0), (1, 4, 0, 1)):
+    kept = data.draw(st.integers(0, count))
+    paid = price - refund(price, count, count - kept, is_cancelled=True)
+    assert price * kept <= paid * count < price * kept + count
+
+
+def test_a_refund_is_rounded_up() -> None:
+    for paid, count, kept, credits in ((4, 4, 1, 3), (5, 4, 3, 2), (5, 3, 1, 4), (1, 4, 3, 1), (8, 4, 2, 4)):
         assert refund(paid, count, count - kept) == credits
