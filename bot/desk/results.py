@@ -360,10 +360,9 @@ class OutboxDelivery:
         stored = await self._store.outbox.load(job_id)
         if stored is None or (ended_ms := stored.job.ended_ms) is None:
             raise LookupError(f"the outbox holds {job_id}, which has not ended")
-        job = stored.job
-        found = await asyncio.to_thread(
-            find_pictures, stored.pictures, self._pictures_dir, [job], must_check=True
-        )
+        job, is_deleted = stored.job, stored.job.deleted_ms is not None
+        rows = () if is_deleted else stored.pictures
+        found = await asyncio.to_thread(find_pictures, rows, self._pictures_dir, [job], must_check=True)
         pictures = found[job_id]
         missing = pictures.missing + len(pictures.damaged)
         if missing:
@@ -391,7 +390,6 @@ class OutboxDelivery:
             notes=(*changed, *(self._find_notes(job.recipe) if self._find_notes else ())),
             lineage=job.lineage,
             offers=self._offers_of(job),
-            cells=tuple(row.idx for row in stored.pictures if row.idx < job.recipe.count)
-            if job.recipe.sheet
-            else (),
+            cells=tuple(row.idx for row in rows if row.idx < job.recipe.count) if job.recipe.sheet else (),
+            is_deleted=is_deleted,
         )

@@ -254,6 +254,9 @@ def format_caption(job_result: JobResult, locale: str, *, with_code: bool = True
     A chat quotes the prompt beside it, in the way of its platform. One that offers the recipe code to copy
     asks for a caption without it.
     """
+    if job_result.is_deleted:
+        sentence = N_("Job {job_id} is deleted; nothing more comes of it.")
+        return text(sentence, locale, job_id=job_result.job_id)
     drawn = _drawn_facts(job_result, locale, with_code=with_code) if job_result.pictures else ""
     credits_left = text(N_("credits left: {credits}"), locale, credits=job_result.credits_left)
     left = credits_left if job_result.price else ""  # the owner of the machine needs none

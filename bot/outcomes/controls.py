@@ -119,6 +119,8 @@ def controls_of(answer: AnswerWithControls) -> tuple[Control, ...]:
             return _in_rows(
                 _of_picture(job_id, picture.index, offers), *_of_job(job_id, offers, picture.index)
             )
+        case JobResult(is_deleted=True):
+            return ()
         case JobResult(job_id=job_id, pictures=(), recipe=recipe):
             edit = [] if recipe.sheet else [Control("edit", Edit(job_id))]  # a sheet has no one text
             return _in_rows([Control("reroll", Reroll(job_id)), *edit])

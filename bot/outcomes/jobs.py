@@ -298,6 +298,7 @@ class JobResult:
         lineage: From which job it continues.
         offers: What its controls offer.
         cells: The numbers of the pictures of a sheet that were drawn.
+        is_deleted: The job was deleted meanwhile: nothing is left to show, and its message should say so.
     """
 
     job_id: str
@@ -320,6 +321,7 @@ class JobResult:
     lineage: Lineage | None = None
     offers: Offers = field(default=Offers())
     cells: tuple[int, ...] = ()
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

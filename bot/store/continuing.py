@@ -24,9 +24,12 @@ class EndedJobs:
         await self._query("deliver_again", job=job_id)
 
     async def delete(self, job_id: str, now_ms: int) -> None:
-        """Delete a job's text and mark its pictures as to be deleted; it is not delivered any more."""
+        """Delete a job's text and mark its pictures as to be deleted.
+
+        A result on its way stays, so that the message that shows the job's progress gets an end.
+        """
         await self._query("delete_job", job=job_id, now_ms=now_ms)
-        await self._query("withhold_result", job=job_id)
+        await self._query("drop_kept_result", job=job_id)
 
     async def jobs_with_messages(self) -> tuple[str, ...]:
         """Return the deleted jobs that messages of chats still show."""

@@ -84,7 +84,9 @@ class TelegramChat:
         reactions = RequestReactions(self._bot, self._rate_limiter)
         self._handler = UpdateHandler(self._bot, sender, desk, registry, reactions)
         self._deletion = JobMessageDeletion(sender)
-        self._delivery = TelegramDelivery(sender, desk, self._rate_limiter, self._editor, registry)
+        self._delivery = TelegramDelivery(
+            sender, desk, self._rate_limiter, self._editor, registry, self._deletion
+        )
         self._inline = InlineQueries(self._bot, desk)
         self._poller = UpdatePoller(
             polling, self._bot.base_url, desk, self._handler.handle, self._inline.start

@@ -12,9 +12,9 @@ ON CONFLICT (job) DO UPDATE SET state = 'ready', attempts = 0, not_before_ms = 0
 UPDATE job SET deleted_ms = :now_ms, prompt = '', typed = '', triggers = '[]', prompts = '[]', sheet = NULL
 WHERE id = :job;
 
--- name: withhold_result
--- A deleted job is not delivered any more.
-UPDATE outbox SET state = 'sent' WHERE job = :job;
+-- name: drop_kept_result
+-- The result of a deleted job that no chat could take is not asked for any more.
+UPDATE outbox SET state = 'sent' WHERE job = :job AND state = 'kept';
 
 -- name: jobs_with_messages
 -- The deleted jobs that messages of chats still show.

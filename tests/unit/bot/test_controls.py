@@ -56,6 +56,7 @@ WHOLE = ["reroll", "repeat", "edit", "original"]
         (make_result(state=JobState.FAILED, paths=()), [["reroll", "edit"]]),
         (make_result(state=JobState.CANCELLED, paths=()), [["reroll", "edit"]]),
         (make_result(state=JobState.FAILED, paths=(), recipe=SHEET), [["reroll"]]),  # it has no one text
+        (make_result(paths=(), is_deleted=True), []),
         (make_result(paths=ONE), [["vary", "vary-strong"], WHOLE, ["star", "delete"]]),
         (
             make_result(paths=ONE, offers=ALL),

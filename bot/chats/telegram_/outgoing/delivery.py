@@ -3,7 +3,8 @@
 One picture: an edit turns the placeholder into the picture. If there is no placeholder, delivery sends and
 stores one first. Several pictures: an album. Its message ids are stored before the placeholder becomes the
 message with the caption and the buttons, because an album carries none (Bot API, ``sendMediaGroup``). No
-picture: the placeholder says why.
+picture: the placeholder says why. A job that was deleted meanwhile: the placeholder says so, and pictures of
+an earlier attempt go.
 
 Only an album is sent instead of edited, and Telegram offers no idempotency key. So the store records that an
 album is in flight. If a crash or a lost answer leaves it so, the placeholder says that the pictures may be
@@ -25,6 +26,7 @@ from telegram.error import BadRequest, TelegramError
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.telegram_.address import ChatAddress
+from bot.chats.telegram_.outgoing.deletion import JobMessageDeletion
 from bot.chats.telegram_.outgoing.keyboards import keyboard_of, owner_report_keyboard
 from bot.chats.telegram_.outgoing.placeholder_registry import PlaceholderRegistry
 from bot.chats.telegram_.outgoing.placeholders import PlaceholderEditor
@@ -38,6 +40,8 @@ from bot.outcomes import (
     JobResult,
     JobState,
     OwnerReport,
+    PictureMessage,
+    Platform,
     Undeliverable,
     controls_of,
 )
@@ -55,12 +59,14 @@ class TelegramDelivery:
         rate_limiter: RateLimiter,
         editor: PlaceholderEditor,
         registry: PlaceholderRegistry,
+        deletion: JobMessageDeletion,
     ) -> None:
         self._sender = sender
         self._desk = desk
         self._rate_limiter = rate_limiter
         self._editor = editor
         self._registry = registry
+        self._deletion = deletion
 
     async def deliver(self, result: JobResult) -> None:
         """Deliver an ended job to its chat.
@@ -96,6 +102,9 @@ class TelegramDelivery:
 
     async def _show_result(self, result: JobResult, address: ChatAddress) -> None:
         caption = messages.format_caption(result, result.locale)
+        if result.is_deleted:
+            await self._show_deleted(result, address, caption)
+            return
         prompt = result.recipe.typed if result.pictures else ""
         code = result.recipe.code if result.pictures else ""
         keyboard = keyboard_of(controls_of(result), result.locale, code)
@@ -126,6 +135,16 @@ class TelegramDelivery:
         await self._store_address(result.job_id, address, sent)
         if uploads:
             await self._desk.keep_messages([whole_job(result.job_id, sent)])
+
+    async def _show_deleted(self, result: JobResult, address: ChatAddress, text: str) -> None:
+        """Let the placeholder say that the job is deleted; what an earlier attempt may have shown goes."""
+        await self._editor.end_draft(address, text)
+        sent = await self._store_address(result.job_id, address, await self._sender.show_text(address, text))
+        was_picture = address.message_id is not None and address.message_id != sent.message_id
+        old = (*address.album, *([address.message_id] if was_picture else []))
+        chat_id = str(address.chat_id)
+        shown = [PictureMessage(Platform.TELEGRAM, chat_id, str(each), result.job_id, 0) for each in old]
+        await self._deletion.delete(shown, result.locale)
 
     async def _delete_placeholder(self, address: ChatAddress) -> bool:
         """Delete the placeholder if there is one; False if Telegram refuses and it needs an edit."""

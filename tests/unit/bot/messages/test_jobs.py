@@ -142,6 +142,12 @@ def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
     assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
 
 
+def test_a_deleted_job_says_only_that() -> None:
+    deleted = replace(DONE, state=JobState.CANCELLED, pictures=(), refund=1, is_deleted=True)
+    assert format_caption(deleted, "en") == "Job k3 is deleted; nothing more comes of it."
+    assert format_caption(deleted, "zh-CN") == "任务 k3 已删除，不会再有结果。"
+
+
 def test_a_caption_fits_where_captions_are_short() -> None:
     long = replace(RECIPE, loras=tuple(LoraChoice("x" * 200, "0" * 64, 0.8) for _ in range(4)), count=4)
     pictures = tuple(PictureFile(index, 2**32 - 1, Path("x")) for index in range(4))

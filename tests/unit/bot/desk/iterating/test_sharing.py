@@ -160,7 +160,7 @@ async def test_a_deleted_job_leaves_the_ledger_alone(tmp_path: Path) -> None:
         assert (await harness.store.survey()).is_sound
 
 
-async def test_a_job_is_deleted_only_after_its_end_and_not_delivered_any_more(tmp_path: Path) -> None:
+async def test_a_job_is_deleted_only_after_its_end_and_not_while_it_is_sent(tmp_path: Path) -> None:
     async with open_harness(tmp_path, rules=RULES, chat=FakeChat(Platform.TELEGRAM)) as harness:
         receipt = await harness.desk.handle(Draw("a"), in_group("1"))
         assert isinstance(receipt, Receipt)
@@ -171,12 +171,21 @@ async def test_a_job_is_deleted_only_after_its_end_and_not_delivered_any_more(tm
         await harness.store._run("UPDATE outbox SET state = 'sending'")
         with pytest.raises(StillSending):  # the chat does not know yet which messages show the pictures
             await harness.desk.handle(Delete(result.job_id), in_group("3"))
-        await harness.store._run("UPDATE outbox SET state = 'maybe'")
+
+
+@pytest.mark.parametrize("state", ["ready", "maybe", "kept", "sent"])
+async def test_a_job_deleted_before_its_delivery_ends_its_message_with_a_sentence_also_after_a_restart(
+    tmp_path: Path, state: str
+) -> None:
+    result = await drawn(tmp_path, in_group("1"))
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await harness.store._run("UPDATE outbox SET state = :state", {"state": state})
         await harness.desk.handle(Delete(result.job_id), in_group("2"))
-        assert await harness.store.outbox.take("telegram", 10**15, waited_for_ms=0, most_in_chat=9) == (
-            None,
-            None,
-        )
+    chat = FakeChat(Platform.TELEGRAM)
+    async with open_harness(tmp_path, rules=RULES, chat=chat) as harness, harness.running():
+        await until_sent(harness)  # what no chat could take is not tried again
+    last = [(each.job_id, each.is_deleted, each.pictures, each.recipe.typed) for each in chat.results]
+    assert last == [(result.job_id, True, (), "")] * (state in ("ready", "maybe"))
 
 
 async def test_pictures_that_are_being_sent_are_published_a_moment_later(tmp_path: Path) -> None:
