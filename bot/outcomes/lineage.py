@@ -13,7 +13,7 @@ class Derivation(StrEnum):
     LARGER    one of its pictures, larger
     EDITED    its text, changed by a person
     ADOPTED   the settings of a cell of a comparison
-    FINAL     one of its drafts, drawn large
+    FINAL     one of its drafts, at full size
     """
 
     AGAIN = "again"

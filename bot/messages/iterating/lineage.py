@@ -10,7 +10,7 @@ SENTENCES: dict[Derivation, str] = {
     Derivation.LARGER: N_("picture {number} of job {job_id}, larger"),
     Derivation.EDITED: N_("the text of job {job_id}, changed"),
     Derivation.ADOPTED: N_("from the comparison {job_id}"),
-    Derivation.FINAL: N_("draft {number} of job {job_id}, drawn large"),
+    Derivation.FINAL: N_("from draft {number} of job {job_id}"),
 }
 
 

@@ -7,7 +7,7 @@ CONTINUING_SENTENCES: dict[type[Exception], str] = {
     errors.BadPicture: N_("A job has pictures 1 to {limit}, not “{text}”."),
     errors.NoSuchPicture: N_("Job {job_id} has no picture {number}; it has {count} in all."),
     errors.ChooseFromSheet: N_(
-        "Job {job_id} is a sheet. “/adopt {job_id} 2” draws its picture 2 at full size."
+        "Job {job_id} is a sheet. “/adopt {job_id} 2” draws its picture 2 alone, at full size."
     ),
     errors.NoSheet: N_("There is no sheet to choose from. /compare and /draft draw one."),
     errors.StartGone: N_(

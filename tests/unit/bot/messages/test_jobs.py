@@ -1,11 +1,14 @@
 """The messages about one job."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bot.messages import LOCALES, format_caption, format_outcome, format_status, text
+from bot.errors import ChooseFromSheet
+from bot.messages import LOCALES, format_caption, format_error, format_outcome, format_status, text
+from bot.messages.iterating.lineage import format_lineage
 from bot.messages.jobs import AI_MARK, STATES
 from bot.messages.sheets.words import format_adopt
 from bot.outcomes import (
@@ -13,8 +16,10 @@ from bot.outcomes import (
     Axis,
     CancelAccepted,
     Deleted,
+    Derivation,
     JobResult,
     JobState,
+    Lineage,
     PictureFile,
     Platform,
     Recipe,
@@ -140,6 +145,19 @@ def test_a_caption_says_which_pictures_are_no_longer_there() -> None:
     )
     none_left = format_caption(replace(DONE, pictures=(), missing=2), "zh-CN")
     assert none_left == ("2 张图里有 2 张已不在主机的磁盘上；用同样的提示词和种子可以再画一次。\n剩余额度 11")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_a_picture_of_a_sheet_is_not_promised_larger_where_all_are_as_large_as_whole_ones(
+    locale: str,
+) -> None:
+    """The model may draw nothing smaller; the caption and ``format_adopt`` name the size."""
+    lineage = Lineage(Derivation.FINAL, "k3", 1)
+    said = (format_lineage(lineage, locale), format_error(ChooseFromSheet(job_id="k3"), locale))
+    assert not [each for each in said if re.search("large|大图|大圖", each)]
+    assert all("2" in each and "k3" in each for each in said)
+    if locale == "en":
+        assert said[1] == "Job k3 is a sheet. “/adopt k3 2” draws its picture 2 alone, at full size."
 
 
 def test_a_deleted_job_says_only_that() -> None:
