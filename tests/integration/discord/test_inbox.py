@@ -201,6 +201,31 @@ async def test_an_acknowledgement_of_which_the_answer_was_lost_loses_no_command(
     assert "Got it" in discord.answer_to(asked)["text"]
 
 
+@pytest.mark.parametrize("is_in_time", [True, False])
+async def test_an_acknowledgement_that_takes_effect_after_a_first_look_loses_no_command(
+    discord: FakeDiscord,
+    chat: DiscordChat,
+    desk: ScriptedDesk,
+    monkeypatch: pytest.MonkeyPatch,
+    is_in_time: bool,
+) -> None:
+    """Else "thinking…" would stay on the screen. One more look is enough: Discord takes no later response."""
+    monkeypatch.setattr(interactions, "ACK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(interactions, "LOOK_AGAIN_S", 1.0)
+
+    async def take_effect_late(request: Request) -> None:
+        if request.path.endswith("/callback"):
+            await asyncio.sleep(0.5 if is_in_time else 2.0)
+
+    discord.before = take_effect_late
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await until(lambda: desk.settled == [asked.interaction_id])
+    handled = [context.event_id for _, context in desk.handled]
+    assert handled == ([asked.interaction_id] if is_in_time else [])
+    if is_in_time:
+        assert "Got it" in discord.answer_to(asked)["text"]
+
+
 async def test_what_takes_too_long_at_a_stop_is_ended_and_answered_after_the_next_start(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

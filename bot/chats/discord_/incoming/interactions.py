@@ -52,6 +52,7 @@ from bot.outcomes import (
 
 log = structlog.get_logger()
 ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
+LOOK_AGAIN_S = ACK_TIMEOUT_S  # after a first look, for a response that takes effect late
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
@@ -288,12 +289,20 @@ async def _acknowledge(interaction: Interaction, *, is_private: bool) -> int | N
         # Else perhaps only Discord's answer was lost, and the person sees "thinking…".
     if made is not None and made.message_id is not None:
         return made.message_id
-    try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            message = await interaction.original_response()
-    except discord.NotFound:  # deleted by the person, or by our public refusal, which may not have arrived
+    message = await _find_response(interaction)
+    if message is None and not is_shown:
+        await asyncio.sleep(LOOK_AGAIN_S)
+        message = await _find_response(interaction)
+    if message is None:  # deleted by the person, or by our public refusal, which may not have arrived
         return None if is_private or not is_shown else 0
     return message.id if message.flags.loading or shows_progress(message) else None
+
+
+async def _find_response(interaction: Interaction) -> discord.InteractionMessage | None:
+    with contextlib.suppress(discord.NotFound):
+        async with asyncio.timeout(CALL_TIMEOUT_S):
+            return await interaction.original_response()
+    return None
 
 
 async def _acknowledge_press(interaction: Interaction) -> bool:
