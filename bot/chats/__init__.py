@@ -4,5 +4,6 @@
 * ``supervisor``  opens chats, and opens them again after a failure
 * ``event_table`` one type for the adapters' tables of events
 * ``replies``     what a reply to a message with a picture asks for
+* ``second_press`` the second press that a button needs whose work cannot be undone
 * ``discord_``, ``telegram_``, ``web``, ``console``  the adapters
 """

@@ -23,7 +23,7 @@
       - NoSheet · ChooseFromSheet · AlreadyAsked · UnknownPreset · TooManyPresets · PresetTooLong
       - CannotSave · NoDiskSpace · NoPictureThere · SeveralJobsThere
       - StartGone · AlreadyLarge · AlreadyPublic · NothingToPublish · LoraWithdrawn · NotEnded · StillSending
-      - OwnJob · TooManyReports
+      - PressAgain · OwnJob · TooManyReports
       - HostNotBanned · NotBanned · NotOnList · AllowedInSettings · NeverWrote · NothingToTake
       - NothingToGive · OwnRecipient
       - LoraRefused · LoraNameTaken · LoraBuiltIn · TrialNotDrawn · ShelfNotWritable · LoraBeingChecked
@@ -154,6 +154,7 @@ from bot.errors.not_possible import (
     PicturesDamaged,
     PicturesGone,
     PresetTooLong,
+    PressAgain,
     SeveralJobsThere,
     ShapeNotAllowed,
     SizeNotAllowed,
@@ -340,6 +341,7 @@ __all__ = [
     "PlatformUnreachable",
     "PortTaken",
     "PresetTooLong",
+    "PressAgain",
     "Problem",
     "PromptTooLong",
     "RecipeLoraGone",

@@ -99,6 +99,10 @@ class StillSending(NotPossible):
     """The result of the job is being sent at this moment. Facts: ``job_id``."""
 
 
+class PressAgain(NotPossible):
+    """A button deletes a job at its second press. Facts: ``job_id``; within how many ``seconds``."""
+
+
 class OwnJob(NotPossible):
     """The job belongs to the person who reports it. Facts: ``job_id``."""
 

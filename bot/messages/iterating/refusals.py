@@ -29,6 +29,10 @@ CONTINUING_SENTENCES: dict[type[Exception], str] = {
     errors.StillSending: N_(
         "The pictures of job {job_id} are being sent right now. Please try again in a few seconds."
     ),
+    errors.PressAgain: N_(
+        "Delete the pictures and the text of job {job_id} for good? Press the button again within "
+        "{seconds} s."
+    ),
     errors.NotEnded: N_("Job {job_id} has not ended yet. Cancel it first, or wait for its pictures."),
     errors.OwnJob: N_("Job {job_id} is yours. If you do not want its pictures, delete them."),
     errors.TooManyReports: N_(

@@ -1,11 +1,13 @@
 """Buttons: from the press to the desk, and the answer back to the person."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig
-from bot.commands.values import Cancel, Publish, Reroll
+from bot.commands.buttons import ButtonCommand, data_of
+from bot.commands.values import Cancel, Delete, Publish, Reroll
 from bot.errors import NotYours
 from bot.outcomes import Deleted, PictureFile, PictureMessage, Platform, Published
 from tests.fakes.desk import ScriptedDesk
@@ -108,6 +110,7 @@ async def test_what_a_deletion_could_not_delete_is_counted_in_its_answer(
         return asked.message_id
 
     async def pressed(message_id: str) -> str:
+        await discord.press(message_id, f"v2:delete:{JOB_ID}")  # it asks first
         asked = await discord.press(message_id, f"v2:delete:{JOB_ID}")
         await until(lambda: asked.followups and discord.messages[asked.followups[0]]["text"])
         assert message_id not in discord.messages
@@ -133,6 +136,25 @@ async def test_what_a_deletion_could_not_delete_is_counted_in_its_answer(
     direct = discord.direct_channel(MEMBER_ID)
     await until(lambda: len(discord.in_channel(direct)) == 2)
     assert "2 messages of this job" in discord.in_channel(direct)[1]["text"]
+
+
+@pytest.mark.parametrize("command", [Cancel(JOB_ID), Delete(JOB_ID)])
+async def test_a_press_that_a_crash_interrupted_runs_after_it(
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, command: ButtonCommand
+) -> None:
+    """A stored press of Delete was the second one."""
+    async with opened(config, desk):
+        drawn = await discord.slash("sugar", {"prompt": "a face"})
+        await until(lambda: desk.settled)
+    pressed = await discord.press(drawn.message_id, data_of(command))
+    await desk.store_events(
+        Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))]
+    )
+    await discord.acknowledge(pressed, is_press=True)
+    async with opened(config, desk):
+        await until(lambda: pressed.interaction_id in desk.settled)
+    assert desk.handled[-1][0] == command
+    assert not pressed.followups
 
 
 async def test_a_button_of_another_version_is_answered(

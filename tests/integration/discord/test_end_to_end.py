@@ -232,6 +232,7 @@ async def test_a_private_picture_is_published_by_its_owner_after_a_restart_and_d
         assert not public["flags"] & EPHEMERAL
         assert "AI-generated" in str(public["text"])
         await until(lambda: is_delivered(tmp_path))  # until then, it is "being sent right now"
+        await discord.press(asked.message_id, controls["Delete"])  # it asks first
         deleted = await discord.press(asked.message_id, controls["Delete"])
         await until(lambda: deleted.followups and discord.messages[deleted.followups[0]]["text"])
     assert asked.message_id not in discord.messages

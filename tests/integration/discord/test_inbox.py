@@ -8,7 +8,7 @@ import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig, adapter
 from bot.chats.discord_.incoming import inbox, interactions
-from bot.commands.values import Cancel, Command, Help
+from bot.commands.values import Command, Help
 from bot.errors import CannotSave, NoCreditsLeft
 from bot.outcomes import CommandContext, CreditBalance, Outcome, Platform
 from tests.fakes.desk import ScriptedDesk
@@ -313,23 +313,6 @@ async def test_a_refusal_that_a_crash_interrupted_is_sent_after_it_even_without_
     [followup] = asked.followups
     assert "Not enough credits" in discord.messages[followup]["text"]
     assert discord.messages[followup]["flags"] & EPHEMERAL
-
-
-async def test_a_press_of_cancel_that_a_crash_interrupted_runs_after_it(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk
-) -> None:
-    async with opened(config, desk):
-        drawn = await discord.slash("sugar", {"prompt": "a face"})
-        await until(lambda: desk.settled)
-    pressed = await discord.press(drawn.message_id)
-    await desk.store_events(
-        Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))]
-    )
-    await discord.acknowledge(pressed, is_press=True)
-    async with opened(config, desk):
-        await until(lambda: pressed.interaction_id in desk.settled)
-    assert isinstance(desk.handled[-1][0], Cancel)
-    assert not pressed.followups
 
 
 @pytest.mark.parametrize("name", ["quota", "sugar"])

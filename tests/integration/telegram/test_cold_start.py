@@ -86,6 +86,7 @@ async def test_every_button_is_answered_after_a_cold_start_for_its_owner_and_som
         presses = Presses(server, harness)
         for sent in made:
             ordered = sorted(sent.buttons, key=lambda button: isinstance(press_of(button[1]), Delete))
+            ordered += [each for each in ordered if isinstance(press_of(each[1]), Delete)]  # a second press
             if sent.chat_id == GROUP.id:  # nobody else sees a private chat
                 for label, _ in ordered:
                     await presses.press(sent, label, OTHER)

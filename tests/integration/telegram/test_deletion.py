@@ -40,8 +40,12 @@ async def test_every_message_of_the_job_is_deleted_or_emptied(
     if fate == "closed":
         server.fail("editMessageMedia", 400, "Bad Request: message can't be edited", times=9)
         server.fail("editMessageText", 400, "Bad Request: message can't be edited", times=9)
-    query_id = world.press(world.messages[11, 50], "Delete")
+    first = world.press(world.messages[11, 50], "Delete")
     await server.until(lambda: desk.settled)
+    assert "for good? Press the button again" in world.alerts[first]
+    assert not desk.handled
+    query_id = world.press(world.messages[11, 50], "Delete")
+    await server.until(lambda: len(desk.settled) == 2)
     assert desk.handled[0][0] == Delete("j1")
     left = [sent for sent in world.in_chat(11) if sent != elsewhere]
     if fate == "young":
@@ -64,8 +68,15 @@ async def test_only_its_person_or_a_host_deletes_a_job_also_after_a_restart(
         await server.until(lambda: pictures(world, GROUP.id))
     async with serve_bot(server, tmp_path, FakeRenderer()):
         shown = pictures(world, GROUP.id)[0]
-        query_id = world.press(shown, "Delete", by=Person(77))
-        await server.until(lambda: query_id in world.alerts)
+        for press in ("first", "second"):
+            query_id = world.press(shown, "Delete", by=Person(77))
+            await server.until(lambda query_id=query_id: query_id in world.alerts)
+            assert ("someone else" in world.alerts[query_id]) is (press == "second")
         assert pictures(world, GROUP.id) == [shown]
-        world.press(shown, "Delete")
+        asked = world.press(shown, "Delete")
+        await server.until(lambda: asked in world.alerts)
+        assert pictures(world, GROUP.id) == [shown]
+    async with serve_bot(server, tmp_path, FakeRenderer()):
+        for _ in range(2):  # after a restart, people are asked again
+            world.press(shown, "Delete")
         await server.until(lambda: not world.in_chat(GROUP.id))

@@ -37,8 +37,9 @@ from bot.chats.discord_.outgoing.layout import (
 )
 from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import NETWORK_ERRORS, NO_MENTIONS, as_plain_text
+from bot.chats.second_press import SecondPress
 from bot.commands.table import CommandEntry, Option
-from bot.commands.values import LONG_COMMANDS, Command, Edit, Help
+from bot.commands.values import LONG_COMMANDS, Command, Delete, Edit, Help
 from bot.errors import CannotSave, PersonError
 from bot.outcomes import (
     CancelAccepted,
@@ -79,6 +80,7 @@ class InteractionHandler:
         self._inbox = inbox
         self._locales = locales
         self._clock = clock
+        self._second_press = SecondPress()
         self.answers = AnswersInProgress()
 
     async def run_command(
@@ -93,7 +95,13 @@ class InteractionHandler:
 
     async def run_press(self, interaction: Interaction) -> None:
         """Answer a button, a list or a sent form; the bot knows only its present ones."""
-        await self._handle(interaction, lambda: parsing.parse_press(interaction))
+        await self._handle(interaction, lambda: self._parse_press(interaction))
+
+    def _parse_press(self, interaction: Interaction) -> Command | SentForm:
+        pressed, event_id = parsing.parse_press(interaction), str(interaction.id)
+        if isinstance(pressed, Delete) and not self._inbox.was_stored(event_id):
+            self._second_press.require(pressed.job_id, str(interaction.user.id), event_id)
+        return pressed
 
     async def refuse_unknown(self, interaction: Interaction) -> None:
         """Answer that the command does not exist."""

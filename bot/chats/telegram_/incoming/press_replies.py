@@ -3,6 +3,7 @@
 from telegram import Bot
 
 from bot import messages
+from bot.chats.second_press import SecondPress
 from bot.chats.telegram_.incoming.desk_calls import DeskCalls
 from bot.chats.telegram_.incoming.outcomes import OutcomeReplies
 from bot.chats.telegram_.incoming.press_answer import PressAnswer
@@ -10,7 +11,7 @@ from bot.chats.telegram_.incoming.updates import ButtonPress
 from bot.chats.telegram_.outgoing.reply import Reply, SendStep
 from bot.chats.telegram_.outgoing.sender import Sender
 from bot.commands.buttons import press_of
-from bot.commands.values import Cancel, Command
+from bot.commands.values import Cancel, Command, Delete
 from bot.errors import AlreadyEnded, PersonError
 from bot.outcomes import CancelAccepted, Deleted, FavouriteSet, Published, Receipt, Reported
 
@@ -26,6 +27,7 @@ class PressReplies:
         self._sender = sender
         self._calls = calls
         self._outcomes = outcomes
+        self._second_press = SecondPress()
 
     async def reply(self, press: ButtonPress) -> Reply:
         """Carry out the button's command and make the reply."""
@@ -35,6 +37,9 @@ class PressReplies:
         try:
             async with answer.limit_spinner():
                 command = press_of(press.data)
+                if isinstance(command, Delete):
+                    context = press.context
+                    self._second_press.require(command.job_id, context.user_id, context.event_id)
                 outcome = await self._calls.call(command, press.context)
         except PersonError as error:
             refusal = messages.format_error(error, locale)
