@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bot.chats.discord_ import DiscordChat, DiscordConfig, adapter
-from bot.chats.discord_.incoming import inbox, interactions
+from bot.chats.discord_.incoming import acknowledgement, inbox
 from bot.commands.values import Command, Help
 from bot.errors import CannotSave, NoCreditsLeft
 from bot.outcomes import CommandContext, CreditBalance, Outcome, Platform
@@ -188,7 +188,7 @@ async def test_an_interaction_acknowledged_before_a_crash_gets_its_receipt_after
 async def test_an_acknowledgement_of_which_the_answer_was_lost_loses_no_command(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(interactions, "ACK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(acknowledgement, "ACK_TIMEOUT_S", 0.2)
 
     async def answer_late(request: Request) -> None:
         if request.path.endswith("/callback"):
@@ -210,8 +210,8 @@ async def test_an_acknowledgement_that_takes_effect_after_a_first_look_loses_no_
     is_in_time: bool,
 ) -> None:
     """Else "thinking…" would stay on the screen. One more look is enough: Discord takes no later response."""
-    monkeypatch.setattr(interactions, "ACK_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(interactions, "LOOK_AGAIN_S", 1.0)
+    monkeypatch.setattr(acknowledgement, "ACK_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(acknowledgement, "LOOK_AGAIN_S", 1.0)
 
     async def take_effect_late(request: Request) -> None:
         if request.path.endswith("/callback"):

@@ -7,6 +7,7 @@
 * ``message_menus``  the context menus of messages, and which job a message shows
 * ``suggestions``    suggests values while a person types an option
 * ``interactions``   answers slash commands and buttons
+* ``acknowledgement``  the first response to an interaction: the answer follows
 * ``text_messages``  answers plain messages
 * ``in_progress``    the answers that a stop waits for, and those that it ends
 """

@@ -19,6 +19,7 @@ import structlog
 from bot import messages
 from bot.chats.contract import Desk
 from bot.chats.discord_.incoming import forms, parsing
+from bot.chats.discord_.incoming.acknowledgement import ACK_TIMEOUT_S, acknowledge, acknowledge_press
 from bot.chats.discord_.incoming.event_kinds import CHANGE_THEIR_MESSAGE
 from bot.chats.discord_.incoming.forms import Form, SentForm
 from bot.chats.discord_.incoming.in_progress import AnswersInProgress
@@ -32,7 +33,6 @@ from bot.chats.discord_.outgoing.delivery import AnswerDelivery
 from bot.chats.discord_.outgoing.layout import (
     CALL_TIMEOUT_S,
     progress_view,
-    shows_progress,
     text_view,
 )
 from bot.chats.discord_.outgoing.placeholders import Placeholders
@@ -52,14 +52,9 @@ from bot.outcomes import (
 )
 
 log = structlog.get_logger()
-ACK_TIMEOUT_S = 3.0  # Discord, Receiving and Responding: it refuses later responses
-LOOK_AGAIN_S = ACK_TIMEOUT_S  # after a first look, for a response that takes effect late
 SHOW_WORK_EVERY_S = 4.0  # edits of one answer are limited to five in five seconds
 FORM_TIMEOUT_S = 2.0  # of these three seconds, for what a form shows
 PRESS_ACKNOWLEDGED = discord.InteractionResponseType.deferred_message_update
-ALREADY_ACKNOWLEDGED = (
-    40060  # by our own first attempt whose reply was lost, or before the event was replayed
-)
 
 
 class InteractionHandler:
@@ -185,7 +180,7 @@ class InteractionHandler:
         self, interaction: Interaction, command: Command, address: AnswerAddress
     ) -> None:
         """Show "thinking…", then the answer in its place."""
-        message_id = await _acknowledge(interaction, is_private=address.is_private)
+        message_id = await acknowledge(interaction, is_private=address.is_private)
         if message_id is None:
             return
         address = parsing.address_of(interaction, is_private=address.is_private, message_id=message_id)
@@ -238,7 +233,7 @@ class InteractionHandler:
         self, interaction: Interaction, command: Command, address: AnswerAddress
     ) -> None:
         """Answer a press in its own message; only a refusal is a message of its own."""
-        if not await _acknowledge_press(interaction):
+        if not await acknowledge_press(interaction):
             return
         try:
             outcome = await self._desk.handle(command, context_of(interaction, address))
@@ -274,60 +269,6 @@ class InteractionHandler:
             await self._delivery.show_outcome(outcome, address, locale, event_id)
         elif outcome.address is None or not AnswerAddress.from_json(outcome.address.ref).is_message:
             await self._placeholders.show_receipt(replace(outcome, repeated=False), address, locale)
-
-
-async def _acknowledge(interaction: Interaction, *, is_private: bool) -> int | None:
-    """Show "thinking…".
-
-    Returns:
-        The message id of the response, 0 if it was deleted; None if it is too late, or if the response
-        already shows an answer.
-
-    Raises:
-        discord.HTTPException, aiohttp.ClientError, TimeoutError: Nobody knows; the next start asks again.
-    """
-    made, is_shown = None, True  # as far as we know
-    try:
-        async with asyncio.timeout(ACK_TIMEOUT_S):
-            made = await interaction.response.defer(ephemeral=is_private, thinking=True)
-    except NETWORK_ERRORS as error:
-        is_shown = _is_already_acknowledged(interaction, error)
-        if not is_shown and 400 <= getattr(error, "status", 0) < 500:
-            return None
-        # Else perhaps only Discord's answer was lost, and the person sees "thinking…".
-    if made is not None and made.message_id is not None:
-        return made.message_id
-    message = await _find_response(interaction)
-    if message is None and not is_shown:
-        await asyncio.sleep(LOOK_AGAIN_S)
-        message = await _find_response(interaction)
-    if message is None:  # deleted by the person, or by our public refusal, which may not have arrived
-        return None if is_private or not is_shown else 0
-    return message.id if message.flags.loading or shows_progress(message) else None
-
-
-async def _find_response(interaction: Interaction) -> discord.InteractionMessage | None:
-    with contextlib.suppress(discord.NotFound):
-        async with asyncio.timeout(CALL_TIMEOUT_S):
-            return await interaction.original_response()
-    return None
-
-
-async def _acknowledge_press(interaction: Interaction) -> bool:
-    """Announce that the pressed message will change; False if it is too late."""
-    try:
-        async with asyncio.timeout(ACK_TIMEOUT_S):
-            await interaction.response.defer()
-    except NETWORK_ERRORS as error:
-        return _is_already_acknowledged(interaction, error)
-    return True
-
-
-def _is_already_acknowledged(interaction: Interaction, error: Exception) -> bool:
-    if getattr(error, "code", 0) == ALREADY_ACKNOWLEDGED:
-        return True
-    log.warning("not acknowledged", interaction_id=interaction.id, error=type(error).__name__)
-    return False
 
 
 def _explain(error: Exception, interaction: Interaction) -> str:
