@@ -141,7 +141,7 @@ async def open_application(
                 pictures_dir=settings.data_dir / PICTURES,
                 open_folder=partial(
                     LiveFolder,
-                    folders=_lora_folders(settings, model),
+                    folders=lora_folders(settings, model),
                     model=model,
                     weights=weights,
                     store=store,
@@ -229,14 +229,15 @@ def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
     Raises:
         NotStartable: The default LoRA is not among them.
     """
-    shelf = read_shelf(_lora_folders(settings, model), model)
+    shelf = read_shelf(lora_folders(settings, model), model)
     findings = checks.check_shelf(settings, shelf)
     # The live folder logs the refused files.
     checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
     return shelf
 
 
-def _lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
+def lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
+    """Return the folders of the shelf, the host's own last."""
     return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]
 
 

@@ -4,6 +4,7 @@ A finding is a value; its sentence is in ``bot.messages.checks``. The checks cha
 contact no platform. They block, except ``require``.
 """
 
+import socket
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ from bot.desk.files import free_and_needed_bytes
 from bot.desk.loras.shelf import LoraShelf
 from bot.desk.maintenance import is_foreign
 from bot.desk.people.claim_file import CLAIM_FILE
-from bot.errors import NotStartable, Problem
+from bot.errors import NotStartable, PortTaken, Problem
 from bot.messages.checks import format_finding
 from bot.settings import PASSWORD_FILE_VARIABLE, Settings, token_file_variable, unknown_variables
 from bot.store.files.reading import stored_names
@@ -118,6 +119,22 @@ def check_shelf(settings: Settings, shelf: Shelf) -> Iterator[Finding]:
     default = settings.engine.default_lora
     if default and normalize(default) != NO_LORA and LoraShelf(shelf).find(default) is None:
         yield Finding(Level.WRONG, "shelf", "default_unknown", {"name": default})
+
+
+def check_page(settings: Settings) -> Iterator[Finding]:
+    """Check that the page's port is free; a running bot uses it itself."""
+    if not settings.web.enabled:
+        return
+    host, port = settings.web.host, settings.web.port
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            yield Finding(Level.WRONG, "page", "port_taken", {"error": PortTaken(host=host, port=port)})
+        else:
+            address = f"[{host}]" if ":" in host else host
+            yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{address}:{port}/"})
 
 
 def check_modes(data_dir: Path) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import shutil
-import socket
 import sysconfig
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
-from bot.app import DATABASE, MIGRATIONS
+from bot.app import DATABASE, MIGRATIONS, lora_folders
 from bot.checks import checks
 from bot.checks.canary import draw_canary
 from bot.checks.finding import Finding, Level
@@ -30,7 +29,7 @@ from bot.cli.screen import LEVEL_NAMES, Screen, finding_as_json, table_of_findin
 from bot.cli.setup.claim import claim_instruction, has_chat
 from bot.cli.setup.model import benefits_from_conversion
 from bot.desk.hosting.reloading import RECORD
-from bot.errors import BadSettings, DatabaseInUse, DatabaseLost, OperatorError, PortTaken, Problem
+from bot.errors import BadSettings, DatabaseInUse, DatabaseLost, OperatorError, Problem
 from bot.messages import N_, text
 from bot.messages.checks import format_finding
 from bot.messages.plans import format_no_plan, format_plan
@@ -40,7 +39,7 @@ from bot.store.files.backup import BACKUPS, has_database, naming_backup
 from bot.store.files.migrate import count_migrations, read_migrations
 from bot.store.files.reading import stored_names
 from bot.store.hosting.permissions import PermissionKind
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
+from engine.checkpoint.model import find_model
 from engine.errors import ModelError
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import WorkerPlanner
@@ -130,7 +129,7 @@ async def _check(settings: Settings, options: DoctorOptions) -> AsyncIterator[Fi
     if options.is_deep:
         yield await _check_picture(settings)
     if not is_running:
-        for found in _check_page(settings):
+        for found in checks.check_page(settings):
             yield found
 
 
@@ -282,7 +281,7 @@ def _check_engine(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.FINE, "model", "converted", {"path": str(model.folder)})
     elif benefits_from_conversion(config, model):
         yield Finding(Level.NOTE, "model", "not_converted")
-    yield from checks.check_shelf(settings, read_shelf(_lora_folders(settings, model), model))
+    yield from checks.check_shelf(settings, read_shelf(lora_folders(settings, model), model))
 
 
 def _check_plan(planner: WorkerPlanner, locale: str) -> Iterator[Finding]:
@@ -301,22 +300,3 @@ def _check_triton_build() -> Iterator[Finding]:
         yield Finding(Level.NOTE, "card", "no_compiler")
     if not Path(sysconfig.get_paths(scheme="posix_prefix")["include"], "Python.h").is_file():
         yield Finding(Level.NOTE, "card", "no_headers")
-
-
-def _check_page(settings: Settings) -> Iterator[Finding]:
-    if not settings.web.enabled:
-        return
-    host, port = settings.web.host, settings.web.port
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            yield Finding(Level.WRONG, "page", "port_taken", {"error": PortTaken(host=host, port=port)})
-        else:
-            address = f"[{host}]" if ":" in host else host
-            yield Finding(Level.FINE, "page", "page_open", {"url": f"http://{address}:{port}/"})
-
-
-def _lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
-    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]

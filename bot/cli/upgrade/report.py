@@ -4,6 +4,7 @@ It installs nothing, changes nothing in the data folder, and uses no network.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import cast
 
 import bot
-from bot.app import DATABASE, MIGRATIONS
-from bot.checks.checks import check_start, prevents_start
+from bot.app import DATABASE, MIGRATIONS, lora_folders
+from bot.checks.checks import check_page, check_shelf, check_start, prevents_start
 from bot.checks.finding import Finding, Level
 from bot.checks.storage import check_backups
 from bot.checks.upgrade import check_driver, check_migrations, check_model_copy, check_packages
@@ -22,7 +23,11 @@ from bot.messages import text
 from bot.messages.storage.upgrade import STEPS, verdict
 from bot.settings import Settings
 from bot.store.files.backup import BACKUPS
+from bot.store.files.lock import is_locked
+from engine.checkpoint.model import find_model
+from engine.errors import ModelError
 from engine.planner.machine import CardProbe
+from engine.shelf import read_shelf
 
 ROOT = Path(bot.__file__).parents[1]
 
@@ -56,6 +61,16 @@ def _check(settings: Settings) -> Iterator[Finding]:
     yield from check_migrations(folder / DATABASE, MIGRATIONS, settings.storage.reserve_bytes)
     yield from check_backups(folder / DATABASE, folder / BACKUPS)
     yield from check_model_copy(settings)
+    yield from filter(prevents_start, _check_shelf(settings))
+    if not is_locked(folder / DATABASE):  # a running bot uses the port, which it frees before this one starts
+        yield from check_page(settings)
+
+
+def _check_shelf(settings: Settings) -> Iterator[Finding]:
+    """Check the default LoRA and the files; nothing without a model, which ``check_model_copy`` reports."""
+    with contextlib.suppress(ModelError):
+        model = find_model(settings.to_engine_config(), download=False)
+        yield from check_shelf(settings, read_shelf(lora_folders(settings, model), model))
 
 
 def _print(findings: Sequence[Finding], locale: str, *, as_json: bool) -> int:
