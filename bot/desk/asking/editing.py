@@ -18,6 +18,7 @@ from bot.commands.values import (
     LoraWish,
     PersonSettings,
 )
+from bot.desk.asking.recipes import Recipes
 from bot.desk.asking.remembered import NO_PROFILE, USUAL, ChatProfiles, Preferences, with_defaults
 from bot.desk.asking.requests import LoraDefaults
 from bot.desk.iterating.editing import JobEditing
@@ -52,11 +53,22 @@ class PreferenceEditing:
     """
 
     def __init__(
-        self, *, store: Store, preferences: Preferences, editing: JobEditing, clock: Callable[[], int]
+        self,
+        *,
+        store: Store,
+        shelf: LoraShelf,
+        recipes: Recipes,
+        preferences: Preferences,
+        editing: JobEditing,
+        consents: ConsentLedger,
+        clock: Callable[[], int],
     ) -> None:
         self._store = store
+        self._shelf = shelf
+        self._recipes = recipes
         self._preferences = preferences
         self._editing = editing
+        self._consents = consents
         self._clock = clock
 
     async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:
@@ -77,8 +89,8 @@ class PreferenceEditing:
         """Show, save or delete the person's presets.
 
         Raises:
-            PersonError: UnknownPreset, TooManyPresets, PresetTooLong, MissingValue (nothing to save); for a
-                job also NoSuchJob, NotYours, NotInPublic.
+            PersonError: UnknownPreset, TooManyPresets, PresetTooLong, MissingValue (nothing to save);
+                UnknownLora, LorasJoined, as for a drawing; for a job also NoSuchJob, NotYours, NotInPublic.
         """
         require_private_chat(command, context)
         await self._preferences.require_loaded()
@@ -101,7 +113,10 @@ class PreferenceEditing:
         self, command: EditPresets, context: CommandContext, person: int, *, is_new: bool
     ) -> PresetSaved:
         options, key = command.options, normalize(command.name)
-        if command.job_id:
+        may_use = partial(self._consents.may_use, context)
+        if missing := self._recipes.find_missing(options.loras, may_use):
+            raise self._shelf.unknown(missing, may_use)
+        if command.job_id:  # its LoRAs are not looked for: they may be for the chat of the job alone
             job = self._editing.draw_of(await self._editing.find(command.job_id, context))
             options, _ = with_defaults(options, replace(job, private=None))
         text = _text_of(options)

@@ -87,7 +87,13 @@ def build_asking(inputs: DeskInputs, people: PeopleParts, drawing: DrawingParts)
         profiles=profiles,
         preferences=preferences,
         preference_editing=PreferenceEditing(
-            store=store, preferences=preferences, editing=editing, clock=clock
+            store=store,
+            shelf=shelf,
+            recipes=recipes,
+            preferences=preferences,
+            editing=editing,
+            consents=consents,
+            clock=clock,
         ),
         profile_editing=ProfileEditing(
             store=store,

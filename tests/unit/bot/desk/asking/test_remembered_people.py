@@ -1,5 +1,6 @@
 """What people always want, and their presets: shown, changed, shared by linked chats, overridden."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,18 @@ from bot.commands.grammar import parse
 from bot.commands.values import Draw, Face, Link, LoraWish, PersonSettings, PixelSize, Ratio, Unlink
 from bot.desk.asking.editing import MAX_PRESET_CHARS, MAX_PRESETS
 from bot.errors import (
+    LorasJoined,
     MissingValue,
     NotInPublic,
     NotYours,
     PersonError,
     PresetTooLong,
     TooManyPresets,
+    UnknownLora,
     UnknownPreset,
 )
 from bot.outcomes import (
+    Address,
     CommandContext,
     DefaultSkipped,
     FromDefaults,
@@ -32,7 +36,8 @@ from bot.outcomes import (
 )
 from bot.policy.rules import Rules
 from bot.store.asking import AskingStore
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from engine.shelf import Shelf, Sidecar
+from tests.fakes.desk_harness import ANIME, DeskHarness, a_context, open_harness
 
 OPEN = Rules(allow=frozenset({"discord:*", "telegram:*"}), max_waiting=20, daily_credits=400)
 SUGAR = (LoraWish("sugar", 0.5),)
@@ -262,6 +267,38 @@ async def test_a_preset_takes_the_options_of_a_job_without_its_prompt_and_seed(t
         assert saved.preset.options == Draw("soft light", loras=SUGAR, size=PixelSize(64, 128), count=3)
         with pytest.raises(NotYours):
             await Person(harness, "ben").say(f"/preset it --job {job.job_id}")
+
+
+@pytest.mark.parametrize("loras", ["--lora sugra", "--lora anime --lora sugra:0.5", "--lora anime,sugar"])
+async def test_a_preset_is_refused_its_loras_as_a_drawing_is(tmp_path: Path, loras: str) -> None:
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        ann, refusals = Person(harness), []
+        for text in (f"/sugar soft light {loras}", f"/preset cosy soft light {loras}"):
+            with pytest.raises((UnknownLora, LorasJoined)) as refused:
+                await ann.say(text)
+            refusals.append((type(refused.value), refused.value.facts))
+        assert refusals[0] == refusals[1]
+        assert await ann.say("/preset") == PresetList((), MAX_PRESETS)
+
+
+async def test_a_preset_takes_a_job_s_lora_that_is_for_another_chat(tmp_path: Path) -> None:
+    club_only = replace(ANIME, name="club", sidecar=Sidecar(chats=frozenset({"telegram:-5"})))
+    async with open_harness(tmp_path, rules=OPEN, shelf=Shelf({"club": club_only})) as harness:
+        ann = Person(harness)
+        club = Address(Platform.TELEGRAM, "-5", "1")
+        job = await ann.say("/sugar a face --lora club", address=club, is_group=True)
+        assert isinstance(job, Receipt)
+        with pytest.raises(UnknownLora):
+            await ann.say("/preset cosy --lora club")
+        saved = await ann.say(f"/preset cosy --job {job.job_id}")
+        assert isinstance(saved, PresetSaved)
+        assert [wish.name for wish in saved.preset.options.loras] == ["club"]
+
+
+async def test_a_preset_may_want_no_lora_or_the_chat_s_at_a_strength(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        for option in ("--lora none", "--weight 0.5", "--lora sugar --lora anime:0.5"):
+            assert isinstance(await Person(harness).say(f"/preset cosy {option}"), PresetSaved)
 
 
 @pytest.mark.parametrize(
