@@ -15,7 +15,7 @@ from rapidfuzz import fuzz, process
 from bot.errors import BadSettings, Problem
 from bot.settings.language import SHORT, default_language
 from bot.settings.listing import PASSWORD, PASSWORD_FILE_VARIABLE, PREFIX
-from bot.settings.sections import Settings
+from bot.settings.sections import ADDRESSES, Settings, password_of
 from bot.settings.token_file import WITH_TOKENS, read_tokens, token_file
 from bot.settings.variables import CONFIG, nearest_variable
 
@@ -118,7 +118,7 @@ def settings_file(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
-    """Return the file's content; if it holds a token, only its owner may read it."""
+    """Return the file's content; if it holds a secret, only its owner may read it."""
     if path is None:
         return {}
     facts = {"path": str(path)}
@@ -145,10 +145,17 @@ def _from_file(path: Path | None, problems: list[Problem]) -> _Values:
 
 
 def _has_secret(raw: _Values) -> bool:
-    """Whether the file holds a token or the password of the page."""
-    names = [*((section, "token") for section in WITH_TOKENS), PASSWORD]
-    sections = [(raw.get(section), name) for section, name in names]
-    return any(isinstance(section, dict) and section.get(name) for section, name in sections)
+    """Whether the file holds a token, the password of the page or one inside an address."""
+    tokens = [(section, "token") for section in WITH_TOKENS]
+    return any(_value(raw, each) for each in (*tokens, PASSWORD)) or any(
+        password_of(_value(raw, each)) for each in ADDRESSES
+    )
+
+
+def _value(raw: _Values, names: tuple[str, str]) -> object:
+    """Return what a file says of a setting, unchecked; None if nothing."""
+    section = raw.get(names[0])
+    return section.get(names[1]) if isinstance(section, dict) else None
 
 
 def _not_toml(path: Path, text: str, error: ValueError | RecursionError) -> Problem:

@@ -26,6 +26,8 @@ from bot.settings.password import PasswordHash
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT, EngineConfig
 
 EXAMPLE_COMMIT = PUBLISHED_COMMIT
+ADDRESSES = (("discord", "proxy"), ("telegram", "proxy"), ("engine", "endpoint"))
+"""The settings that may hold a password inside an address."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -44,6 +46,14 @@ def _url(*schemes: str) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def password_of(address: object) -> str:
+    """Return the password inside an address; empty without one, and for what is no address."""
+    try:
+        return urlsplit(address).password or "" if isinstance(address, str) else ""
+    except ValueError:
+        return ""
 
 
 def _loopback(value: str) -> str:
@@ -327,8 +337,7 @@ class Settings(Section):
         """Return what must never be written: the tokens, and passwords of proxies and of the mirror."""
         with_token = (self.discord, self.telegram, self.huggingface, self.modelscope, self.civitai)
         tokens = [section.token.get_secret_value() for section in with_token]
-        addresses = (self.discord.proxy, self.telegram.proxy, self.engine.endpoint)
-        passwords = [urlsplit(address).password or "" for address in addresses]
+        passwords = [password_of(getattr(getattr(self, section), name)) for section, name in ADDRESSES]
         return tuple(secret for secret in [*tokens, *passwords] if secret)
 
     def to_engine_config(self) -> EngineConfig:

@@ -126,7 +126,40 @@ def test_a_token_that_others_can_read_is_refused(mode: int) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_without_a_token_may_be_read_by_all() -> None:
-    path = write(Path(), "web.port = 1")
+ADDRESSES = {
+    "discord.proxy": "http://{who}127.0.0.1:1080",
+    "telegram.proxy": "socks5://{who}127.0.0.1:1080",
+    "engine.endpoint": "https://{who}mirror.example.org",
+}
+
+
+@pytest.mark.parametrize("setting", ADDRESSES)
+def test_an_address_with_a_password_that_others_can_read_is_refused(setting: str) -> None:
+    path = write(Path(), f'{setting} = "{ADDRESSES[setting].format(who="me:passw0rd@")}"')
+    assert load_settings(path, {}).secrets() == ("passw0rd",)
+    path.chmod(0o644)
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path, {})
+    assert "chmod 600" in messages_of(caught.value)[0]
+    assert "passw0rd" not in str(caught.value)
+
+
+@pytest.mark.parametrize("setting", ADDRESSES)
+@pytest.mark.parametrize("value", ["http://[", "7", ""])
+def test_a_wrong_address_is_named_and_an_empty_one_has_no_password(setting: str, value: str) -> None:
+    path = write(Path(), f'{setting} = "{value}"' if value != "7" else f"{setting} = 7")
+    path.chmod(0o644)
+    if not value:
+        assert load_settings(path, {}).secrets() == ()
+        return
+    with pytest.raises(BadSettings) as caught:
+        load_settings(path, {})
+    [problem] = messages_of(caught.value)
+    assert problem.startswith(f"{setting} must be")
+
+
+def test_a_file_without_a_secret_may_be_read_by_all() -> None:
+    addresses = [f'{setting} = "{address.format(who="")}"' for setting, address in ADDRESSES.items()]
+    path = write(Path(), "\n".join(["web.port = 1", *addresses]))
     path.chmod(0o644)
     assert load_settings(path, {}).web.port == 1
