@@ -14,6 +14,7 @@ _UNSAFE = re.compile(
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff"  # direction marks, overrides, invisible ones
     "\u2028\u2029\ud800-\udfff\U000e0000-\U000e007f]"  # line separators, lone surrogates, tags
 )
+_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/]+(?=@)")
 _LINE_ENDS = re.compile("[\t\n]")
 _LOOK_ALIKES = str.maketrans({"−": "-", "‐": "-", "∶": ":", "×": "x", "✕": "x", "✖": "x"})
 
@@ -48,6 +49,11 @@ def printable(text: str, *, is_one_line: bool = True) -> str:
     """
     shown = _UNSAFE.sub(_escaped, text)
     return _LINE_ENDS.sub(_escaped, shown) if is_one_line else shown
+
+
+def without_passwords(text: str) -> str:
+    """Replace the password inside each address by ``***``."""
+    return _PASSWORD.sub(r"\1:***", text)
 
 
 def _escaped(found: re.Match[str]) -> str:

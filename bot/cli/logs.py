@@ -18,10 +18,9 @@ from urllib.parse import quote, quote_plus, unquote
 import structlog
 
 from bot.monitoring.recent_log import RECENT_LOG, RecentLog
-from engine.formatting import printable
+from engine.formatting import printable, without_passwords
 
 _TELEGRAM_TOKEN = re.compile(r"(?<!\d)\d{6,12}(?::|%3[Aa])[A-Za-z0-9_-]{30,}")
-_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+(?=@)")
 _REDACTED = "***"
 _QUIET = ("httpx", "httpcore", "uvicorn", "asyncio", "aiosqlite", "matplotlib", "urllib3")
 # Texts of several lines; the worker renders its own tracebacks.
@@ -48,8 +47,7 @@ class _SecretFilter:
     def clean(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, _REDACTED)
-        text = _TELEGRAM_TOKEN.sub(_REDACTED, text)
-        return _PASSWORD.sub(rf"\1:{_REDACTED}", text)
+        return without_passwords(_TELEGRAM_TOKEN.sub(_REDACTED, text))
 
     def __call__(self, _logger: Any, _name: str, event: _LogEvent) -> _LogEvent:
         """Clean keys and values; move a traceback in text form to the key ``exception``."""

@@ -15,7 +15,7 @@ import httpx
 
 from engine.config import EngineConfig
 from engine.errors import ModelUnreachable
-from engine.formatting import printable
+from engine.formatting import printable, without_passwords
 
 HUB = "https://huggingface.co"
 MODELSCOPE = "https://www.modelscope.cn"
@@ -93,7 +93,7 @@ def list_remote(config: EngineConfig, *, timeout_s: float = ASK_TIMEOUT_S) -> Re
 def unreachable(config: EngineConfig, detail: str) -> ModelUnreachable:
     """Return the error of a model that cannot be downloaded, on one line."""
     return ModelUnreachable(
-        f"{config.model}: {printable(detail)[:MAX_DETAIL]}",
+        f"{config.model}: {printable(without_passwords(detail))[:MAX_DETAIL]}",
         model=config.model, revision=config.revision, source=config.source,
     )  # fmt: skip
 

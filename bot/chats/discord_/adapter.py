@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import aiohttp
 import discord
@@ -27,6 +26,7 @@ from bot.chats.discord_.outgoing.placeholders import Placeholders
 from bot.chats.discord_.outgoing.sender import MessageSender
 from bot.errors import OperatorError, PlatformUnreachable, TokenRefused
 from bot.outcomes import Alert, JobResult, OwnerReport, PictureMessage, Platform, Status
+from engine.formatting import without_passwords
 
 log = structlog.get_logger()
 DRAIN_TIMEOUT_S = 5.0
@@ -120,7 +120,7 @@ class DiscordChat:
             detail = f"no answer in {self._config.open_timeout_s:g} s"
             raise PlatformUnreachable(platform=self.platform, detail=detail) from error
         except (discord.DiscordException, aiohttp.ClientError, OSError) as error:
-            raise PlatformUnreachable(platform=self.platform, detail=self._text_of(error)) from error
+            raise PlatformUnreachable(platform=self.platform, detail=_text_of(error)) from error
         log.info("discord open", menu_declared=is_new)
 
     @property
@@ -232,10 +232,9 @@ class DiscordChat:
         error = None if session.cancelled() else session_error(session.exception())
         if isinstance(error, discord.ConnectionClosed) and error.code == BAD_TOKEN:
             return TokenRefused(platform=self.platform)
-        return PlatformUnreachable(platform=self.platform, detail=self._text_of(error) or "the session ended")
+        return PlatformUnreachable(platform=self.platform, detail=_text_of(error) or "the session ended")
 
-    def _text_of(self, error: BaseException | None) -> str:
-        """The message of a library's error without the password of the proxy, which aiohttp repeats."""
-        password = urlsplit(self._config.proxy).password
-        text = str(error or "")
-        return text.replace(password, "***") if password else text
+
+def _text_of(error: BaseException | None) -> str:
+    """The message of a library's error without the password of the proxy, which aiohttp repeats."""
+    return without_passwords(str(error or ""))

@@ -9,6 +9,7 @@ from bot.cli.setup.verification import AnswerRefused, check_chat, print_findings
 from bot.errors import BadSettings
 from bot.messages import N_, text
 from bot.messages.catalogue import PLATFORM_NAMES
+from engine.formatting import without_passwords
 
 NONE = "-"  # typed to remove a token or a proxy
 WHERE_TOKENS_COME_FROM = {
@@ -101,7 +102,7 @@ def _ask_proxy(platform: str, answers: SetupAnswers, dialogue: Dialogue) -> None
         typed = dialogue.ask(
             text(N_("Proxy for {platform}:"), locale, platform=PLATFORM_NAMES[platform]),
             stored,
-            shown=text(kept, locale, proxy=stored, none=NONE),
+            shown=text(kept, locale, proxy=without_passwords(stored), none=NONE),
         )
         answers.set_value(f"{platform}.proxy", "" if typed == NONE else typed)
         try:

@@ -14,6 +14,7 @@ from bot.messages.details import translate_detail
 from engine.checkpoint.remote import list_remote
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT
 from engine.errors import ModelUnreachable
+from engine.formatting import without_passwords
 from engine.planner.headroom import HeadroomProbe
 
 LABELS = {
@@ -145,8 +146,10 @@ def _apply(chosen: str, answers: SetupAnswers, dialogue: Dialogue, options: Setu
             raise AnswerRefused
     if chosen == MIRROR and not endpoint:
         stored = str(answers.value("engine.endpoint") or "")
-        endpoint = dialogue.ask(text(N_("The mirror's address, like {example}:"), dialogue.locale,
-                                     example="https://mirror.example.org"), stored)  # fmt: skip
+        question = text(
+            N_("The mirror's address, like {example}:"), dialogue.locale, example="https://mirror.example.org"
+        )
+        endpoint = dialogue.ask(question, stored, shown=without_passwords(stored))
     answers.set_value("engine.model", model)
     answers.set_value("engine.endpoint", endpoint)
     answers.set_value("engine.source", MODELSCOPE if chosen == MODELSCOPE else "")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.formatting import format_gib, format_size, in_gib, in_mib, printable
+from engine.formatting import format_gib, format_size, in_gib, in_mib, printable, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,19 @@ from engine.formatting import format_gib, format_size, in_gib, in_mib, printable
 )
 def test_a_small_size_is_not_shown_as_zero(count_bytes: int, shown: str) -> None:
     assert format_size(count_bytes) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("url='http://me:secret@127.0.0.1:1/x'", "url='http://me:***@127.0.0.1:1/x'"),
+        ("http://:s%40c@a:1 socks5://b:p@ss:w@c", "http://:***@a:1 socks5://b:***@c"),
+        ("http://[::1]:80/a@b http://me@host:80/", "http://[::1]:80/a@b http://me@host:80/"),
+        ("no address: me:secret@host", "no address: me:secret@host"),
+    ],
+)
+def test_of_an_address_only_the_password_is_hidden(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
 
 
 @pytest.mark.parametrize(

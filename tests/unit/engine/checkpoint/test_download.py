@@ -200,6 +200,7 @@ def answer_once(served: socket.socket, answer: bytes) -> None:
         (ValueError("\n"), "owner/model: ValueError"),
         (OSError("\n\n a reason\nand advice"), "owner/model: OSError: a reason"),
         (RuntimeError("\x1b[2Jxet"), r"owner/model: RuntimeError: \x1b[2Jxet"),
+        (RuntimeError("no http://me:word@a/b"), "owner/model: RuntimeError: no http://me:***@a/b"),
         (RuntimeError("x" * 5000), "owner/model: " + ("RuntimeError: " + "x" * 5000)[:300]),
         (OSError(errno.ENOSPC, "No space left on device"), None),
     ],

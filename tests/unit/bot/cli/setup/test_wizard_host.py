@@ -103,6 +103,24 @@ def test_a_second_run_has_the_earlier_answers_as_defaults(host: HostFolder) -> N
     assert "TOKEN=" not in host.tokens
 
 
+def test_a_password_in_a_stored_address_is_not_shown(
+    host: HostFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    addresses = (
+        'telegram.proxy = "http://me:passw0rd@127.0.0.1:9"',
+        'engine.endpoint = "http://me:passw0rd@b"',
+    )
+    file = host.folder / "sugarbot.toml"
+    file.write_text("\n".join(addresses))
+    file.chmod(0o600)
+    code = host.talk("", "", *(TELEGRAM_TOKEN, "-"), *("2", "not an address", "5"), "", "")
+    assert code == 0, capsys.readouterr().out
+    asked = "".join(host.asked)
+    assert "passw0rd" not in asked + capsys.readouterr().out
+    assert "http://me:***@127.0.0.1:9" in asked
+    assert "http://me:***@b" in asked
+
+
 def test_each_answer_about_the_model_is_asked_again_until_it_works(
     host: HostFolder, hub: ModelHub, capsys: pytest.CaptureFixture[str]
 ) -> None:
