@@ -18,7 +18,8 @@
     GET  /livez /readyz              200 or 503: whether the bot lives, and whether it can draw
     GET  /metrics                    the figures for Prometheus
 
-The last two rows and the files need no session: programs of this machine ask for them.
+The last two rows and the files need no session: programs of this machine ask for them. Where GET is answered,
+HEAD is, too, and changes nothing.
 
 No path or name of a request ever reaches the file system.
 """
@@ -160,6 +161,8 @@ class PageRoutes:
     async def _page(self, request: Request) -> Response:
         if is_link_from_elsewhere(request.headers):
             return HTMLResponse(render_redirect(self.locale_of(request)))
+        if request.method == "HEAD":
+            return head_of("text/html")
         session, secret = await self.begin(request)
         conversation = session.conversation
         answer = HTMLResponse(
@@ -240,7 +243,7 @@ class PageRoutes:
         return await self._open(request, secret), secret
 
     async def session(self, request: Request) -> Session:
-        """Return the session of a request.
+        """Return the session of a request; a HEAD changes none and opens none.
 
         Raises:
             HTTPException: 403, the browser has none.
@@ -248,6 +251,8 @@ class PageRoutes:
         secret = self._secret_of(request)
         if secret is None:
             raise HTTPException(403)
+        if request.method == "HEAD":
+            return self._sessions.look(secret, self.locale_of(request))
         return await self._open(request, secret)
 
     def is_operator(self, request: Request, *, is_used: bool = True) -> bool:
@@ -310,6 +315,13 @@ class PageRoutes:
         return render_panel(card, title, conversation.locale)
 
 
+def head_of(media_type: str) -> Response:
+    """Return the answer to a HEAD whose GET would open something; its length is not known."""
+    answer = Response(media_type=media_type)
+    del answer.headers["Content-Length"]
+    return answer
+
+
 class EventResponse(StreamingResponse):
     """A stream of events that counts towards the limit while it is open."""
 
@@ -322,7 +334,7 @@ class EventResponse(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send events until either side closes the stream; 429 if there are too many streams."""
         if scope["method"] == "HEAD":
-            await Response(media_type=self.media_type)(scope, receive, send)
+            await head_of("text/event-stream")(scope, receive, send)
             return
         try:
             with self._counting():

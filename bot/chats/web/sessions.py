@@ -71,6 +71,11 @@ class Sessions:
         self._sessions[chat_id] = session
         return session, is_new
 
+    def look(self, secret: str, locale: str) -> Session:
+        """Return the session of this secret, else an empty one that is not kept; looking is no use of it."""
+        chat_id = chat_id_of(secret)
+        return self._sessions.get(chat_id) or Session(Conversation(chat_id, locale), self._clock())
+
     def find(self, chat_id: str) -> Conversation | None:
         """The conversation with this id, if its session is open."""
         session = self._sessions.get(chat_id)

@@ -308,16 +308,6 @@ async def test_a_request_without_a_session_does_nothing(tmp_path: Path) -> None:
         assert len(chat._sessions) == 0
 
 
-@pytest.mark.parametrize("path", ["/", "/page.css", "/livez", "/events", "/operator", "/pictures/none/0.png"])
-async def test_a_head_is_answered_as_a_get_without_its_body(path: str, tmp_path: Path) -> None:
-    async with open_page(tmp_path) as (_, client):
-        cookie = await client.new_cookie()
-        answer = await client.send(MaliciousRequest("", "HEAD", path), cookie)
-        assert (answer.status, answer.body) == (404 if "none" in path else 200, b"")
-        foreign = MaliciousRequest("", "HEAD", path, {"Sec-Fetch-Site": "cross-site"})
-        assert (await client.send(foreign, cookie)).status == 403
-
-
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
 async def test_an_address_that_is_too_long_is_called_so(locale: str, tmp_path: Path) -> None:
     async with open_page(tmp_path) as (_, client):

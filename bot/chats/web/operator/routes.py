@@ -43,7 +43,7 @@ from bot.chats.web.operator.stream import EVERY_S, SLOWLY_S, stream_parts
 from bot.chats.web.panel import CardPanel
 from bot.chats.web.rendering import render_redirect
 from bot.chats.web.request_bodies import StrictBody, read_body, replace_control_characters
-from bot.chats.web.routes import EventResponse, PageRoutes, static_file
+from bot.chats.web.routes import EventResponse, PageRoutes, head_of, static_file
 from bot.commands.reading import MAX_PAGE
 from bot.commands.values import (
     Command,
@@ -120,6 +120,8 @@ class OperatorRoutes:
         pages = self._pages
         if is_link_from_elsewhere(request.headers):
             return HTMLResponse(render_redirect(pages.locale_of(request), "/operator"))
+        if request.method == "HEAD":
+            return head_of("text/html")
         session, secret = await pages.begin(request)
         locale = session.conversation.locale
         if not self._logins.has_password:

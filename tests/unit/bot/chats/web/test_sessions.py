@@ -37,6 +37,20 @@ def test_the_same_secret_opens_the_same_session() -> None:
     assert again.conversation.locale == "en"
 
 
+def test_to_look_at_a_session_opens_none_and_is_no_use_of_it() -> None:
+    sessions, clock = make_sessions()
+    secret = new_secret()
+
+    unknown = sessions.look(secret, "zh-CN")
+    opened, is_new = sessions.open(secret, "en")
+    clock.now_s = 1.0
+
+    assert (unknown.conversation.locale, unknown.conversation.items) == ("zh-CN", ())
+    assert is_new
+    assert sessions.look(secret, "zh-CN") is opened
+    assert opened.used_s == 0.0
+
+
 def test_the_chat_id_does_not_open_the_session() -> None:
     sessions, _ = make_sessions()
     secret = new_secret()
