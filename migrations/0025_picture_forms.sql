@@ -1,4 +1,4 @@
--- Why: an original is replaced by a small preview after some days, so that the disk holds more pictures; people are told.
+-- Why: an original is replaced by a small preview after some days, so that the disk holds more pictures; /mine says so.
 -- A crash between the row and the file leaves a preview without a hash, which is made again.
 
 ALTER TABLE picture ADD COLUMN form TEXT NOT NULL DEFAULT 'original'  -- 'small': an original that needs no preview

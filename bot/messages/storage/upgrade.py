@@ -92,7 +92,7 @@ MIGRATION_REASONS = (
     N_("hosts see what the bot did in the last days, and what it refused, also over restarts."),
     N_(
         "an original is replaced by a small preview after some days, so that the disk holds more "
-        "pictures; people are told."
+        "pictures; /mine says so."
     ),
     N_("a picture's file has the name of its content, so equal pictures are one file."),
     N_("the message with the pictures says which size was asked for, if the model draws only a near one."),
