@@ -5,8 +5,10 @@ Like the real worker, it may hold several jobs, and draws one after the other.
 
 import asyncio
 import io
+import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum, auto
 
 from PIL import Image, PngImagePlugin
@@ -56,6 +58,7 @@ class FakeRenderer:
     Attributes:
         acts: What happens to the next requests, in order; once empty, every request is drawn.
         step_s: How long one step takes; 0 still lets other tasks run.
+        hangs_after: Once it has drawn so many pictures, it takes steps until the job is cancelled.
         received: All requests so far, in order.
         requests: The started requests, in order.
         cancelled: The held jobs that were cancelled.
@@ -74,6 +77,7 @@ class FakeRenderer:
     ) -> None:
         self.acts = deque(acts)
         self.step_s = step_s
+        self.hangs_after = math.inf
         self.fail_reason = fail_reason
         self.received: list[RenderRequest] = []
         self.requests: list[RenderRequest] = []
@@ -137,8 +141,8 @@ class FakeRenderer:
             raise WorkerNotReady
         for index in range(request.count):
             step = 0
-            while step < request.steps or act is Act.HANG:
-                await asyncio.sleep(self.step_s)
+            while step < request.steps or act is Act.HANG or self.drawn >= self.hangs_after:
+                await self._take_step()
                 if request.job_id in self.cancelled:
                     return Stopped(*job)
                 step += 1
@@ -154,6 +158,37 @@ class FakeRenderer:
             self.drawn += 1
             listen(Drawn(*job, picture))
         return Finished(*job, Timings(denoise_s=0.1), peak_bytes=1)
+
+    async def _take_step(self) -> None:
+        await asyncio.sleep(self.step_s)
+
+
+class SteppedRenderer(FakeRenderer):
+    """Takes its steps only when a test allows them, while it is held; a cancel is noticed anyway.
+
+    Attributes:
+        allowed: Steps that it may take while it is held.
+    """
+
+    def __init__(self, *, step_s: float = 0.0) -> None:
+        super().__init__(step_s=step_s)
+        self.allowed = 0
+        self._is_held = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Let it wait before each step while the block runs."""
+        self.allowed, self._is_held = 0, True
+        try:
+            yield
+        finally:
+            self._is_held = False
+
+    async def _take_step(self) -> None:
+        await super()._take_step()
+        while self._is_held and not self.allowed and self.running not in self.cancelled:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        self.allowed -= self._is_held and self.allowed > 0
 
 
 class BlockedRenderer(FakeRenderer):

@@ -26,10 +26,11 @@ from bot.chats.web import CardPanel, WebChat
 from bot.policy.rules import Rules
 from engine.request import RenderRequest
 from tests.fakes.desk_harness import DeskHarness, open_harness
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import SteppedRenderer
 
 GIB = 2**30
 STEP_S = 0.06
+WAIT_MS = 60_000  # for what takes no second: the machine may be busy
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = (
     "--no-sandbox",  # the tests may run as root, where Chromium's sandbox refuses to start
@@ -51,7 +52,8 @@ class Application:
     browser: Browser
 
     @property
-    def renderer(self) -> FakeRenderer:
+    def renderer(self) -> SteppedRenderer:
+        assert isinstance(self.harness.renderer, SteppedRenderer)
         return self.harness.renderer
 
     @property
@@ -101,6 +103,12 @@ class Visitor:
     def pictures(self) -> Locator:
         return self.page.locator(".pictures img")
 
+    async def until_pictures(self, count: int) -> None:
+        """Wait until the page shows exactly so many pictures."""
+        await self.page.wait_for_function(
+            "count => document.querySelectorAll('.pictures img').length === count", arg=count
+        )
+
     async def widths(self) -> list[int]:
         """Wait until all pictures are decoded; return their widths."""
         found: list[int] = await self.pictures.evaluate_all(
@@ -138,7 +146,7 @@ async def open_profile(
     """A browser with this language and size; its pages share a cache."""
     size: ViewportSize = {"width": width_px, "height": height_px}
     profile = await browser.new_context(locale=locale, viewport=size)
-    profile.set_default_timeout(10_000)
+    profile.set_default_timeout(WAIT_MS)
     try:
         yield profile
     finally:
@@ -152,7 +160,7 @@ async def application(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
     folder: Path = tmp_path_factory.mktemp("application")
     rules = Rules(daily_credits=1_000)
     async with open_harness(
-        folder, renderer=FakeRenderer(step_s=STEP_S), rules=rules, default_lora="sugar"
+        folder, renderer=SteppedRenderer(step_s=STEP_S), rules=rules, default_lora="sugar"
     ) as harness:
         chat = WebChat(harness.desk, card=lambda: CARD, host="127.0.0.1", port=0)
         harness.chat = chat

@@ -22,7 +22,7 @@ async def test_closing_does_not_wait_for_open_pages(application: Application) ->
         closing_s = time.monotonic() - began
 
     await asyncio.wait_for(serving, 30)
-    assert closing_s < 5
+    assert closing_s < 30  # the page would stay open for ever
     host, port = chat.url.removeprefix("http://").rstrip("/").split(":")
     with socket.create_server((host, int(port))):
         pass  # the port is free again

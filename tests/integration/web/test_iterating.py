@@ -44,6 +44,6 @@ async def test_a_person_varies_edits_and_deletes_a_picture(
     assert await visitor.pictures.count() == 3
     await again.click()
     await visitor.page.get_by_text("are deleted").wait_for()
-    assert await visitor.pictures.count() == 2
-    assert await visitor.page.locator(".message.person", has_text="that was changed").count() == 0
+    await visitor.until_pictures(2)
+    await visitor.page.locator(".message.person", has_text="that was changed").wait_for(state="detached")
     assert visitor.foreign_requests == visitor.browser_errors == []

@@ -1,12 +1,9 @@
 """Messages, controls and buttons of the page in a browser, with a real desk and store behind it."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from bot.messages.page import LANGUAGES, page_text
 from tests.integration.web.conftest import (
-    STEP_S,
     Application,
     Visitor,
     open_page_as_visitor,
@@ -32,11 +29,11 @@ async def test_the_page_loads_completely_and_requests_nothing_from_other_machine
 async def test_a_prompt_shows_its_progress_and_then_its_picture(
     application: Application, visitor: Visitor
 ) -> None:
-    await visitor.say("a smiling face")
-
-    await visitor.page.locator("#conversation progress").wait_for()
+    with application.renderer.held():
+        await visitor.say("a smiling face")
+        await visitor.page.locator("#conversation progress").wait_for()
     assert "a smiling face" in await visitor.page.locator(".message.person").inner_text()
-    await visitor.pictures.first.wait_for()
+    await visitor.page.locator("[data-state=done] img").wait_for()
 
     assert all(width > 0 for width in await visitor.widths())
     assert "128 × 128" in await visitor.answer()
@@ -46,24 +43,20 @@ async def test_a_prompt_shows_its_progress_and_then_its_picture(
 
 
 async def test_the_bar_moves_with_the_steps(application: Application, visitor: Visitor) -> None:
-    application.renderer.step_s = 0.3
-    try:
+    seen = [0.0]
+    with application.renderer.held():
         await visitor.say("a slow face")
-        seen = {percent async for percent in percents(visitor)}
-    finally:
-        application.renderer.step_s = STEP_S
+        for _ in range(3):
+            application.renderer.allowed += 2
+            bar = await visitor.page.wait_for_function(
+                "least => [...document.querySelectorAll('#conversation progress')]"
+                ".map(bar => bar.value).find(value => value > least)",
+                arg=seen[-1],
+            )
+            seen.append(await bar.json_value())
+    await visitor.pictures.first.wait_for()
 
-    assert len(seen) >= 3
     assert max(seen) <= 100
-
-
-async def percents(visitor: Visitor) -> AsyncIterator[int]:
-    while await visitor.pictures.count() == 0:
-        # In one call: the bar may leave the page between two.
-        bars = visitor.page.locator("#conversation progress")
-        for percent in await bars.evaluate_all("bars => bars.map(bar => bar.value)"):
-            yield int(percent)
-        await visitor.page.wait_for_timeout(100)
 
 
 async def test_commands_are_answered_in_the_conversation(visitor: Visitor) -> None:
@@ -140,14 +133,11 @@ async def test_an_empty_message_is_answered(visitor: Visitor) -> None:
 
 
 async def test_cancel_stops_a_running_job(application: Application, visitor: Visitor) -> None:
-    application.renderer.step_s = 0.5
-    try:
+    with application.renderer.held():
         await visitor.say("a face nobody wants")
         await visitor.page.locator("[data-state=running]").wait_for()
         await visitor.page.get_by_role("button", name="Cancel").click()
         await visitor.page.locator("[data-state=cancelled]").wait_for()
-    finally:
-        application.renderer.step_s = STEP_S
 
     assert "Cancelled" in await visitor.page.locator("[data-state=cancelled]").inner_text()
     assert await visitor.pictures.count() == 0
@@ -173,8 +163,8 @@ async def test_two_jobs_of_one_page_both_arrive(visitor: Visitor) -> None:
     await visitor.say("first face")
     await visitor.say("second face")
 
-    await visitor.pictures.nth(1).wait_for()
-    assert await visitor.page.locator("[data-state=done]").count() == 2
+    await visitor.page.locator("[data-state=done]").nth(1).wait_for()
+    assert await visitor.pictures.count() == 2
 
 
 async def test_a_chinese_browser_reads_chinese_and_may_switch(application: Application) -> None:

@@ -4,7 +4,6 @@ import pytest
 
 from tests.integration.web.conftest import (
     CARD,
-    STEP_S,
     Application,
     Visitor,
     open_page_as_visitor,
@@ -43,15 +42,13 @@ async def test_the_panel_shows_the_title_of_this_chat_s_default(
 async def test_four_pictures_appear_in_two_columns_as_each_is_ready(
     application: Application, visitor: Visitor
 ) -> None:
-    application.renderer.step_s = 0.15
-    try:
+    with application.renderer.held():
         await visitor.say("four faces -n 4")
+        application.renderer.allowed = 9  # the first picture, and a step of the second
         await visitor.pictures.first.wait_for()
         assert await visitor.page.locator("[data-state=running]").count() == 1
         assert await visitor.page.locator(".pictures .frame").count() >= 1
         assert (await visitor.widths())[0] > 0
-    finally:
-        application.renderer.step_s = STEP_S
     await visitor.page.locator("[data-state=done]").wait_for()
 
     assert all(width > 0 for width in await visitor.widths())
@@ -62,18 +59,22 @@ async def test_four_pictures_appear_in_two_columns_as_each_is_ready(
     assert len(boxes) == 4
 
 
-async def below_sight_px(visitor: Visitor) -> int:
-    """The height of the conversation below the visible part, after the page has settled."""
-    await visitor.page.wait_for_timeout(300)
-    end = "talk => Math.round(talk.scrollHeight - talk.scrollTop - talk.clientHeight)"
-    return int(await visitor.page.locator("#scroll").evaluate(end))
+BELOW_SIGHT_PX = """() => {
+    const talk = document.querySelector("#scroll");
+    return Math.round(talk.scrollHeight - talk.scrollTop - talk.clientHeight);
+}"""
+
+
+async def until_the_end_is_visible(visitor: Visitor) -> None:
+    """Wait until no part of the conversation is below the visible one."""
+    await visitor.page.wait_for_function(f"() => ({BELOW_SIGHT_PX})() === 0")
 
 
 async def test_the_newest_message_stays_visible_when_pictures_move_it_down(visitor: Visitor) -> None:
     for number in range(12):
         await visitor.say("/quota")
         await visitor.answers.nth(number).wait_for()
-    assert await below_sight_px(visitor) == 0
+    await until_the_end_is_visible(visitor)
     grow = """scroll => {
         scroll.scrollTop -= 10;  // its event comes after the talk has grown, as when a picture arrives
         scroll.querySelector("#conversation").lastElementChild.style.marginBottom = "900px";
@@ -81,7 +82,7 @@ async def test_the_newest_message_stays_visible_when_pictures_move_it_down(visit
 
     await visitor.page.locator("#scroll").evaluate(grow)
 
-    assert await below_sight_px(visitor) == 0
+    await until_the_end_is_visible(visitor)
 
 
 async def test_the_beginning_of_an_answer_taller_than_the_window_is_visible(
@@ -91,36 +92,34 @@ async def test_the_beginning_of_an_answer_taller_than_the_window_is_visible(
     async with low as profile, open_page_as_visitor(application, profile=profile) as visitor:
         await visitor.say("/help")
         await visitor.answer()
-        await visitor.page.wait_for_timeout(300)
-
-        scroll = await visitor.page.locator("#scroll").bounding_box()
-        answer = await visitor.answers.last.bounding_box()
-
-    assert scroll
-    assert answer
-    assert answer["height"] > scroll["height"]
-    assert 0 <= answer["y"] - scroll["y"] < 40
+        await visitor.page.wait_for_function(
+            """() => {
+                const last = (selector) => [...document.querySelectorAll(selector)].at(-1);
+                const scroll = last("#scroll").getBoundingClientRect();
+                const answer = last(".message:not(.person)").getBoundingClientRect();
+                const below = answer.y - scroll.y;
+                return answer.height > scroll.height && 0 <= below && below < 40;
+            }"""
+        )
 
 
 async def test_the_page_does_not_scroll_for_a_reader_who_scrolled_up(
     application: Application, visitor: Visitor
 ) -> None:
-    application.renderer.step_s = 0.15
-    try:
+    with application.renderer.held():
         for number in range(12):
             await visitor.say("/quota")
             await visitor.answers.nth(number).wait_for()
         await visitor.say("a face that comes later")
         await visitor.page.locator("[data-state=running]").wait_for()
         await visitor.page.locator("#scroll").evaluate("scroll => { scroll.scrollTop = 0; }")
-        await visitor.pictures.first.wait_for()
-    finally:
-        application.renderer.step_s = STEP_S
-    assert await below_sight_px(visitor) > 80
+    await visitor.pictures.first.wait_for()
+    await visitor.page.wait_for_timeout(300)  # for a page that scrolls although it should not
+    assert await visitor.page.evaluate(BELOW_SIGHT_PX) > 80
 
     await visitor.say("/quota")  # after a message of the person, the page scrolls to the answer
 
-    assert await below_sight_px(visitor) == 0
+    await until_the_end_is_visible(visitor)
 
 
 async def test_a_phone_needs_no_sideways_scrolling(application: Application) -> None:

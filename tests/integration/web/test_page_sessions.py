@@ -7,7 +7,6 @@ from bot.messages.page import page_text
 from tests.fakes.desk_harness import until
 from tests.integration.web.conftest import (
     CARD,
-    STEP_S,
     Application,
     Visitor,
     open_page_as_visitor,
@@ -19,9 +18,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 async def test_pictures_of_a_closed_page_are_there_when_it_opens_again(application: Application) -> None:
     async with open_profile(application.browser) as profile:
-        async with open_page_as_visitor(application, profile=profile) as leaving:
-            await leaving.say("a face for later")
-            await leaving.page.locator("[data-state=running]").wait_for()
+        with application.renderer.held():
+            async with open_page_as_visitor(application, profile=profile) as leaving:
+                await leaving.say("a face for later")
+                await leaving.page.locator("[data-state=running]").wait_for()
 
         async with open_page_as_visitor(application, profile=profile) as back:
             await back.page.locator("[data-state=done] img").wait_for()
@@ -51,15 +51,12 @@ async def test_a_reload_keeps_conversation_job_default_and_language(application:
         await visitor.page.get_by_text(page_text("welcome", "zh-CN")).wait_for()
         await visitor.say("/lora switch anime")
         await visitor.answer()
-        application.renderer.step_s = 0.2
-        try:
+        with application.renderer.held():
             await visitor.say("a face over a reload")
             await visitor.page.locator("[data-state=running]").wait_for()
             await visitor.page.fill("#input", "not yet sent")
             await visitor.page.reload()
             await visitor.page.locator("[data-state=running]").wait_for()
-        finally:
-            application.renderer.step_s = STEP_S
 
         assert await visitor.page.input_value("#input") == "not yet sent"
         assert await visitor.page.evaluate("document.documentElement.lang") == "zh-CN"

@@ -36,7 +36,7 @@ class Browser:
 
 @asynccontextmanager
 async def open_browser(page: OperatorPage) -> AsyncIterator[Browser]:
-    async with httpx.AsyncClient(base_url=page.chat.url, trust_env=False, timeout=10) as http:
+    async with httpx.AsyncClient(base_url=page.chat.url, trust_env=False, timeout=60) as http:
         browser = Browser(page, http)
         await http.get("/")
         yield browser
