@@ -31,7 +31,7 @@ from engine.worker.__main__ import log_to_stderr
 from engine.worker.serve import run
 
 STEP_S = 0.01
-SLOW_FILE_S = 0.5
+SLOW_FILE_S = 2.0  # much longer than a busy machine needs to begin the next job
 ODD_LINES = [
     b"[]", b"{}", b"null", b"1", b'"text"', b'{"event": "x"}', b'{"event": 1, "level": 2}',
     b'{"event": "x", "level": "info", "origin": "y", "self": 1, "exc_info": true, "event_": 2}',
@@ -137,12 +137,12 @@ def misbehave(request: RenderRequest, reporter: JobReporter) -> None:
         case "child":
             subprocess.Popen(["sleep", "300"])
         case "leave a process behind":
-            subprocess.Popen(["sleep", "15"], start_new_session=True)
+            subprocess.Popen(["sleep", "100"], start_new_session=True)
             os.kill(os.getpid(), signal.SIGKILL)
         case "leave a fork behind":
             if os.fork() == 0:  # it has our end of the socket, too
                 os.setsid()
-                time.sleep(15)
+                time.sleep(100)
                 os._exit(0)
             os.kill(os.getpid(), signal.SIGKILL)
         case "odd lines":

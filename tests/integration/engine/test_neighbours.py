@@ -161,7 +161,7 @@ async def test_a_cancel_within_a_batch_keeps_what_is_drawn_and_leaves_the_neighb
         [stopped_s] = [at for at, event in hers_events if isinstance(event, Stopped)]
         steps = [at for at, event in hers_events if isinstance(event, Progress)]
         longest_step_s = max(later - earlier for earlier, later in pairwise(steps))
-        assert stopped_s - asked_s < longest_step_s + 2  # a loose bound: the machine may be busy
+        assert stopped_s - asked_s < longest_step_s + 10  # a loose bound: the machine may be busy
         # His: as if nothing had happened.
         assert files(neighbour) == [files(his)[0]]
         late = await desk.handle(HERS, a_context("7"))

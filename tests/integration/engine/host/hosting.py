@@ -1,9 +1,13 @@
 """A host with a real child process, whose pipeline misbehaves on demand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+
+import psutil
 
 from engine.config import EngineConfig
 from engine.host import Host
@@ -19,8 +23,8 @@ CONFIG = EngineConfig(
     Path("shelf"),
     model="fake",
     device="cpu",
-    start_timeout_s=20,
-    step_timeout_s=10,
+    start_timeout_s=90,  # of what takes a second: the machine may be busy
+    step_timeout_s=60,
     keeps_spare=False,
 )
 
@@ -50,6 +54,23 @@ async def eventually(is_so: Callable[[], object], timeout_s: float = 30) -> None
     async with asyncio.timeout(timeout_s):
         while not is_so():  # noqa: ASYNC110 - what is awaited happens in another process
             await asyncio.sleep(0.01)
+
+
+@contextmanager
+def stopped_worker(host: Host) -> Iterator[None]:
+    """Stop the worker process while the block runs: what it is sent meanwhile reaches it at once."""
+    assert host.info is not None
+    os.kill(host.info.pid, signal.SIGSTOP)
+    yield
+    os.kill(host.info.pid, signal.SIGCONT)
+
+
+def has_ended(pid: int) -> bool:
+    """Whether the process is over; in a container, process 1 may leave a zombie, which holds nothing."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def at_step(step: int, effect: Callable[[], object]) -> Callable[[Event], None]:

@@ -12,6 +12,7 @@ import pytest
 from engine.errors import JobNotStarted, WorkerLost
 from engine.host import Host
 from engine.request import Drawn, Event, Failed, FailReason, Finished, LoraChoice, Progress, Stopped
+from tests.integration.engine.fake_child import SLOW_FILE_S
 from tests.integration.engine.host.hosting import CONFIG, at_step, eventually, make_request, started
 
 SUGAR, ANIME, BROKEN = (LoraChoice(name, name * 8, 1.0) for name in ("sugar", "anime", "broken"))
@@ -38,7 +39,7 @@ async def test_the_next_job_begins_while_the_files_of_the_last_are_made() -> Non
         first, second = await both(host, "slow files", "a face", events.append)
     assert isinstance(first, Finished)
     assert isinstance(second, Finished)
-    assert first.timings.encode_s == 0.5
+    assert first.timings.encode_s == SLOW_FILE_S
     firsts_picture = next(
         at for at, event in enumerate(events) if isinstance(event, Drawn) and event.job_id == "first"
     )
@@ -64,7 +65,7 @@ async def test_a_file_that_cannot_be_made_fails_its_job_alone() -> None:
 async def test_a_worker_holds_two_jobs_and_no_third(tmp_path: Path) -> None:
     async with started(replace(CONFIG, data_dir=tmp_path)) as host:
         renders = [
-            asyncio.create_task(host.render(make_request(f"j{n}", count=20), lambda event: None))
+            asyncio.create_task(host.render(make_request(f"j{n}", count=1000), lambda event: None))
             for n in range(3)
         ]
         await eventually(lambda: prepared(tmp_path))
@@ -115,8 +116,8 @@ async def test_a_job_that_hangs_costs_the_ready_job_no_attempt(poison: str) -> N
 
 
 async def test_a_ready_job_behind_a_long_one_does_not_count_as_hung() -> None:
-    async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
-        requests = make_request("first", count=15), make_request("second")
+    async with started(replace(CONFIG, step_timeout_s=4)) as host:
+        requests = make_request("first", count=60), make_request("second")  # the first takes 5 s
         ends = await asyncio.gather(*(host.render(each, lambda event: None) for each in requests))
     assert [type(end) for end in ends] == [Finished, Finished]
 
@@ -171,7 +172,7 @@ async def test_closing_stops_the_drawn_and_the_ready_job() -> None:
             asyncio.create_task(host.render(make_request(f"j{n}", count=1000), lambda event: None))
             for n in range(2)
         ]
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # the worker has both
         await host.close()
         assert await asyncio.gather(*renders) == [Stopped("j0", 1), Stopped("j1", 1)]
 

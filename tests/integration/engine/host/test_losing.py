@@ -19,7 +19,14 @@ from engine.host import host as host_module
 from engine.request import (
     Finished,
 )
-from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, pauses_from, started
+from tests.integration.engine.host.hosting import (
+    CONFIG,
+    eventually,
+    has_ended,
+    make_request,
+    pauses_from,
+    started,
+)
 
 MARK = "LEFT_BEHIND_BY"
 
@@ -42,7 +49,7 @@ async def test_a_worker_that_ends_loses_its_job_at_once_and_is_replaced(prompt: 
         started_s = time.monotonic()
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
-        assert time.monotonic() - started_s < 10  # far below the silence after which a worker counts as hung
+        assert time.monotonic() - started_s < 30  # far below the silence after which a worker counts as hung
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
         assert (host.info and host.info.pid) != pid
 
@@ -59,6 +66,7 @@ async def test_a_card_fault_ends_the_worker_with_its_own_status() -> None:
 @pytest.mark.parametrize("prompt", ["hang", "stop"])
 async def test_a_worker_that_takes_no_step_is_ended_and_replaced(prompt: str) -> None:
     async with started(replace(CONFIG, step_timeout_s=0.5)) as host:
+        host._config = CONFIG  # its replacement has more time: the machine may be busy
         with pytest.raises(WorkerLost, match="no step"):
             await host.render(make_request(prompt=prompt), lambda event: None)
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
@@ -75,7 +83,7 @@ async def test_a_spare_process_replaces_a_lost_worker_and_another_spare_is_start
             assert host.info.pid == pids[-1]
             pids.append(await spare_pid(host))
     assert len(set(pids)) == 3
-    await eventually(lambda: not any(psutil.pid_exists(pid) for pid in pids))
+    await eventually(lambda: all(has_ended(pid) for pid in pids))
 
 
 async def test_a_spare_that_has_ended_is_not_used() -> None:
@@ -161,7 +169,7 @@ async def test_a_process_that_a_worker_leaves_behind_delays_its_replacement_by_a
         with pytest.raises(WorkerLost):
             await host.render(make_request(prompt=prompt), lambda event: None)
         assert isinstance(await host.render(make_request(attempt=2), lambda event: None), Finished)
-        assert time.monotonic() - started_s < 10
+        assert time.monotonic() - started_s < 50  # what is left behind lives for 100 s
         left = [pid for pid in psutil.pids() if is_left_behind(pid, mark)]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
