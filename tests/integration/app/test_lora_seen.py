@@ -1,8 +1,8 @@
 """The LoRA requested is the LoRA seen: a probe judges the pictures that people receive on both platforms.
 
 For every way to choose: option, tag, the chat's default, the bot's default, and the button that draws again.
-The probe takes one picture in a hundred with *realistic* for one without, and none with *sugar* or *anime*.
-So commands name a seed, and the button, which draws with another seed, has a second try with *realistic*.
+The probe takes a few pictures with a LoRA for pictures without. So commands name a seed, and what the button
+has drawn, with a seed of its own, must be the picture that a command draws with this seed and LoRA.
 """
 
 import asyncio
@@ -10,18 +10,27 @@ from pathlib import Path
 
 import pytest
 
+from engine.finish.metadata import read_settings
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import MEMBER_ID
+from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.seen import seen
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_values import Person, Sent
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
+from tests.integration.app.test_main_job import pixels
 
 PICTURE_S = 90.0  # the worker imports torch, on two cores that other tests use too
-SEED = 7
+PROMPT, SEED = "a girl", 7
 HOST = Person()
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def seed_of(png: bytes) -> int:
+    settings = read_settings(png)
+    assert settings is not None
+    return settings.seed
 
 
 class DiscordSide:
@@ -33,16 +42,20 @@ class DiscordSide:
     async def draw(self, prompt: str, **options: str | bool) -> tuple[str, str]:
         """Draw; return the style that is seen, and the message with the picture."""
         asked = await self._server.slash("sugar", {"prompt": prompt, "size": "2:3", "seed": SEED, **options})
+        return seen(await self._picture(asked))["style"], asked.message_id
+
+    async def reroll(self, message_id: str, lora: str) -> str:
+        """Press the button; return the LoRA if it has drawn what a command draws with it."""
+        [button] = [each for each in self._server.buttons(message_id) if ":reroll:" in each["custom_id"]]
+        rerolled = await self._picture(await self._server.press(message_id, button["custom_id"]))
+        wanted = {"prompt": PROMPT, "size": "2:3", "seed": seed_of(rerolled), "lora": lora, "again": True}
+        named = await self._picture(await self._server.slash("sugar", wanted))
+        return lora if pixels(rerolled) == pixels(named) else "another"
+
+    async def _picture(self, asked: Interaction) -> bytes:
         await until(lambda: asked.message_id and self._server.answer_to(asked)["attachments"], PICTURE_S)
         [png] = self._server.files[asked.message_id].values()
-        return seen(png)["style"], asked.message_id
-
-    async def reroll(self, message_id: str) -> str:
-        [button] = [each for each in self._server.buttons(message_id) if ":reroll:" in each["custom_id"]]
-        pressed = await self._server.press(message_id, button["custom_id"])
-        await until(lambda: pressed.message_id and self._server.answer_to(pressed)["attachments"], PICTURE_S)
-        [png] = self._server.files[pressed.message_id].values()
-        return seen(png)["style"]
+        return png
 
     async def switch(self, name: str, where: str) -> str:
         asked = await self._server.slash("lora switch", {"name": name, "where": where})
@@ -64,18 +77,21 @@ class TelegramSide:
         return self._pictures()[-1]
 
     async def draw(self, text: str) -> tuple[str, Sent]:
-        before = len(self._pictures())
-        self._server.world.say(f"{text} --size 2:3 --seed {SEED}", by=HOST)
-        sent = await self._next_picture(before)
+        sent = await self._drawn(f"{text} --size 2:3 --seed {SEED}")
         return seen(sent.file)["style"], sent
 
-    async def reroll(self, sent: Sent) -> str:
+    async def reroll(self, sent: Sent, lora: str) -> str:
+        """Press the button; return the LoRA if it has drawn what a command draws with it."""
         before = len(self._pictures())
         self._server.world.press(sent, "Reroll", by=HOST)
-        return seen((await self._next_picture(before)).file)["style"]
+        rerolled = (await self._next_picture(before)).file
+        named = await self._drawn(f"{PROMPT} --size 2:3 --seed {seed_of(rerolled)} --lora {lora} --again")
+        return lora if pixels(rerolled) == pixels(named.file) else "another"
 
-    async def reroll_twice(self, sent: Sent, style: str) -> str:
-        return await self.reroll(sent) if await self.reroll(sent) != style else style
+    async def _drawn(self, text: str) -> Sent:
+        before = len(self._pictures())
+        self._server.world.say(text, by=HOST)
+        return await self._next_picture(before)
 
     async def say(self, text: str, answer: str) -> None:
         self._server.world.say(text, by=HOST)
@@ -95,26 +111,26 @@ async def test_the_lora_requested_is_the_lora_seen(
         await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), 60)
         on_discord, on_telegram = DiscordSide(discord), TelegramSide(telegram)
 
-        found["discord nothing base"], _ = await on_discord.draw("a girl")
-        found["telegram nothing base"], _ = await on_telegram.draw("a girl")
-        found["discord option anime"], drawn = await on_discord.draw("a girl", lora="anime")
-        found["discord button anime"] = await on_discord.reroll(drawn)
-        found["discord tag realistic"], _ = await on_discord.draw("a girl <lora:realistic:1>")
-        found["telegram option realistic"], picture = await on_telegram.draw("a girl --lora realistic")
-        found["telegram button realistic"] = await on_telegram.reroll_twice(picture, "realistic")
-        found["telegram tag anime"], _ = await on_telegram.draw("a girl <lora:anime:1>")
+        found["discord nothing base"], _ = await on_discord.draw(PROMPT)
+        found["telegram nothing base"], _ = await on_telegram.draw(PROMPT)
+        found["discord option anime"], drawn = await on_discord.draw(PROMPT, lora="anime")
+        found["discord button anime"] = await on_discord.reroll(drawn, "anime")
+        found["discord tag realistic"], _ = await on_discord.draw(f"{PROMPT} <lora:realistic:1>")
+        found["telegram option realistic"], picture = await on_telegram.draw(f"{PROMPT} --lora realistic")
+        found["telegram button realistic"] = await on_telegram.reroll(picture, "realistic")
+        found["telegram tag anime"], _ = await on_telegram.draw(f"{PROMPT} <lora:anime:1>")
 
         switched = await on_discord.switch("sugar", "bot")
-        found["discord bot's-default sugar"], _ = await on_discord.draw("a girl")
-        found["telegram bot's-default sugar"], picture = await on_telegram.draw("a girl")
+        found["discord bot's-default sugar"], _ = await on_discord.draw(PROMPT)
+        found["telegram bot's-default sugar"], picture = await on_telegram.draw(PROMPT)
         await on_discord.switch("anime", "chat")
         await on_telegram.say("/lora switch realistic", "realistic at weight")
-        found["discord chat's-default anime"], _ = await on_discord.draw("a girl")
-        found["telegram chat's-default realistic"], _ = await on_telegram.draw("a girl")
-        found["telegram old-button sugar"] = await on_telegram.reroll(picture)
+        found["discord chat's-default anime"], _ = await on_discord.draw(PROMPT)
+        found["telegram chat's-default realistic"], _ = await on_telegram.draw(PROMPT)
+        found["telegram old-button sugar"] = await on_telegram.reroll(picture, "sugar")
         await on_discord.switch("default", "chat")
-        found["discord default-again sugar"], _ = await on_discord.draw("a girl", again=True)
-        found["discord none base"], _ = await on_discord.draw("a girl", lora="none")
+        found["discord default-again sugar"], _ = await on_discord.draw(PROMPT, again=True)
+        found["discord none base"], _ = await on_discord.draw(PROMPT, lora="none")
     output = (await log).decode()
 
     assert process.returncode == 0, output
