@@ -19,6 +19,7 @@ from tests.fakes.telegram_server import TelegramServer
 
 ROOT = Path(__file__).resolve().parents[3]
 END_S = 40.0
+WAIT_S = 60.0
 
 
 @pytest.fixture
@@ -83,6 +84,17 @@ async def sugarbot(*words: str, environ: dict[str, str]) -> AsyncIterator[asynci
             process.kill()
             await process.wait()
             raise
+
+
+async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
+    """The next line of the output that contains these words."""
+    assert process.stdout is not None
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            line = (await process.stdout.readline()).decode()
+            assert line, "the process has ended"
+            if words in line:
+                return line
 
 
 async def run_to_end(*words: str, environ: dict[str, str]) -> tuple[int, str]:

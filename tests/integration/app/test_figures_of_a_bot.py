@@ -5,7 +5,7 @@ Needs Debian's package ``prometheus``.
 
 import asyncio
 import json
-import socket
+import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -22,7 +22,7 @@ from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.pictures import file_name_of
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_values import Person
-from tests.integration.app.conftest import environment, sugarbot, with_platforms
+from tests.integration.app.conftest import environment, line_with, sugarbot, with_platforms
 from tests.integration.app.test_monitoring import ask, needs_prometheus, open_prometheus
 
 FIRST_PICTURE_S = 90.0
@@ -137,15 +137,14 @@ async def test_prometheus_and_the_database_agree(
 ) -> None:
     folder = tmp_path / "bot"
     folder.mkdir(mode=0o700)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     settings = with_platforms(discord, telegram) | {
         "SUGARBOT_WEB__ENABLED": "true",
-        "SUGARBOT_WEB__PORT": str(port),
+        "SUGARBOT_WEB__PORT": "0",
         "SUGARBOT_QUOTA__MAX_WAITING": "20",
     }
     async with sugarbot("run", environ=environment(folder, **settings)) as process:
         assert process.stdout is not None
+        [address] = re.findall(r"127\.0\.0\.1:\d+", await line_with(process, "http://127.0.0.1:"))
         log = asyncio.create_task(process.stdout.read(), name="log")
         await until(lambda: discord.gateway.is_connected and telegram.named("getUpdates"), 60)
         await use_the_bot(discord, telegram, folder, process.pid)
@@ -159,7 +158,7 @@ async def test_prometheus_and_the_database_agree(
             ("cancelled", "telegram"),
             ("discord", "failed"),
         } <= states
-        async with open_prometheus(tmp_path / "prometheus", f"127.0.0.1:{port}") as client:
+        async with open_prometheus(tmp_path / "prometheus", address) as client:
             await compare(client, folder, tuple(QUERIES))
     await log
 

@@ -49,7 +49,6 @@ def log() -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
-@pytest.mark.timeout(60)
 async def test_no_line_of_the_log_contains_a_prompt(
     log: io.StringIO, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Under any umask only the owner can read the bot's files, and it repairs the modes of older versions."""
 
 import asyncio
+import contextlib
 import stat
 from pathlib import Path
 
@@ -13,9 +14,13 @@ pytestmark = [pytest.mark.usefixtures("_open_umask"), pytest.mark.slow, pytest.m
 
 def loose_in(folder: Path) -> dict[str, str]:
     """All files in ``folder`` that other users can open, with their modes."""
-    paths = (folder, *folder.rglob("*"))
-    modes = {path: stat.S_IMODE(path.lstat().st_mode) for path in paths if not path.is_symlink()}
-    return {str(path): oct(mode) for path, mode in modes.items() if mode & 0o077}
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        with contextlib.suppress(FileNotFoundError):  # a running bot replaces files
+            mode = path.lstat().st_mode
+            if not stat.S_ISLNK(mode) and mode & 0o077:
+                found[str(path)] = oct(stat.S_IMODE(mode))
+    return found
 
 
 async def worker_umask(pid: int) -> str:

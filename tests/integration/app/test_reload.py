@@ -8,20 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.app.conftest import environment, sugarbot
-
-WAIT_S = 60.0
+from tests.integration.app.conftest import environment, line_with, sugarbot
 
 
-async def line_with(process: asyncio.subprocess.Process, words: str) -> str:
-    """The next line of the output that contains these words."""
-    assert process.stdout is not None
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            line = (await process.stdout.readline()).decode()
-            assert line, "the process has ended"
-            if words in line:
-                return line
+async def until_it_watches(process: asyncio.subprocess.Process) -> None:
+    """Return when the bot knows the settings file, whose changes count from then on."""
+    await line_with(process, "127.0.0.1")
+    os.kill(process.pid, signal.SIGHUP)
+    await line_with(process, "settings read again")
 
 
 @pytest.mark.slow
@@ -29,7 +23,7 @@ async def test_settings_are_read_again_and_what_needs_a_restart_is_named(tmp_pat
     file = tmp_path / "sugarbot.toml"
     file.write_text('web.port = 0\nhosts = ["discord:1"]')
     async with sugarbot("run", environ=environment(tmp_path, SUGARBOT_ENGINE__DEVICE="cpu")) as process:
-        await line_with(process, "127.0.0.1")
+        await until_it_watches(process)
         file.write_text('web.port = 7\nhosts = ["discord:2"]')
         assert "hosts" in await line_with(process, "settings read again")
         assert "web.port" in await line_with(process, "need a restart")
@@ -52,7 +46,7 @@ async def test_the_language_and_the_operator_s_password_count_at_once_also_from_
     password.write_text("a gate of jade")
     given = {"SUGARBOT_WEB__OPERATOR_PASSWORD_FILE": str(password), "SUGARBOT_ENGINE__DEVICE": "cpu"}
     async with sugarbot("run", environ=environment(tmp_path, **given)) as process:
-        await line_with(process, "127.0.0.1")
+        await until_it_watches(process)
         password.write_text("a gate of iron")
         line = await line_with(process, "settings read again")
         assert "web.operator_password" in line

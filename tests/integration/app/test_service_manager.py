@@ -1,13 +1,14 @@
 """``sugarbot run`` under a service manager: a real process, and a socket as systemd's."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import httpx
 
-from tests.integration.app.conftest import environment, sugarbot
+from tests.integration.app.conftest import environment, line_with, sugarbot
 
 START_S = 90.0
 
@@ -30,20 +31,19 @@ async def until_status(get: Callable[[], Awaitable[httpx.Response]], status: int
 async def test_the_manager_hears_of_start_life_and_stop_and_the_probes_answer(tmp_path: Path) -> None:
     data = tmp_path / "var"
     data.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(str(tmp_path / "notify"))
         listener.setblocking(False)
         environ = environment(
             data, NOTIFY_SOCKET=listener.getsockname(), WATCHDOG_USEC="3000000",
-            SUGARBOT_WEB__PORT=str(port), SUGARBOT_ENGINE__DEVICE="cpu",
+            SUGARBOT_WEB__PORT="0", SUGARBOT_ENGINE__DEVICE="cpu",
         )  # fmt: skip
         async with sugarbot("run", environ=environ) as process:
             assert process.stdout is not None
+            [url] = re.findall(r"http://127\.0\.0\.1:\d+", await line_with(process, "http://127.0.0.1:"))
             draining = asyncio.create_task(process.stdout.read(), name="output")
             await until_received(listener, "READY=1")
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            async with httpx.AsyncClient(base_url=url, trust_env=False, timeout=60) as client:
                 ready = await until_status(lambda: client.get("/readyz"), 200)
                 alive, figures = await client.get("/livez"), (await client.get("/metrics")).text
             await until_received(listener, "WATCHDOG=1")

@@ -1,5 +1,6 @@
 """`sugarbot setup` at a real terminal: a token is not shown, and Ctrl-C ends it with what was answered."""
 
+import codecs
 import os
 import pty
 import select
@@ -27,6 +28,7 @@ class Terminal:
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         self._ours, theirs = pty.openpty()
         self.output = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # a read may end within a character
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bot", "setup"],
             cwd=folder,
@@ -45,7 +47,7 @@ class Terminal:
         while words not in self.output[begin:]:
             assert time.monotonic() < ends_s, self.output
             if select.select([self._ours], [], [], 1.0)[0]:
-                self.output += os.read(self._ours, 4096).decode()
+                self.output += self._decode(os.read(self._ours, 4096))
 
     def type(self, line: str) -> None:
         """Type a line and Enter."""
@@ -57,7 +59,7 @@ class Terminal:
         while self.process.poll() is None and time.monotonic() < ends_s:
             if select.select([self._ours], [], [], 0.2)[0]:
                 try:
-                    self.output += os.read(self._ours, 4096).decode()
+                    self.output += self._decode(os.read(self._ours, 4096))
                 except OSError:  # the other side is closed
                     break
         code = self.process.wait(WAIT_S)

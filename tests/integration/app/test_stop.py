@@ -21,7 +21,7 @@ from tests.fakes.desk_harness import until
 from tests.unit.engine.folders import write_model
 
 FAKE_CHILD = "tests.integration.engine.fake_child"
-AT_ONCE_S = 10.0  # a start of Python on two busy cores; a start timeout is 300 s
+AT_ONCE_S = 60.0  # a start of Python on two busy cores; a start timeout is 300 s
 
 
 @pytest.fixture
