@@ -200,7 +200,7 @@ class WebSide:
     """A visitor of the local page, who reads what the page shows after a reload."""
 
     def __init__(self, url: str, locale: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, trust_env=False)
+        self._client = httpx.AsyncClient(base_url=url, trust_env=False, timeout=ANSWER_S)
         self._locale = locale
         self._press: dict[str, str] = {}
 

@@ -35,6 +35,7 @@ from tests.fakes.discord_schema import Schema, load
 from tests.fakes.discord_server import TOKEN, FakeDiscord
 from tests.fakes.renderer import tiny_png
 from tests.fakes.specs import SPECS
+from tests.fakes.unhurried import PATIENCE_S, unhurried
 
 JOB_ID = "k3f9job0000000000000a2"
 RECIPE = Recipe("a face", (), 512, 768, seed=7, count=2, steps=8, typed="a face")
@@ -96,6 +97,7 @@ def schema() -> Schema | None:
 async def discord(schema: Schema | None) -> AsyncIterator[FakeDiscord]:
     """A running server; at the end, every request must match Discord's schema."""
     async with FakeDiscord(schema) as server:
+        server.acknowledge_s = PATIENCE_S  # row 23a of the crash table checks the time
         yield server
     assert not server.problems
 
@@ -113,7 +115,7 @@ def config(discord: FakeDiscord, tmp_path: Path) -> DiscordConfig:
         identifies_file=tmp_path / "discord-starts.json",
         api_base=discord.api_base,
         gateway=discord.gateway.url,
-        open_timeout_s=5.0,
+        open_timeout_s=PATIENCE_S,
         edit_interval_s=0.05,
     )
 
@@ -183,4 +185,5 @@ __all__ = [
     "refusing",
     "reply_to",
     "result_of",
+    "unhurried",
 ]

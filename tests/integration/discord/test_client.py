@@ -88,6 +88,7 @@ async def test_a_failed_open_leaves_nothing_behind_and_the_next_one_succeeds(
         await chat.open()
     await until(lambda: not discord.gateway.connections)
     discord.gateway.is_silent = False
+    chat._config = config  # this one must be in time, on a busy machine, too
     await chat.open()
     assert len(discord.gateway.connections) == 1
     asked = await discord.slash("cancel", {})
@@ -204,7 +205,7 @@ async def test_a_session_that_cannot_be_resumed_is_replaced(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await discord.gateway.invalidate(resumable=False)
-    await until(lambda: len(discord.gateway.identified) == 2, timeout_s=15)
+    await until(lambda: len(discord.gateway.identified) == 2)
     await discord.slash("sugar", {"prompt": "a face"})
     await until(lambda: desk.handled)
 
@@ -377,7 +378,7 @@ def test_no_warning_of_a_missing_voice_library_is_logged() -> None:
         "              refusals=RefusalCounter(), on_press=None, on_message=None)"
     )
 
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
 
     assert (ended.returncode, ended.stderr) == (0, "")
 
@@ -392,7 +393,7 @@ async def test_the_chat_counts_as_connected_while_the_gateway_is_open(
     assert chat.is_connected
     await discord.gateway.close()
     await discord._runner.cleanup()  # Discord is gone, and discord.py tries to reach it
-    await until(lambda: not chat.is_connected, 20)
+    await until(lambda: not chat.is_connected)
     assert not serving.done()
     serving.cancel()
     await asyncio.gather(serving, return_exceptions=True)
