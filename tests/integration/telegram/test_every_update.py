@@ -263,7 +263,7 @@ async def test_every_message_and_press_has_one_answer_or_a_rule_that_ignores_it(
         assert _wrong(script.cases, world, set()) == []
         message_cases = len(script.cases)
 
-        await server.until(lambda: len(_drawn(world)) >= DRAWN, timeout_s=20.0)
+        await server.until(lambda: len(_drawn(world)) >= DRAWN, timeout_s=60.0)
         known = set(world.messages)
         presses(script, _drawn(world)[:DRAWN])
         await settled(server, harness, lambda: len(script.cases) - 1)

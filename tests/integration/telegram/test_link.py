@@ -37,7 +37,7 @@ async def test_a_code_from_discord_typed_twice_shares_its_history(
         receipt = await ask_on_discord(harness, "1", Draw(prompt="a fox of Discord"))
         issued = await ask_on_discord(harness, "2", Link())
         assert isinstance(receipt, Receipt)
-        for _ in range(1_000):
+        for _ in range(6_000):
             if (job := await harness.store.jobs.find(receipt.job_id)) and job.state == "done":
                 break
             await asyncio.sleep(0.01)

@@ -29,13 +29,14 @@ def placeholders(world: World) -> None:
 async def test_the_first_and_the_newest_of_many_statuses_are_shown(
     chat: TelegramChat, server: TelegramServer, world: World
 ) -> None:
+    began_s = asyncio.get_running_loop().time()
     await chat.show(make_status(HERE, step=1))
     await server.until(lambda: "1 of 8" in world.texts(11)[0])
     for step in range(2, 9):
         await chat.show(make_status(HERE, step=step))
     await server.until(lambda: "8 of 8" in world.texts(11)[0])
-    first, second = server.named("editMessageText")
-    assert second.at_s - first.at_s >= 0.9
+    _, second = server.named("editMessageText")
+    assert second.at_s - began_s >= 1.0  # the first may arrive late, so it is no measure
 
 
 async def test_a_waiting_job_shows_its_position_and_no_upload_action(
@@ -66,11 +67,10 @@ async def test_a_flooded_chat_gets_no_edit_until_later_and_then_the_newest(
     await server.until(lambda: server.named("editMessageText"))
     await chat.show(make_status(ChatAddress(12, message_id=50), step=5))
     await server.until(lambda: "5 of 8" in world.texts(12)[0])
-    assert "waiting" in world.texts(11)[0]
     await chat.show(make_status(HERE, step=4))
     await server.until(lambda: "4 of 8" in world.texts(11)[0])
-    flooded, *_, shown = [call for call in server.named("editMessageText") if call.params["chat_id"] == "11"]
-    assert shown.at_s - flooded.at_s >= 2.0
+    flooded, *later = [call for call in server.named("editMessageText") if call.params["chat_id"] == "11"]
+    assert min(call.at_s for call in later) - flooded.at_s >= 2.0
 
 
 @pytest.mark.parametrize("fault", [(403, "Forbidden: bot was blocked by the user"), (502, "Bad Gateway")])
