@@ -56,7 +56,7 @@ class Harness:
         process.join()
         return is_met
 
-    def reached(self, events: int, timeout_s: float = 60) -> dict[str, int]:
+    def reached(self, events: int, timeout_s: float = 300) -> dict[str, int]:
         """Let a process handle ``events`` messages; return how often it reached each point."""
         process = self._start(replace(self._next(events), is_last=True), run_to_point, ("", 0))
         process.join(timeout_s)

@@ -36,7 +36,7 @@ from tests.fakes.telegram_app import RECIPE
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_values import Group, Person, Sent
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 60.0
 HUGE = 10**30
 JUNK = st.one_of(
     st.none(),

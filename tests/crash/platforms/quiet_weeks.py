@@ -12,7 +12,7 @@ from tests.fakes.desk import ScriptedDesk
 from tests.fakes.telegram_server import TOKEN, TelegramServer
 from tests.fakes.telegram_values import Person
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 def answer(command: Command, context: CommandContext) -> Help:

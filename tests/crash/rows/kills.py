@@ -129,7 +129,7 @@ def planted_faults(scale: Scale) -> Measured:
 
 
 def _finished(harness: Harness) -> Finding:
-    has_ended = harness.finish(timeout_s=120)
+    has_ended = harness.finish(timeout_s=300)
     finding = harness.find()
     if has_ended:
         return finding
