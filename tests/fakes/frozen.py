@@ -28,7 +28,7 @@ class FrozenLoop:
 
     async def until(self, is_so: Callable[[], bool | Awaitable[bool]]) -> None:
         """Return as soon as ``is_so``, without moving the time; AssertionError if it does not come true."""
-        give_up_s = time.monotonic() + 5
+        give_up_s = time.monotonic() + 30
         while True:
             answer = is_so()
             if (await answer) if inspect.isawaitable(answer) else answer:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("course")
     command = [sys.executable, "-W", "ignore", "-m", "engine.demo.train", "--out", str(out), "--smoke"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=220, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return out / "export"
 

@@ -113,7 +113,7 @@ def test_a_hash_that_the_worker_computed_is_remembered(path: Path, monkeypatch: 
     assert known_sha256(path, stamp_of(path.stat())) == choice_of(CONTENT).sha256
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_pipe_or_a_folder_is_refused_without_blocking(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.safetensors")
     (tmp_path / "folder.safetensors").mkdir()

@@ -133,7 +133,9 @@ def test_a_thread_that_hangs_is_abandoned(hanging: threading.Event) -> None:
     assert left == [4]
 
 
-def test_work_that_waits_for_a_thread_does_not_start_after_the_end(hanging: threading.Event) -> None:
+def test_work_that_waits_for_a_thread_does_not_start_after_the_end(
+    hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     started = []
 
     async def work() -> int:
@@ -145,6 +147,7 @@ def test_work_that_waits_for_a_thread_does_not_start_after_the_end(hanging: thre
 
     runner.run(work, exit_process=never)
     hanging.set()
+    monkeypatch.setattr(runner, "THREADS_S", 60.0)  # each ends now, sooner or later
     runner.exit_if_threads_remain(0, never)
     assert not started
 
@@ -207,7 +210,7 @@ def test_a_task_that_ignores_its_cancellation_is_abandoned(monkeypatch: pytest.M
 
 
 def test_short_work_in_a_thread_finishes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "THREADS_S", 5)
+    monkeypatch.setattr(runner, "THREADS_S", 60)
     finished = []
 
     async def work() -> int:

@@ -105,7 +105,7 @@ async def test_a_drain_with_enough_time_cancels_nothing(tmp_path: Path, acts: li
             if Act.DRAW in acts:
                 await harness.chat.wait_for_results(1)
             await asyncio.sleep(0.02)  # an idle loop waits for an event
-            await harness.desk.drain(4)
+            await harness.desk.drain(60)
             await run
     assert [log["cut_off"] for log in logs if log["event"] == "desk stopped"] == [[]]
 

@@ -76,8 +76,7 @@ async def test_no_job_is_taken_while_its_need_cannot_be_predicted(tmp_path: Path
             costs_of(harness).started(A_WORKER)
             is_loading = False
             frozen.leap(1)  # until the loaded model is noticed
-            await frozen.until(lambda: looked)
-            await frozen.settle()
+            await frozen.until(lambda: looked and frozen.waits(1) == 2)  # of the news, and of the card
             assert harness.renderer.received == []  # needs 19.2 GiB of the 10 that are free
             harness.probe.free_bytes = 20 * GIB
             frozen.leap(1)  # until the card is looked at again

@@ -158,7 +158,7 @@ async def test_saving_an_end_holds_up_neither_the_next_job_nor_the_one_after(
 
     def slow(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
         if rows[0].job == jobs[0]:
-            go_on.wait(10)
+            go_on.wait(60)
         real(rows, contents, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)
@@ -179,7 +179,7 @@ async def test_a_disk_slower_than_the_card_makes_the_card_wait(
     go_on, real = threading.Event(), save_pictures
 
     def slow(rows: Sequence[PictureRow], contents: Sequence[bytes], folder: Path) -> None:
-        go_on.wait(10)
+        go_on.wait(60)
         real(rows, contents, folder)
 
     monkeypatch.setattr("bot.desk.results.save_pictures", slow)

@@ -18,7 +18,7 @@ from bot.messages import format_caption, format_error
 from bot.outcomes import JobState, Platform, Receipt
 from engine.request import FailReason
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
-from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.renderer import BlockedRenderer
 
 GIB, MIB = 2**30, 2**20
 Usage = namedtuple("Usage", "total used free")  # as shutil.disk_usage returns it
@@ -184,7 +184,7 @@ def test_a_condition_that_lasts_is_logged_once_a_minute_with_its_count() -> None
 @pytest.mark.usefixtures("_fast_retries")
 async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -> None:
     """At every moment of a job: while it is accepted, drawn, ended and delivered."""
-    renderer = FakeRenderer([Act.DRAW], step_s=0.01)
+    renderer = BlockedRenderer()
     async with open_harness(tmp_path, renderer=renderer) as harness:
         await harness.store._run("PRAGMA busy_timeout = 5")
         host = sqlite3.connect(tmp_path / "sugarbot.db", isolation_level=None, check_same_thread=False)
@@ -198,7 +198,9 @@ async def test_a_lock_that_another_program_holds_is_waited_out(tmp_path: Path) -
                     await accept(harness, "2", "bob")
                 assert "another program" in format_error(refused.value, "en")
                 taking_in = asyncio.create_task(harness.desk.store_events(Platform.TELEGRAM, [("3", "{}")]))
-                await asyncio.sleep(0.2)  # drawn by now; its end cannot be saved
+                renderer.may_draw.set()
+                await until(lambda: renderer.drawn == 1)
+                await asyncio.sleep(0.2)  # its end cannot be saved
                 assert not taking_in.done()
                 assert not harness.chat.results
                 host.execute("ROLLBACK")

@@ -84,17 +84,22 @@ async def test_only_jobs_that_come_nearer_are_announced(harness: DeskHarness) ->
     assert len(harness.desk.parts.queue._announced) <= 12  # nothing is kept of those far behind
 
 
-async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(tmp_path: Path) -> None:
+async def test_after_a_restart_all_positions_are_announced_a_few_at_a_time(
+    tmp_path: Path, frozen: FrozenLoop
+) -> None:
     """Discord's answers must move on before they are 15 minutes old, also those far back in line."""
     count = 2 * ANNOUNCED_AT_ONCE
     async with open_harness(tmp_path) as harness:
         jobs = [await accept(harness, str(n)) for n in range(count)]
     async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG])) as harness:
-        harness.desk.parts.progress._every_s = 0.02
+        shown, publisher = harness.chat.shown, harness.desk.parts.progress
         async with harness.running():
-            await until(lambda: len(harness.chat.shown) > 1)
-            assert len(harness.chat.shown) <= ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
-            await until(lambda: {status.job_id for status in harness.chat.shown} == set(jobs))
+            await frozen.until(lambda: len(shown) >= ANNOUNCED_AT_ONCE)
+            await frozen.settle()
+            assert len(shown) <= ANNOUNCED_AT_ONCE + 1  # and the one that is drawn
+            while {status.job_id for status in shown} != set(jobs):
+                await frozen.until(lambda: frozen.waits(1) == 1 and not publisher._showing)
+                frozen.leap(1)
             announced = {status.job_id: status.position for status in harness.chat.shown}
     assert [announced[job_id] for job_id in jobs[1:]] == list(range(1, count))
 
@@ -160,15 +165,16 @@ async def test_a_status_says_whether_its_pictures_are_hidden(tmp_path: Path) -> 
     assert [status.spoiler for status in harness.chat.shown] == [True, False]
 
 
-async def test_steps_are_coalesced_to_the_newest(tmp_path: Path) -> None:
-    async with open_harness(tmp_path, renderer=FakeRenderer(step_s=0.01)) as harness:
-        harness.desk.parts.progress._every_s = 0.1
-        job_id = await accept(harness, "1", count=3)
+async def test_steps_are_coalesced_to_the_newest(tmp_path: Path, frozen: FrozenLoop) -> None:
+    async with open_harness(tmp_path, renderer=FakeRenderer([Act.HANG])) as harness:
+        await accept(harness, "1", count=3)
+        shown = harness.chat.shown
         async with harness.running():
-            await harness.chat.wait_for_results(1)
-        steps = [(status.index, status.step) for status in harness.chat.shown if status.job_id == job_id]
-        assert steps == sorted(set(steps))
-        assert 1 <= len(steps) <= 5 < 24
+            await frozen.until(lambda: len(shown) == 1 and frozen.waits(1) == 1)
+            await frozen.until(lambda: harness.desk.queue_status().step == 8)
+            frozen.leap(1)
+            await frozen.until(lambda: len(shown) == 2)
+        assert (shown[0].index, shown[0].step) < (shown[1].index, shown[1].step) == (0, 8)
 
 
 async def test_no_status_comes_after_the_result(tmp_path: Path) -> None:

@@ -285,7 +285,7 @@ async def test_what_is_cancelled_while_it_writes_writes_into_no_other_file(
 
     def append_late(*arguments: object) -> None:
         began.set()
-        goes_on.wait(10)
+        goes_on.wait(60)
         try:
             append(*arguments)  # type: ignore[arg-type]
         finally:
@@ -297,12 +297,12 @@ async def test_what_is_cancelled_while_it_writes_writes_into_no_other_file(
     monkeypatch.setattr(downloader, "_append", append_late)
     sent = SentFile("Face.safetensors", len(CONTENT), read=read)
     work = asyncio.create_task(Downloader(sites_at(1), limit_bytes=10**6).fetch(sent, tmp_path))
-    assert await asyncio.to_thread(began.wait, 10)
+    assert await asyncio.to_thread(began.wait, 60)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
     with contextlib.ExitStack() as stack:
         others = [stack.enter_context((tmp_path / f"{number}.db").open("wb")) for number in range(3)]
         goes_on.set()
-        assert await asyncio.to_thread(ended.wait, 10)
+        assert await asyncio.to_thread(ended.wait, 60)
         assert [os.fstat(other.fileno()).st_size for other in others] == [0, 0, 0]

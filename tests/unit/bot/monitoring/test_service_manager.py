@@ -15,7 +15,7 @@ from bot.monitoring.service_manager import ServiceManager
 def listener(tmp_path: Path) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
         receiver.bind(str(tmp_path / "notify"))
-        receiver.settimeout(5)
+        receiver.settimeout(30)
         yield receiver
 
 
@@ -37,7 +37,7 @@ def test_a_socket_without_a_file_is_reached() -> None:
     name = f"sugarbot-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(f"\0{name}")
-        listener.settimeout(5)
+        listener.settimeout(30)
 
         ServiceManager({"NOTIFY_SOCKET": f"@{name}"}).notify(STOPPING="1")
 

@@ -34,7 +34,7 @@ def test_encoding_runs_in_its_own_thread() -> None:
         return PIXELS
 
     with closing(Encoder()) as encoder:
-        encoded = encoder.submit(3, wait, SETTINGS).result(timeout=10)
+        encoded = encoder.submit(3, wait, SETTINGS).result(timeout=60)
     assert encoded.encode_s > 0
     assert (encoded.picture.index, encoded.picture.seed, encoded.picture.width_px) == (3, 7, 48)
     assert threads != [threading.current_thread()]
@@ -45,4 +45,4 @@ def test_encoding_runs_in_its_own_thread() -> None:
 def test_an_error_in_the_thread_reaches_the_caller() -> None:
     with closing(Encoder()) as encoder:
         future = encoder.submit(0, lambda: np.zeros((3, 3, 9), np.uint8), SETTINGS)
-        assert isinstance(future.exception(timeout=10), ValueError)
+        assert isinstance(future.exception(timeout=60), ValueError)

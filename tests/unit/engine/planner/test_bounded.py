@@ -16,10 +16,11 @@ def test_it_returns_and_raises_what_the_function_does() -> None:
 
 
 def test_a_call_that_hangs_times_out_and_is_shared_until_it_answers() -> None:
-    may_answer, began = threading.Event(), []
+    may_answer, has_begun, began = threading.Event(), threading.Event(), []
 
     def hang() -> int:
         began.append(1)
+        has_begun.set()
         may_answer.wait(60)
         return len(began)
 
@@ -27,6 +28,7 @@ def test_a_call_that_hangs_times_out_and_is_shared_until_it_answers() -> None:
     for _ in range(3):
         with pytest.raises(TimeoutError):
             call()
+    assert has_begun.wait(60)
     assert len(began) == 1
     may_answer.set()
     patient = BoundedCall(hang, 60)

@@ -165,15 +165,15 @@ def test_nvml_that_hangs_is_unknown_for_every_caller_and_its_answer_is_not_await
     nvml.hangs.clear()
     began_s = time.monotonic()
     readings = [probe.read() for _ in range(40)]
-    assert time.monotonic() - began_s < 5  # the first waits; the others know already: 40 waits take 10 s
+    assert time.monotonic() - began_s < 9  # the first waits; the others know already: 40 waits take 10 s
     assert not any(reading.is_known for reading in readings)
     assert "in time" in readings[0].reason
     threads = [thread for thread in threading.enumerate() if thread.name == "read NVML"]
     assert len(threads) == 1
     assert threads[0].daemon  # the end of the process does not wait for it
     nvml.hangs.set()
-    threads[0].join(5)
-    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 10.0)  # a busy machine may need longer than 50 ms
+    threads[0].join(60)
+    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 60.0)  # a busy machine may need longer than 50 ms
     assert probe.read().is_known
 
 
@@ -194,7 +194,8 @@ def test_the_end_of_a_loop_does_not_wait_for_a_reading_that_hangs(monkeypatch: p
     nvml.hangs.set()
 
 
-def test_two_threads_that_ask_at_once_share_a_reading() -> None:
+def test_two_threads_that_ask_at_once_share_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(headroom_module, "READ_TIMEOUT_S", 60.0)  # the machine may be busy
     nvml = a_card()
     probe = make_probe(nvml)
     nvml.hangs.clear()
@@ -207,7 +208,7 @@ def test_two_threads_that_ask_at_once_share_a_reading() -> None:
     time.sleep(0.05)
     nvml.hangs.set()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert [reading.is_known for reading in readings] == [True] * 4
     assert nvml.calls.count("init") == 1
 

@@ -16,7 +16,7 @@ from engine.worker.receiver import MessageReceiver
 
 A, B, C = (RenderRequest(job_id, 1, "a face", 512, 768, 7) for job_id in "abc")
 SUGAR = LoraChoice("sugar", "a" * 64)
-TIMEOUT_S = 5
+TIMEOUT_S = 60
 
 
 @dataclass

@@ -18,5 +18,5 @@ def test_a_full_socket_delays_no_caller() -> None:
         closing = threading.Thread(target=answers.close)
         closing.start()
         assert [wire.receive_blocking(ours) for _ in messages] == messages
-        closing.join(10)
+        closing.join(60)
         assert not closing.is_alive()

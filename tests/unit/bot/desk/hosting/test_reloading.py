@@ -50,8 +50,17 @@ class World:
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
+        looked, look = asyncio.Event(), self.reload._stamps
+        loop = asyncio.get_running_loop()
+
+        def note() -> object:
+            found = look()
+            loop.call_soon_threadsafe(looked.set)
+            return found
+
+        self.reload._stamps = note  # type: ignore[method-assign, assignment]
         task = asyncio.create_task(self.reload.run(), name="watch settings")
-        await asyncio.sleep(0.05)
+        await looked.wait()  # what changes from now on is a change
         yield
         task.cancel()
         await asyncio.wait([task])

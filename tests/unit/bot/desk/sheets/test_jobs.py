@@ -1,6 +1,5 @@
 """A sheet is one job: one charge, one picture for people, and each of its cells can be adopted."""
 
-import asyncio
 import io
 import json
 import sqlite3
@@ -31,6 +30,7 @@ from bot.commands.values import (
     Vary,
 )
 from bot.desk.files import file_name
+from bot.desk.queue import ProgressPublisher
 from bot.errors import AlreadyAsked, ChooseFromSheet, NoSheet, NoSuchPicture, NotYours, StartGone
 from bot.outcomes import (
     Axis,
@@ -48,7 +48,7 @@ from bot.outcomes import (
 )
 from bot.pictures.sheet import size_of_sheet
 from engine.request import FINAL, MAX_SEED, FailReason, LoraChoice
-from tests.fakes.desk_harness import DeskHarness, a_context, open_harness
+from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.renderer import Act, FakeRenderer
 
 SUGAR, ANIME, NONE = LoraWish("sugar"), LoraWish("anime"), LoraWish("none")
@@ -94,29 +94,36 @@ async def test_a_sheet_is_drawn_by_one_request_and_shown_as_one_picture(harness:
         await harness.desk.handle(Pick(result.job_id, 0), a_context("4"))
 
 
-async def test_progress_counts_the_pictures_of_a_sheet(harness: DeskHarness) -> None:
-    harness.renderer.step_s = 0.02
-    harness.desk.parts.progress._every_s = 0.0
-    await drawn(harness, Compare(("a",), seeds=(1, 2, 3)))
+class ShownRenderer(FakeRenderer):
+    """Takes a step when the one before it is shown."""
+
+    progress: ProgressPublisher
+
+    async def _take_step(self) -> None:
+        await until(lambda: not self.progress._unpublished and not self.progress._showing)
+
+
+async def test_progress_counts_the_pictures_of_a_sheet(tmp_path: Path) -> None:
+    renderer = ShownRenderer()
+    async with open_harness(tmp_path, renderer=renderer) as harness:
+        renderer.progress = harness.desk.parts.progress
+        renderer.progress._every_s = 0.0
+        await drawn(harness, Compare(("a",), seeds=(1, 2, 3)))
     assert {status.count for status in harness.chat.shown} == {3}
     assert {status.index for status in harness.chat.shown} == {0, 1, 2}
 
 
 async def test_a_cancel_keeps_the_finished_pictures_and_refunds_the_others(harness: DeskHarness) -> None:
-    harness.renderer.step_s = 0.005
+    harness.renderer.hangs_after = 5
     receipt = await accepted(harness, Compare(("a",), seeds=tuple(range(12))), "1")
     assert (receipt.price, receipt.credits_left) == (3, 37)
     async with harness.running():
-        while harness.renderer.drawn < 5:  # noqa: ASYNC110 - the renderer sends no signal
-            await asyncio.sleep(0.001)
+        await until(lambda: harness.renderer.drawn == 5)
         await harness.desk.handle(Cancel(receipt.job_id), a_context("2"))
         [result] = await harness.chat.wait_for_results(1)
     assert result.state is JobState.CANCELLED
-    assert result.cells == tuple(range(len(result.cells)))
-    assert 5 <= len(result.cells) < 12
-    missing = 12 - len(result.cells)
-    assert result.refund == 3 * missing // 12
-    assert result.credits_left == 37 + result.refund
+    assert result.cells == tuple(range(5))
+    assert (result.refund, result.credits_left) == (3 * 7 // 12, 37 + 3 * 7 // 12)
     assert len(result.pictures) == 1
     offered = [each.command for each in controls_of(result) if isinstance(each.command, Adopt)]
     assert offered == [Adopt(result.job_id, number) for number in result.cells]

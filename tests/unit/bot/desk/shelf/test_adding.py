@@ -132,16 +132,17 @@ async def test_an_added_file_that_is_refused_for_its_name_is_not_taken_for_the_o
 
 
 async def test_a_host_has_one_download_at_a_time(harness: DeskHarness) -> None:
-    may_end = asyncio.Event()
+    is_reading, may_end = asyncio.Event(), asyncio.Event()
 
     async def read() -> bytes:
+        is_reading.set()
         await may_end.wait()
         return lora_bytes()
 
     slow = asyncio.create_task(
         give(harness, LoraAdd(file=SentFile("a.safetensors", 5, read=read))), name="add"
     )
-    await asyncio.sleep(0.02)
+    await is_reading.wait()
     with pytest.raises(DownloadRunning):
         await give(harness, sent("b.safetensors"))
     may_end.set()

@@ -94,12 +94,12 @@ async def test_a_strip_that_is_on_its_way_to_or_from_the_disk_during_the_withdra
     def take_late(*values: Any) -> Any:
         read = take(*values) if step == "_read" else b""
         begun.set()
-        may_go.wait(5)
+        may_go.wait(60)
         return read or take(*values)
 
     monkeypatch.setattr(preview, step, take_late)
     asking = asyncio.create_task(strips.of(SUGAR))
-    await asyncio.to_thread(begun.wait, 5)
+    await asyncio.to_thread(begun.wait, 60)
     strips.withdraw(frozenset({"a" * 64}))
     await asyncio.to_thread(lambda: None)  # the files that were there are deleted
     may_go.set()

@@ -239,7 +239,7 @@ async def test_a_file_that_goes_before_its_copy_is_complete_is_drawn_from_the_co
     def open_slowly(path: Path) -> Any:
         file = open_file(path)
         is_open.set()
-        may_copy.wait(10)
+        may_copy.wait(60)
         return file
 
     monkeypatch.setattr(shelf_versions, "open_regular_file", open_slowly)

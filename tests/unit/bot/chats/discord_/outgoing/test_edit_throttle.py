@@ -2,7 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from bot.chats.discord_.outgoing.edit_throttle import REMEMBERED_JOBS, EditThrottle, MessageEdit
+from tests.fakes.frozen import FrozenLoop
 
 
 def noting(made: list[int], number: int, *, works: bool = True) -> MessageEdit:
@@ -13,15 +16,19 @@ def noting(made: list[int], number: int, *, works: bool = True) -> MessageEdit:
     return edit
 
 
-async def test_the_first_edit_is_immediate_and_only_the_newest_of_the_next_is_made() -> None:
-    throttle, made = EditThrottle(interval_s=0.1), []
+async def test_the_first_edit_is_immediate_and_only_the_newest_of_the_next_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    throttle, made, frozen = EditThrottle(interval_s=2.0), list[int](), FrozenLoop(monkeypatch)
     throttle.schedule("job", noting(made, 1))
-    await asyncio.sleep(0.02)
+    await frozen.until(lambda: frozen.waits(2.0) == 1)
     for number in (2, 3, 4):
         throttle.schedule("job", noting(made, number))
-    await asyncio.sleep(0.02)
+    frozen.leap(1.9)
+    await frozen.settle()
     assert made == [1]
-    await asyncio.sleep(0.12)
+    frozen.leap(0.1)
+    await frozen.until(lambda: len(made) > 1)
     assert made == [1, 4]
     await throttle.close()
 
