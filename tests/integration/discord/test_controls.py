@@ -7,6 +7,7 @@ from bot.chats.discord_ import DiscordConfig
 from bot.commands.buttons import press_of
 from bot.commands.values import Cancel
 from bot.policy.rules import Rules
+from tests.fakes.desk_harness import is_delivered
 from tests.fakes.discord_components import BUTTON, SELECT, walk
 from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import GUILD_ID, LOADING, MEMBER_ID
@@ -125,6 +126,7 @@ async def test_deletion_reaches_every_message_that_shows_a_picture_of_the_job(
         delete = next(each for each in found if each.startswith("v2:delete:"))
         picked = await act(discord, asked.message_id, pick)
         await until(lambda: picked.message_id and discord.messages[picked.message_id]["attachments"])
+        await until(lambda: is_delivered(tmp_path))  # until then, it is "being sent right now"
         first = await act(discord, asked.message_id, delete)
         await until(lambda: "Press the button again" in answer_of(discord, first))
         assert {asked.message_id, picked.message_id} <= set(discord.messages)

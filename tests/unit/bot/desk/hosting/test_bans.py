@@ -19,7 +19,7 @@ from bot.outcomes import (
 )
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import Act, FakeRenderer
 
 RULES = Rules(
     hosts=frozenset({"discord:boss"}),
@@ -74,7 +74,7 @@ async def test_a_ban_ends_the_jobs_refunds_them_and_refuses_new_ones_until_it_is
 
 
 async def test_a_job_that_is_drawn_stops_after_its_step(tmp_path: Path) -> None:
-    renderer = FakeRenderer(step_s=0.05)
+    renderer = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_harness(tmp_path, rules=RULES, renderer=renderer) as harness, harness.running():
         receipt = await harness.accept("1", "ann")
         await until(lambda: harness.desk.queue_status().step > 0)

@@ -9,7 +9,7 @@ from bot.errors import Draining, HostsOnly
 from bot.outcomes import DrawingPaused, DryRun, Receipt, ServiceChanged, ServiceMode
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, open_harness, until
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import BlockedRenderer
 
 PLENTY = Rules(daily_credits=100, max_waiting=9)
 
@@ -82,12 +82,14 @@ async def test_draining_draws_what_waits_and_refuses_new_requests_at_no_cost(tmp
 
 
 async def test_what_the_worker_has_is_finished_and_the_next_job_waits(tmp_path: Path) -> None:
-    async with open_harness(tmp_path, rules=PLENTY, renderer=FakeRenderer(step_s=0.1)) as harness:
+    renderer = BlockedRenderer()
+    async with open_harness(tmp_path, rules=PLENTY, renderer=renderer) as harness:
         for event in ("1", "2", "3"):
             await harness.accept(event)
         async with harness.running():
             await until(lambda: len(harness.renderer.received) >= 1)
             await give(harness, PauseDrawing())
+            renderer.may_draw.set()
             await until(lambda: len(harness.chat.results) == len(harness.renderer.received))
             await until(lambda: harness.desk.parts.drawing.running == ("", 0, 0))
             assert len(harness.renderer.received) + harness.desk.queue_status().waiting == 3

@@ -12,7 +12,7 @@ from bot.errors import AlreadyEnded, HostsOnly, NotInPublic
 from bot.outcomes import JobState, Platform, QueueListing, Who, controls_of
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, in_group, open_harness, until
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import Act, FakeRenderer
 
 PLENTY = Rules(daily_credits=100, max_waiting=99)
 
@@ -40,7 +40,7 @@ async def test_the_jobs_are_listed_in_the_order_in_which_they_are_drawn(tmp_path
 
 
 async def test_the_job_on_the_card_comes_first_and_a_long_queue_is_cut(tmp_path: Path) -> None:
-    renderer = FakeRenderer(step_s=0.2)
+    renderer = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_harness(tmp_path, rules=PLENTY, renderer=renderer) as harness, harness.running():
         jobs = [(await harness.accept(str(number))).job_id for number in range(PAGE_JOBS + 3)]
         await until(lambda: harness.desk.queue_status().step > 0)
@@ -101,11 +101,16 @@ async def test_only_a_host_may_press_it_even_for_an_own_job(tmp_path: Path) -> N
         assert [job.job_id for job in (await queue_of(harness)).jobs] == [own]
 
 
-async def test_a_job_that_is_being_stopped_has_no_button_any_more(tmp_path: Path) -> None:
-    renderer = FakeRenderer(step_s=0.2)
+async def test_a_job_that_is_being_stopped_has_no_button_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer = FakeRenderer([Act.HANG], step_s=0.001)
+    stop = renderer.cancel
+    monkeypatch.setattr(renderer, "cancel", lambda job_id: None)  # its step is long
     async with open_harness(tmp_path, rules=PLENTY, renderer=renderer) as harness, harness.running():
         job_id = (await harness.accept("1")).job_id
         await until(lambda: harness.desk.queue_status().step > 0)
         listing = await harness.desk.handle(Cancel(job_id, 1), a_context("2", HOST))
         assert isinstance(listing, QueueListing)
         assert ([job.job_id for job in listing.jobs], controls_of(listing)) == ([job_id], ())
+        stop(job_id)

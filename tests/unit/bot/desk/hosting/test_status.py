@@ -7,7 +7,7 @@ from bot.commands.values import PauseDrawing, ShowStatus
 from bot.outcomes import StatusShown
 from bot.policy.rules import Rules
 from tests.fakes.desk_harness import HOST, DeskHarness, a_context, in_group, open_harness, until
-from tests.fakes.renderer import FakeRenderer
+from tests.fakes.renderer import Act, FakeRenderer
 
 PLENTY = Rules(daily_credits=100, max_waiting=9)
 
@@ -42,7 +42,7 @@ async def test_a_group_does_not_read_what_the_person_typed(tmp_path: Path) -> No
 
 
 async def test_the_job_on_the_card_has_no_position(tmp_path: Path) -> None:
-    renderer = FakeRenderer(step_s=0.2)
+    renderer = FakeRenderer([Act.HANG], step_s=0.001)
     async with open_harness(tmp_path, rules=PLENTY, renderer=renderer) as harness, harness.running():
         first, second = await harness.accept("1"), await harness.accept("2")
         await until(lambda: harness.desk.queue_status().step > 0)

@@ -25,7 +25,7 @@ from bot.store.rows import UseCount
 from engine.request import FailReason
 from engine.shelf import Shelf
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
-from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.renderer import Act, BlockedRenderer, FakeRenderer
 from tests.unit.bot.desk.loras.consenting import (
     FILES,
     MEMBER,
@@ -98,18 +98,19 @@ async def test_a_revocation_ends_and_refunds_what_waits_and_stops_what_runs(tmp_
 
 
 async def test_pictures_that_the_worker_finishes_after_the_revocation_are_not_kept(tmp_path: Path) -> None:
-    class Late(FakeRenderer):
+    class Late(BlockedRenderer):
         """Pays no attention to a stop."""
 
         def cancel(self, job_id: str) -> None:
             pass
 
-    renderer = Late(step_s=0.01)
+    renderer = Late()
     async with opened(tmp_path, renderer=renderer) as harness, harness.running():
         say = Speaker(harness)
         receipt = await say(OWNER, Draw(prompt="a", loras=NAMED))
         await until(lambda: bool(renderer.running))
         await say(OWNER, LoraRevoke("face"))
+        renderer.may_draw.set()
         [result] = await harness.chat.wait_for_results(1)
         await until(lambda: renderer.drawn == 1 and not renderer.running)
         assert (result.pictures, result.refund) == ((), receipt.price)
