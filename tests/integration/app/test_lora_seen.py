@@ -1,8 +1,9 @@
 """The LoRA requested is the LoRA seen: a probe judges the pictures that people receive on both platforms.
 
 For every way to choose: option, tag, the chat's default, the bot's default, and the button that draws again.
-The probe takes a few pictures with a LoRA for pictures without. So commands name a seed, and what the button
-has drawn, with a seed of its own, must be the picture that a command draws with this seed and LoRA.
+The probe takes one picture in a hundred with *realistic* for one without, and two of 1,600 with *sugar*. So
+commands name a seed, and what the button has drawn, with a seed of its own, must be the picture that a command
+draws with this seed and LoRA.
 """
 
 import asyncio
