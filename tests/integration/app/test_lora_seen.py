@@ -2,7 +2,7 @@
 
 For every way to choose: option, tag, the chat's default, the bot's default, and the button that draws again.
 The probe takes one picture in a hundred with *realistic* for one without, and two of 1,600 with *sugar*. So
-commands name a seed, and what the button has drawn, with a seed of its own, must be the picture that a command
+commands name a seed. What the button has drawn, with a seed of its own, must be the picture that a command
 draws with this seed and LoRA.
 """
 
