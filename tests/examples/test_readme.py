@@ -67,7 +67,6 @@ def test_a_page_has_the_same_commands_in_both_languages(pages: tuple[str, str]) 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 @pytest.mark.parametrize("line", ending_commands())
 def test_a_command_of_the_readme_runs(line: str, home: Path, small_pictures: Path) -> None:
     program, *words = shlex.split(line)
@@ -92,7 +91,6 @@ def test_a_command_of_the_readme_runs(line: str, home: Path, small_pictures: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("line", SERVING)
 def test_a_serving_command_of_the_readme_serves_the_page_and_ends_at_ctrl_c(line: str, home: Path) -> None:
     for readme in READMES:

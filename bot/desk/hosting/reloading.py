@@ -63,20 +63,25 @@ class SettingsReload:
     async def run(self) -> None:
         """Watch until cancelled."""
         await asyncio.to_thread(self._write_record)  # the record of an earlier run is over
-        known = changing = await asyncio.to_thread(self._stamps)
+        known: tuple[_Stamp, ...] | None = None  # a file may have changed while the bot started
+        changing = await asyncio.to_thread(self._stamps)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), self._look_every_s)
             stamps = await asyncio.to_thread(self._stamps)
             has_changed = stamps != known and stamps == changing
             if self._asked.is_set() or self._has_new_rules or has_changed:
+                is_start = known is None and not self._asked.is_set()
                 self._asked.clear()
                 known = stamps
-                await self.reload()
+                await self.reload(is_start=is_start)
             changing = stamps
 
-    async def reload(self) -> None:
+    async def reload(self, *, is_start: bool = False) -> None:
         """Read the settings and let them count as far as they can.
+
+        Args:
+            is_start: The files are probably as they were read; nothing is logged if they are.
 
         Raises:
             CannotSave: The database is locked now; the next look tries again.
@@ -95,7 +100,8 @@ class SettingsReload:
             await self._use_rules(Rules.from_settings(self._live.now))
             self._has_new_rules = False
         await asyncio.to_thread(self._write_record)
-        log.info("settings read again", settings=", ".join(changed))
+        if changed or self._live.waiting or not is_start:
+            log.info("settings read again", settings=", ".join(changed))
         if self._live.waiting:
             log.warning("changed settings need a restart", settings=", ".join(self._live.waiting))
 

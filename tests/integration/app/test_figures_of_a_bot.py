@@ -28,7 +28,7 @@ from tests.integration.app.test_monitoring import ask, needs_prometheus, open_pr
 FIRST_PICTURE_S = 90.0
 SCRAPES = 120  # half a second apart
 LARGE = {"count": 4, "lora": "sugar"}
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300), needs_prometheus]
+pytestmark = [pytest.mark.slow, needs_prometheus]
 
 # Figure → the same from the database, by the labels of the query.
 QUERIES = {

@@ -14,7 +14,7 @@ from tests.card.new_lora import put
 from tests.integration.engine.host.hosting import eventually
 
 SIZE = "128x192"
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.integration.app.test_main_job import pixels
 PICTURE_S = 90.0  # the worker imports torch, on two cores that other tests use too
 PROMPT, SEED = "a girl", 7
 HOST = Person()
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def seed_of(png: bytes) -> int:

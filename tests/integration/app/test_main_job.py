@@ -18,7 +18,7 @@ from tests.fakes.telegram_values import Person
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
 
 FIRST_PICTURE_S = 90.0  # the worker imports torch, on two cores that other tests use too
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 
 async def test_messages_on_both_platforms_become_pictures_and_a_lora_switch_changes_the_next_one(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.app.conftest import environment, run_to_end, sugarbot
 
-pytestmark = [pytest.mark.usefixtures("_open_umask"), pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.usefixtures("_open_umask"), pytest.mark.slow]
 
 
 def loose_in(folder: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_values import Group, Person
 from tests.integration.app.conftest import environment, run_to_end, sugarbot
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 FIRST_PICTURE_S = 120.0
 OWNER, STRANGER = Person(id=41, language="zh-hans"), Person(id=42)
 CODE = re.compile(r"/claim ([0-9A-Z]{4}-[0-9A-Z]{4}-[0-9A-Z]{4})")

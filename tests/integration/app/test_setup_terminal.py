@@ -17,7 +17,6 @@ import pytest
 from tests.fakes.platform_answers import PlatformAnswers, platform_answers
 from tests.integration.app.conftest import environment
 
-pytestmark = pytest.mark.timeout(180)
 WAIT_S = 60.0
 TOKEN = "a-token-that-nobody-sees"
 

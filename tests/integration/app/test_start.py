@@ -16,7 +16,6 @@ from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.telegram_server import TelegramServer
 from tests.integration.app.conftest import environment, run_to_end, sugarbot, with_platforms
 
-pytestmark = pytest.mark.timeout(120)
 SAY = ("say", "/quota")
 
 

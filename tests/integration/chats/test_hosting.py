@@ -68,7 +68,6 @@ CONVERSATION = (
 )
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("locale", ["en", "zh-CN"])
 @pytest.mark.parametrize("chat", SIDES)
 async def test_a_host_is_obeyed_and_answered_in_every_chat(chat: str, locale: str, tmp_path: Path) -> None:

@@ -189,7 +189,6 @@ def test_the_version_is_that_of_the_package(
 
 @pytest.mark.parametrize("words", [["plan"], ["setup", "--yes"], ["upgrade", "--check"], ["doctor", "--fix"]])
 @pytest.mark.parametrize("content", [None, "a = " + "[" * 100_000])
-@pytest.mark.timeout(60)
 def test_a_pipe_and_deep_brackets_as_settings_are_refused_by_every_command(
     words: list[str],
     content: str | None,

@@ -15,7 +15,7 @@ from bot.desk.hosting.reloading import SettingsReload, read_record
 from bot.errors import CannotSave
 from bot.messages.checks import format_finding
 from bot.policy.rules import Rules
-from bot.settings import load_settings
+from bot.settings import Settings, load_settings
 from bot.settings.live import LiveSettings
 from tests.fakes.desk_harness import until
 
@@ -30,15 +30,20 @@ class World:
         self.logged = logged
         self.rules: list[Rules] = []
         self.is_locked = False
+        self.reads = 0
         self.live = LiveSettings(load_settings(self.file, {}))
         self.reload = SettingsReload(
             live=self.live,
-            read=lambda: load_settings(self.file, {}),
+            read=self._read,
             files=(self.file,),
             use_rules=self._use_rules,
             record=self.record,
             look_every_s=0.01,
         )
+
+    def _read(self) -> Settings:
+        self.reads += 1
+        return load_settings(self.file, {})
 
     async def _use_rules(self, rules: Rules) -> None:
         if self.is_locked:
@@ -83,6 +88,22 @@ async def test_a_changed_file_counts_and_its_rules_hold_at_once(world: World) ->
     assert line["settings"] == "allow, hosts, quota.daily_credits"
 
 
+async def test_a_change_between_the_reading_of_the_settings_and_the_first_look_counts(world: World) -> None:
+    world.file.write_text('hosts = ["discord:2"]')
+    async with world.watching():
+        await until(lambda: bool(world.rules))
+    assert world.live.now.hosts == ("discord:2",)
+
+
+async def test_a_start_with_unchanged_files_logs_nothing(world: World) -> None:
+    async with world.watching():
+        await until(lambda: world.reads >= 1)
+        world.file.write_text('hosts = ["discord:2"]')
+        await until(lambda: bool(world.events("settings read again")))
+    [line] = world.events("settings read again")
+    assert line["settings"] == "hosts"
+
+
 async def test_rules_that_could_not_be_used_are_used_as_soon_as_they_can(world: World) -> None:
     world.file.write_text('hosts = ["discord:2"]')
     world.is_locked = True
@@ -125,7 +146,7 @@ async def test_a_file_that_is_still_being_written_is_not_read(
         looks.append(min(len(looks), 5))  # it changes at five looks, then it stays as it is
         return (looks[-1],)
 
-    async def note() -> None:
+    async def note(*, is_start: bool) -> None:
         read_after.append(len(looks))
 
     monkeypatch.setattr(world.reload, "_stamps", stamps)
