@@ -151,7 +151,8 @@ def run_bot(environ: dict[str, str]) -> None:
         case "child":
             bot.app.Host = partial(bot.app.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")
-    asyncio.run(_run_and_record_lags(serve.run(load_settings(environ=environ)), lags))
+    os.environ.update(environ)  # a running bot reads its settings again
+    asyncio.run(_run_and_record_lags(serve.run(load_settings()), lags))
 
 
 async def _run_and_record_lags(work: Coroutine[Any, Any, int], lags: str) -> None:
