@@ -42,7 +42,7 @@ from bot.store import Store, open_store
 from bot.store.files.backup import BACKUPS
 from engine.checkpoint.contents import weights_fingerprint
 from engine.checkpoint.fetch import fetch_model
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder
+from engine.checkpoint.model import ModelInfo, lora_folders
 from engine.checkpoint.prompt_tokens import load_prompt_tokens
 from engine.host import Host
 from engine.planner.calibration import Calibration
@@ -141,7 +141,7 @@ async def open_application(
                 pictures_dir=settings.data_dir / PICTURES,
                 open_folder=partial(
                     LiveFolder,
-                    folders=lora_folders(settings, model),
+                    folders=lora_folders(settings.to_engine_config(), model),
                     model=model,
                     weights=weights,
                     store=store,
@@ -229,16 +229,11 @@ def _open_shelf(settings: Settings, model: ModelInfo) -> Shelf:
     Raises:
         NotStartable: The default LoRA is not among them.
     """
-    shelf = read_shelf(lora_folders(settings, model), model)
+    shelf = read_shelf(lora_folders(settings.to_engine_config(), model), model)
     findings = checks.check_shelf(settings, shelf)
     # The live folder logs the refused files.
     checks.require((each for each in findings if each.code != "lora_refused"), settings.language)
     return shelf
-
-
-def lora_folders(settings: Settings, model: ModelInfo) -> list[Path]:
-    """Return the folders of the shelf, the host's own last."""
-    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]
 
 
 def create_monitor(application: Application) -> Monitor:

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
-from bot.app import DATABASE, MIGRATIONS, lora_folders
+from bot.app import DATABASE, MIGRATIONS
 from bot.checks import checks
 from bot.checks.canary import draw_canary
 from bot.checks.finding import Finding, Level
@@ -39,7 +39,7 @@ from bot.store.files.backup import BACKUPS, has_database, naming_backup
 from bot.store.files.migrate import count_migrations, read_migrations
 from bot.store.files.reading import stored_names
 from bot.store.hosting.permissions import PermissionKind
-from engine.checkpoint.model import find_model
+from engine.checkpoint.model import find_model, lora_folders
 from engine.errors import ModelError
 from engine.planner.headroom import HeadroomProbe
 from engine.planner.machine import WorkerPlanner
@@ -281,7 +281,7 @@ def _check_engine(settings: Settings) -> Iterator[Finding]:
         yield Finding(Level.FINE, "model", "converted", {"path": str(model.folder)})
     elif benefits_from_conversion(config, model):
         yield Finding(Level.NOTE, "model", "not_converted")
-    yield from checks.check_shelf(settings, read_shelf(lora_folders(settings, model), model))
+    yield from checks.check_shelf(settings, read_shelf(lora_folders(config, model), model))
 
 
 def _check_plan(planner: WorkerPlanner, locale: str) -> Iterator[Finding]:

@@ -21,7 +21,7 @@ from bot.errors import LoraBuiltIn
 from bot.languages import title_of
 from bot.messages import N_, format_error, text
 from bot.settings import Settings
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
+from engine.checkpoint.model import ModelInfo, find_model, lora_folders
 from engine.durable import make_folder, replacing, write_file
 from engine.errors import (
     LoraMissing,
@@ -149,7 +149,9 @@ def _examine_as_shelf(settings: Settings, path: Path) -> FileFacts:
     """
     model = _model_of(settings)
     place = path.parent.resolve() / path.name
-    if any(place.is_relative_to(folder.resolve()) for folder in _folders(settings, model)):
+    if any(
+        place.is_relative_to(folder.resolve()) for folder in lora_folders(settings.to_engine_config(), model)
+    ):
         for each in _read_shelf(settings, model).rejected:
             if each.path and place == each.path.parent.resolve() / each.path.name:
                 raise each.error
@@ -269,8 +271,4 @@ def _model_of(settings: Settings) -> ModelInfo:
 
 
 def _read_shelf(settings: Settings, model: ModelInfo) -> Shelf:
-    return read_shelf(_folders(settings, model), model)
-
-
-def _folders(settings: Settings, model: ModelInfo) -> list[Path]:
-    return [built_in_lora_folder(model), settings.to_engine_config().lora_dir]
+    return read_shelf(lora_folders(settings.to_engine_config(), model), model)

@@ -292,6 +292,11 @@ def built_in_lora_folder(model: ModelInfo) -> Path:
     return parent / "loras"
 
 
+def lora_folders(config: EngineConfig, model: ModelInfo) -> list[Path]:
+    """Return the folders of the shelf, the host's own last."""
+    return [built_in_lora_folder(model), config.lora_dir]
+
+
 def download_folder(config: EngineConfig) -> Path:
     """Return the folder of a published model below ``data_dir``; it need not exist."""
     return config.data_dir / "models" / config.model.replace("/", "--") / config.revision

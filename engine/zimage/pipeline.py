@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from engine.checkpoint.contents import weights_fingerprint
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder, find_model
+from engine.checkpoint.model import ModelInfo, find_model, lora_folders
 from engine.config import PROMPTS, EngineConfig, Plan, WeightFormat, format_without_plan
 from engine.eight_bit.formats import usable_format
 from engine.errors import OutOfMemory
@@ -168,7 +168,7 @@ class Pipeline:
         model = find_model(config, download=False)
         placement = choose_placement(config.device)
         plan = config.plan
-        finder = LoraFinder([built_in_lora_folder(model), config.lora_dir, config.lora_versions_dir])
+        finder = LoraFinder([*lora_folders(config, model), config.lora_versions_dir])
         parts = load_pipeline(model.folder, placement, *locations_of(config, placement.device))
         with report_model_too_large(placement):
             wanted = plan.weight_format if plan else format_without_plan(config.precision)

@@ -17,7 +17,7 @@ import structlog
 
 from bot.settings import Settings
 from engine.checkpoint.fetch import fetch_model
-from engine.checkpoint.model import ModelInfo, built_in_lora_folder
+from engine.checkpoint.model import ModelInfo, lora_folders
 from engine.errors import WorkerLost
 from engine.host import Host
 from engine.planner.headroom import HeadroomProbe
@@ -138,7 +138,7 @@ async def _open_engine(
     """Start the engine as the bot does; close it after the block."""
     config = settings.to_engine_config()
     model = await fetch_model(config)
-    shelf = await asyncio.to_thread(read_shelf, [built_in_lora_folder(model), config.lora_dir], model)
+    shelf = await asyncio.to_thread(read_shelf, lora_folders(config, model), model)
     host = Host(config)
     probe = HeadroomProbe(config.device, config.reserve_bytes, host.held_bytes, host.device)
     began = time.perf_counter()

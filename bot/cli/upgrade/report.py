@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import cast
 
 import bot
-from bot.app import DATABASE, MIGRATIONS, lora_folders
+from bot.app import DATABASE, MIGRATIONS
 from bot.checks.checks import check_page, check_shelf, check_start, prevents_start
 from bot.checks.finding import Finding, Level
 from bot.checks.storage import check_backups
@@ -24,7 +24,7 @@ from bot.messages.storage.upgrade import STEPS, verdict
 from bot.settings import Settings
 from bot.store.files.backup import BACKUPS
 from bot.store.files.lock import is_locked
-from engine.checkpoint.model import find_model
+from engine.checkpoint.model import find_model, lora_folders
 from engine.errors import ModelError
 from engine.planner.machine import CardProbe
 from engine.shelf import read_shelf
@@ -69,8 +69,8 @@ def _check(settings: Settings) -> Iterator[Finding]:
 def _check_shelf(settings: Settings) -> Iterator[Finding]:
     """Check the default LoRA and the files; nothing without a model, which ``check_model_copy`` reports."""
     with contextlib.suppress(ModelError):
-        model = find_model(settings.to_engine_config(), download=False)
-        yield from check_shelf(settings, read_shelf(lora_folders(settings, model), model))
+        model = find_model(config := settings.to_engine_config(), download=False)
+        yield from check_shelf(settings, read_shelf(lora_folders(config, model), model))
 
 
 def _print(findings: Sequence[Finding], locale: str, *, as_json: bool) -> int:
