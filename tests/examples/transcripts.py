@@ -9,7 +9,6 @@ import asyncio
 import base64
 import html
 import re
-import socket
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_payloads import MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.ports import free_port
 from tests.fakes.telegram_server import TelegramServer
 from tests.fakes.telegram_values import Person, Sent
 from tests.integration.app.conftest import environment, sugarbot, with_platforms
@@ -179,12 +179,6 @@ def _marked(text: str) -> str:
         quoted = re.match(r"&gt;+ (.*)", line)
         lines.append(f"<blockquote>{quoted[1]}</blockquote>" if quoted else line + "\n")
     return "".join(lines).rstrip()
-
-
-def free_port() -> int:
-    """A port that no program uses now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 async def on_page(url: str) -> None:

@@ -6,7 +6,6 @@ The parent's main memory must not grow, and nothing may stay unanswered.
 import asyncio
 import os
 import re
-import socket
 import sqlite3
 import statistics
 import sys
@@ -22,6 +21,7 @@ import psutil
 from tests.fakes.discord_payloads import GUILD_ID, MEMBER_ID
 from tests.fakes.discord_server import TOKEN as DISCORD_TOKEN
 from tests.fakes.discord_server import FakeDiscord
+from tests.fakes.ports import free_port
 from tests.fakes.telegram_server import TOKEN as TELEGRAM_TOKEN
 from tests.fakes.telegram_server import TelegramServer
 from tests.soak.people import Crowd, wait_until_answered
@@ -94,7 +94,7 @@ async def soak(
     report = SoakReport(minutes)
     async with FakeDiscord() as discord, TelegramServer() as telegram:
         crowd = Crowd(Random(seed), discord, telegram)
-        port = _free_port()
+        port = free_port()
         module = "tests.soak.traced" if traces else "bot"
         with (folder / "bot.log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
@@ -139,12 +139,6 @@ def _environment(folder: Path, port: int, discord: FakeDiscord, telegram: Telegr
         "SUGARBOT_QUOTA__DAILY_CREDITS": "100000",
         "SUGARBOT_QUOTA__MAX_WAITING": "100",
     }
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 async def _wait_until_open(

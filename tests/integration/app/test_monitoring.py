@@ -7,7 +7,6 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +28,7 @@ from engine.host import HostState
 from engine.planner.monitor import CardReading
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
 from tests.fakes.figures import figure
+from tests.fakes.ports import free_port
 from tests.fakes.renderer import Act, FakeRenderer
 
 FILES = Path(str(files("bot.monitoring"))) / "files"
@@ -150,8 +150,7 @@ async def test_figures_contain_no_text_of_people(tmp_path: Path) -> None:
 @asynccontextmanager
 async def open_prometheus(folder: Path, target: str) -> AsyncIterator[httpx.AsyncClient]:
     """A Prometheus on loopback that scrapes the target every second and knows our rules."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     config = await asyncio.to_thread(_write_config, folder, target)
     process = await asyncio.create_subprocess_exec(
         str(PROMETHEUS), f"--config.file={config}", f"--storage.tsdb.path={folder / 'data'}",
