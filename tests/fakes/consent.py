@@ -17,3 +17,11 @@ def shelf_owned_by(owner: str) -> Shelf:
     return Shelf(
         {name: LoraFile(name, Path(name), name[0] * 64, 1, 8, sidecar=each) for name, each in stated.items()}
     )
+
+
+RECEIPT_PARTS = (  # of "--lora face:1.5 --lora style:2" on a shelf of ``shelf_owned_by``
+    "face 1 + style 1 + patch 0.5",
+    "style may have a strength from -2 to 1.5, so it gets 1.5 instead of 2.",
+    "face always comes with its helper patch, here at 0.5.",
+    "I scaled them: face 1.5 → 1, style 1.5 → 1.",
+)

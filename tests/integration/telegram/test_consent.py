@@ -9,7 +9,7 @@ from pathlib import Path
 from bot.outcomes import Platform
 from bot.policy.rules import Rules
 from tests.fakes.clock import FakeClock
-from tests.fakes.consent import shelf_owned_by
+from tests.fakes.consent import RECEIPT_PARTS, shelf_owned_by
 from tests.fakes.desk_harness import DeskHarness, open_harness
 from tests.fakes.renderer import Act, FakeRenderer
 from tests.fakes.telegram_app import serving
@@ -71,6 +71,11 @@ async def test_a_receipt_shows_helpers_bounds_and_scaling(
         assert [(lora.name, lora.weight) for lora in request.loras] == [
             ("face", 1.0), ("style", 1.0), ("patch", 0.5),
         ]  # fmt: skip
+        await server.until(
+            lambda: any(
+                all(part in str(call.params.get("text")) for part in RECEIPT_PARTS) for call in server.calls
+            )
+        )
 
 
 async def test_the_monthly_report_arrives_in_the_owner_s_private_chat(
