@@ -1,7 +1,7 @@
 """``/settings``, ``/preset`` and ``/profile``: people and hosts change what is remembered."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 
@@ -72,8 +72,13 @@ class PreferenceEditing:
         self._clock = clock
 
     async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:
-        """Change and show the person's settings."""
+        """Change and show the person's settings.
+
+        Raises:
+            UnknownLora: The shelf has no such LoRA for this person; nothing is changed.
+        """
         await self._preferences.require_loaded()
+        self._require_usable(command.options.loras, context)
         person = await self._store.people.find_or_create(context, self._clock())
         before = self._preferences.settings_of(context)
         changed = _changed(before, command)
@@ -113,9 +118,7 @@ class PreferenceEditing:
         self, command: EditPresets, context: CommandContext, person: int, *, is_new: bool
     ) -> PresetSaved:
         options, key = command.options, normalize(command.name)
-        may_use = partial(self._consents.may_use, context)
-        if missing := self._recipes.find_missing(options.loras, may_use):
-            raise self._shelf.unknown(missing, may_use)
+        self._require_usable(options.loras, context)
         if command.job_id:  # its LoRAs are not looked for: they may be for the chat of the job alone
             job = self._editing.draw_of(await self._editing.find(command.job_id, context))
             options, _ = with_defaults(options, replace(job, private=None))
@@ -128,6 +131,11 @@ class PreferenceEditing:
         preset = SavedPreset(command.name, options)
         self._store.after_commit(lambda: self._preferences.keep_preset(context, person, key, preset))
         return PresetSaved(preset, is_new=is_new)
+
+    def _require_usable(self, loras: Sequence[LoraWish], context: CommandContext) -> None:
+        may_use = partial(self._consents.may_use, context)
+        if missing := self._recipes.find_missing(loras, may_use):
+            raise self._shelf.unknown(missing, may_use)
 
 
 class ProfileEditing:

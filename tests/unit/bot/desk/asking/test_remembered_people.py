@@ -181,10 +181,11 @@ async def test_options_of_a_request_win_over_a_preset_and_that_over_settings(tmp
 
 
 async def test_an_own_lora_that_is_not_there_gives_way_to_that_of_the_chat(tmp_path: Path) -> None:
+    earlier = Shelf({"gone": replace(ANIME, name="gone")})
+    async with open_harness(tmp_path, rules=OPEN, shelf=earlier) as harness:
+        await Person(harness).say("/settings --lora gone --count 2")
     async with open_harness(tmp_path, rules=OPEN, default_lora="anime") as harness:
-        ann = Person(harness)
-        await ann.say("/settings --lora gone --count 2")
-        receipt = await ann.draw("a face")
+        receipt = await Person(harness).draw("a face")
         assert receipt.notes == (FromDefaults(("count",)), DefaultSkipped("gone"))
         assert [lora.name for lora in receipt.recipe.loras] == ["anime"]
 
@@ -279,6 +280,18 @@ async def test_a_preset_is_refused_its_loras_as_a_drawing_is(tmp_path: Path, lor
             refusals.append((type(refused.value), refused.value.facts))
         assert refusals[0] == refusals[1]
         assert await ann.say("/preset") == PresetList((), MAX_PRESETS)
+
+
+@pytest.mark.parametrize("loras", ["--lora sugra", "--lora anime --lora sugra:0.5"])
+async def test_settings_are_refused_their_loras_as_a_drawing_is(tmp_path: Path, loras: str) -> None:
+    async with open_harness(tmp_path, rules=OPEN) as harness:
+        ann, refusals = Person(harness), []
+        for text in (f"/sugar soft light {loras}", f"/settings --count 2 {loras}"):
+            with pytest.raises(UnknownLora) as refused:
+                await ann.say(text)
+            refusals.append(refused.value.facts)
+        assert refusals[0] == refusals[1]
+        assert await ann.settings() == PersonSettings()
 
 
 async def test_a_preset_takes_a_job_s_lora_that_is_for_another_chat(tmp_path: Path) -> None:
