@@ -160,7 +160,7 @@ async def test_a_hundred_events_at_once_share_a_few_commits(
     may_store.set()
     await until(lambda: len(desk.settled) == 100)
     assert sum(batches) == 100
-    assert len(batches) == 2
+    assert len(batches) <= 2  # one if all have come before the first is taken
 
 
 async def test_an_event_that_cannot_be_stored_affects_one_person_only(
