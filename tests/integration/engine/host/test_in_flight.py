@@ -13,7 +13,7 @@ from engine.errors import JobNotStarted, WorkerLost
 from engine.host import Host
 from engine.request import Drawn, Event, Failed, FailReason, Finished, LoraChoice, Progress, Stopped
 from tests.integration.engine.fake_child import SLOW_FILE_S
-from tests.integration.engine.host.hosting import CONFIG, at_step, eventually, make_request, started
+from tests.integration.engine.host.hosting import CONFIG, eventually, make_request, started
 
 SUGAR, ANIME, BROKEN = (LoraChoice(name, name * 8, 1.0) for name in ("sugar", "anime", "broken"))
 
@@ -124,10 +124,17 @@ async def test_a_ready_job_behind_a_long_one_does_not_count_as_hung() -> None:
 
 async def test_a_second_job_that_ends_the_worker_is_the_lost_one() -> None:
     """The first has ended already, so only the drawn job loses an attempt."""
+    events: list[Event] = []
     async with started() as host:
-        first, second = await both(host, "a face", "die")
-    assert isinstance(first, Finished)
-    assert type(second) is WorkerLost
+        first = asyncio.create_task(host.render(make_request("first"), events.append))
+        second = asyncio.create_task(host.render(make_request("second", count=1000), events.append))
+        assert isinstance(await first, Finished)
+        await eventually(lambda: start_of("second") in events)
+        assert host.info is not None
+        os.kill(host.info.pid, signal.SIGKILL)
+        with pytest.raises(WorkerLost) as lost:
+            await second
+    assert type(lost.value) is WorkerLost
 
 
 async def test_a_worker_lost_before_it_reported_an_end_costs_every_started_job_an_attempt() -> None:
@@ -166,27 +173,27 @@ async def test_jobs_that_wait_for_the_first_worker_keep_their_order() -> None:
     assert order == ["j0", "j1", "j2", "j3"]
 
 
-async def test_closing_stops_the_drawn_and_the_ready_job() -> None:
-    async with started() as host:
+async def test_closing_stops_the_drawn_and_the_ready_job(tmp_path: Path) -> None:
+    async with started(replace(CONFIG, data_dir=tmp_path)) as host:
         renders = [
             asyncio.create_task(host.render(make_request(f"j{n}", count=1000), lambda event: None))
             for n in range(2)
         ]
-        await asyncio.sleep(0.1)  # the worker has both
+        await eventually(lambda: prepared(tmp_path) == ["prepare j1"])  # the worker has both
         await host.close()
         assert await asyncio.gather(*renders) == [Stopped("j0", 1), Stopped("j1", 1)]
 
 
 async def test_closing_waits_for_the_files_of_what_was_drawn() -> None:
+    events: list[Event] = []
     async with started() as host:
-        render = asyncio.create_task(
-            host.render(make_request(prompt="slow files"), at_step(8, lambda: drawn.set()))
-        )
-        drawn = asyncio.Event()
-        await drawn.wait()
-        await asyncio.sleep(0.05)  # the drawing is over
+        requests = make_request("first", "slow files"), make_request("second", count=1000)
+        renders = [asyncio.create_task(host.render(each, events.append)) for each in requests]
+        await eventually(lambda: start_of("second") in events)  # the drawing of the first is over
         await host.close()
-        assert isinstance(await render, Finished)
+        first, second = await asyncio.gather(*renders)
+    assert isinstance(first, Finished)
+    assert second == Stopped("second", 1)
 
 
 async def test_prefetched_loras_reach_every_worker_and_their_errors_affect_none(tmp_path: Path) -> None:
