@@ -132,18 +132,29 @@ async def open_page(folder: Path) -> AsyncIterator[tuple[WebChat, RawClient]]:
                 await chat.close()
 
 
+@asynccontextmanager
+async def open_browser(folder: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the page that keeps its connection, as browsers do.
+
+    One that closes it may lose an answer that overtakes the body of its request.
+    """
+    async with (
+        open_page(folder) as (chat, _),
+        httpx.AsyncClient(base_url=chat.url, trust_env=False, timeout=30) as client,
+    ):
+        yield client
+
+
 async def test_a_file_that_is_no_picture_or_too_large_is_refused_in_words_about_files(tmp_path: Path) -> None:
     sent = {
         "text/plain": (b"x", 415, b"no PNG, WebP or JPEG"),
         "image/png": (bytes(MAX_PICTURE_BYTES + 1), 413, b"This file is too large"),
     }
-    async with open_page(tmp_path) as (_, client):
-        cookie = await client.new_cookie()
+    async with open_browser(tmp_path) as client:
+        await client.get("/")
         for kind, (body, status, said) in sent.items():
-            answer = await client.send(
-                MaliciousRequest("", "POST", "/info", {"Content-Type": kind}, body), cookie
-            )
-            assert (answer.status, said in answer.body) == (status, True), answer.body
+            answer = await client.post("/info", content=body, headers={"Content-Type": kind})
+            assert (answer.status_code, said in answer.content) == (status, True), answer.text
 
 
 @pytest.mark.parametrize("length", [4_001, 64_000, 70_000])
@@ -153,15 +164,9 @@ async def test_a_file_that_is_no_picture_or_too_large_is_refused_in_words_about_
 async def test_a_text_that_is_too_long_is_answered_with_how_long_it_may_be(
     language: str, said: str, length: int, tmp_path: Path
 ) -> None:
-    async with (
-        open_page(tmp_path) as (chat, _),
-        # It keeps its connection, as browsers do; one that closes may lose an answer that overtakes the text.
-        httpx.AsyncClient(
-            base_url=chat.url, headers={"Accept-Language": language}, trust_env=False
-        ) as client,
-    ):
-        await client.get("/")
-        answer = await client.post("/say", json={"text": "x" * length}, timeout=30)
+    async with open_browser(tmp_path) as client:
+        await client.get("/", headers={"Accept-Language": language})
+        answer = await client.post("/say", json={"text": "x" * length})
     assert answer.status_code == 413
     assert said in answer.text
 

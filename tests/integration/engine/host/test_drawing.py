@@ -57,8 +57,10 @@ async def test_a_cancelled_job_stops_between_two_steps_and_the_next_one_is_drawn
         rendering = asyncio.create_task(host.render(make_request(count=100), listen))
         await has_begun.wait()
         with stopped_worker(host):
-            await asyncio.sleep(0.1)  # what it had sent is read
-            before = len(steps)
+            before = 0
+            while before < len(steps):  # what it had sent is read
+                before = len(steps)
+                await asyncio.sleep(0.3)
             host.cancel("j")
         assert await rendering == Stopped("j", 1)
         assert len(steps) <= before + 3

@@ -87,8 +87,9 @@ async def test_a_render_without_a_worker_gives_up_after_the_start_timeout() -> N
 
 async def test_closing_stops_the_running_job_and_refuses_the_next() -> None:
     async with started() as host:
-        task = asyncio.create_task(host.render(make_request(count=1000), lambda event: None))
-        await asyncio.sleep(0.1)
+        draws = asyncio.Event()
+        task = asyncio.create_task(host.render(make_request(count=1000), at_step(1, draws.set)))
+        await draws.wait()
         with structlog.testing.capture_logs() as logs:
             await host.close()
         assert "worker does not end when asked" not in [entry["event"] for entry in logs]
