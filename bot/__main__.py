@@ -61,9 +61,11 @@ def run(
 ) -> None:
     """Serve every chat that is set up, until Ctrl-C."""
     from bot.cli import serve
+    from bot.settings import SettingsFiles
 
+    files = SettingsFiles(config)
     run_command(
-        lambda settings: serve.run(settings, must_sync=sync, config=config),
+        lambda settings: serve.run(settings, files, must_sync=sync),
         config,
         verbose=not quiet,
         stop_code=0,

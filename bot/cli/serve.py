@@ -38,9 +38,7 @@ from bot.errors import NotUnderstood
 from bot.languages import is_chinese
 from bot.messages import N_, text
 from bot.monitoring.service_manager import ServiceManager
-from bot.settings import PASSWORD_FILE_VARIABLE, Settings, load_settings, settings_file
-from bot.settings.load import FILE_NAME
-from bot.settings.token_file import token_file
+from bot.settings import Settings, SettingsFiles
 from engine.config import BUILT_IN
 from engine.errors import EngineError
 from engine.host import Host
@@ -68,13 +66,13 @@ FIRST_MESSAGE = {
 stderr = Console(stderr=True, highlight=False)
 
 
-async def run(settings: Settings, *, must_sync: bool = False, config: Path | None = None) -> int:
+async def run(settings: Settings, files: SettingsFiles, *, must_sync: bool = False) -> int:
     """Serve every chat that is set up, until cancelled.
 
     Args:
         settings: The host's settings.
+        files: Were looked at before the settings were read; they are read again when they change.
         must_sync: Declare the commands to Discord even if they have not changed.
-        config: The settings file that the command line names; it is read again when it changes.
 
     Raises:
         NotStartable: The set-up has a fault, which ``sugarbot doctor`` shows.
@@ -84,7 +82,7 @@ async def run(settings: Settings, *, must_sync: bool = False, config: Path | Non
         if has_chat(settings) and not application.desk.parts.rules.now.hosts:
             instruction = await asyncio.to_thread(claim_instruction, settings, is_new=False)
             stderr.print(instruction, markup=False, soft_wrap=True)
-        chats, reload = _create_chats(application, must_sync=must_sync), _create_reload(application, config)
+        chats, reload = _create_chats(application, must_sync=must_sync), _create_reload(application, files)
         async with serve_chats(application, chats, reload) as supervisor:
             _reload_on_signal(reload)
             for chat in chats:
@@ -221,14 +219,11 @@ def _exempt_from_collection() -> None:
     gc.freeze()
 
 
-def _create_reload(application: Application, config: Path | None) -> SettingsReload:
-    """Create what reads the settings of an open application again, from the file that the shell names."""
-    file = settings_file(config, os.environ) or Path(FILE_NAME)
-    password = os.environ.get(PASSWORD_FILE_VARIABLE)
+def _create_reload(application: Application, files: SettingsFiles) -> SettingsReload:
+    """Create what reads the settings of an open application again."""
     return SettingsReload(
         live=application.live,
-        read=lambda: load_settings(config),
-        files=(file, token_file(file), *([Path(password).expanduser()] if password else [])),
+        files=files,
         use_rules=application.desk.parts.permissions.use_settings,
         record=application.settings.data_dir / RECORD,
     )

@@ -9,6 +9,7 @@ If no setting names a language, ``SUGARBOT_LANG``, ``LC_ALL``, ``LC_MESSAGES`` o
 * ``sections``    the settings with their checks
 * ``live``      the settings that count now
 * ``load``        reads file and environment, and describes each problem
+* ``files``     the files, and whether they look as before
 * ``token_file``  ``tokens.env``, which holds the tokens
 * ``password``    the hash of a password
 * ``language``    the host's language before the settings are read
@@ -25,6 +26,7 @@ itself validates what ``load`` collects.
 Tests of this package: ``pytest tests/unit/bot/settings``.
 """
 
+from bot.settings.files import SettingsFiles
 from bot.settings.language import expected_language
 from bot.settings.listing import PASSWORD_FILE_VARIABLE, ListedSetting, every_setting
 from bot.settings.load import (
@@ -47,6 +49,7 @@ __all__ = [
     "ListedSetting",
     "PasswordHash",
     "Settings",
+    "SettingsFiles",
     "environment_tokens",
     "every_setting",
     "expected_language",

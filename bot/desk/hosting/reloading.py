@@ -6,7 +6,7 @@ A file with a fault changes nothing. What needs a restart is logged, and recorde
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import structlog
@@ -14,13 +14,12 @@ import structlog
 from bot.errors import BadSettings
 from bot.messages.problems import format_problem
 from bot.policy.rules import Rules
-from bot.settings import Settings
+from bot.settings import SettingsFiles
 from bot.settings.live import LiveSettings
 from engine.durable import write_file
 
 LOOK_EVERY_S = 2.0
 RECORD = "restart-needed.json"
-_Stamp = tuple[int, int, int] | None
 
 log = structlog.get_logger("bot.desk")
 
@@ -30,8 +29,7 @@ class SettingsReload:
 
     Args:
         live: Gets what was read.
-        read: Reads the settings; blocking. Raises BadSettings.
-        files: Whose changes count; a file need not exist.
+        files: Were looked at before the settings of ``live`` were read.
         use_rules: Lets other rules count at once.
         record: Where the names of the settings are written that need a restart; absent without any.
         look_every_s: A changed file is read when it is the same at two looks.
@@ -41,14 +39,12 @@ class SettingsReload:
         self,
         *,
         live: LiveSettings,
-        read: Callable[[], Settings],
-        files: Sequence[Path],
+        files: SettingsFiles,
         use_rules: Callable[[Rules], Awaitable[None]],
         record: Path,
         look_every_s: float = LOOK_EVERY_S,
     ) -> None:
         self._live = live
-        self._read = read
         self._files = files
         self._use_rules = use_rules
         self._record = record
@@ -63,31 +59,27 @@ class SettingsReload:
     async def run(self) -> None:
         """Watch until cancelled."""
         await asyncio.to_thread(self._write_record)  # the record of an earlier run is over
-        known: tuple[_Stamp, ...] | None = None  # a file may have changed while the bot started
-        changing = await asyncio.to_thread(self._stamps)
+        known = self._files.first
+        changing = await asyncio.to_thread(self._files.look)
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._asked.wait(), self._look_every_s)
-            stamps = await asyncio.to_thread(self._stamps)
-            has_changed = stamps != known and stamps == changing
+            looks = await asyncio.to_thread(self._files.look)
+            has_changed = looks != known and looks == changing
             if self._asked.is_set() or self._has_new_rules or has_changed:
-                is_start = known is None and not self._asked.is_set()
                 self._asked.clear()
-                known = stamps
-                await self.reload(is_start=is_start)
-            changing = stamps
+                known = looks
+                await self.reload()
+            changing = looks
 
-    async def reload(self, *, is_start: bool = False) -> None:
+    async def reload(self) -> None:
         """Read the settings and let them count as far as they can.
-
-        Args:
-            is_start: The files are probably as they were read; nothing is logged if they are.
 
         Raises:
             CannotSave: The database is locked now; the next look tries again.
         """
         try:
-            read = await asyncio.to_thread(self._read)
+            read = await asyncio.to_thread(self._files.read)
         except BadSettings as error:
             problems, language = error.facts["problems"], self._live.now.language
             assert isinstance(problems, tuple)  # noqa: S101 - see BadSettings
@@ -100,8 +92,7 @@ class SettingsReload:
             await self._use_rules(Rules.from_settings(self._live.now))
             self._has_new_rules = False
         await asyncio.to_thread(self._write_record)
-        if changed or self._live.waiting or not is_start:
-            log.info("settings read again", settings=", ".join(changed))
+        log.info("settings read again", settings=", ".join(changed))
         if self._live.waiting:
             log.warning("changed settings need a restart", settings=", ".join(self._live.waiting))
 
@@ -114,9 +105,6 @@ class SettingsReload:
         except OSError as error:
             log.warning("doctor is not told which settings need a restart", detail=str(error))
 
-    def _stamps(self) -> tuple[_Stamp, ...]:
-        return tuple(_stamp_of(path) for path in self._files)
-
 
 def read_record(record: Path) -> tuple[str, ...]:
     """Return the names of the settings that need a restart of the running bot. Blocking."""
@@ -125,11 +113,3 @@ def read_record(record: Path) -> tuple[str, ...]:
     except (OSError, ValueError):
         return ()
     return tuple(map(str, names)) if isinstance(names, list) else ()
-
-
-def _stamp_of(path: Path) -> _Stamp:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_size, status.st_mtime_ns

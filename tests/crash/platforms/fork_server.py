@@ -139,7 +139,7 @@ def run_bot(environ: dict[str, str]) -> None:
 
     import bot.app
     from bot.cli import serve
-    from bot.settings import load_settings
+    from bot.settings import SettingsFiles
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)  # the libraries would log every kill
@@ -152,7 +152,8 @@ def run_bot(environ: dict[str, str]) -> None:
             bot.app.Host = partial(bot.app.Host, module=FAKE_CHILD)  # type: ignore[assignment, misc]
     lags = environ.pop("TEST_LAGS", "")
     os.environ.update(environ)  # a running bot reads its settings again
-    asyncio.run(_run_and_record_lags(serve.run(load_settings()), lags))
+    files = SettingsFiles()
+    asyncio.run(_run_and_record_lags(serve.run(files.read(), files), lags))
 
 
 async def _run_and_record_lags(work: Coroutine[Any, Any, int], lags: str) -> None:

@@ -279,7 +279,7 @@ def test_run_and_demo_end_normally_at_a_signal(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    async def stopped(settings: Settings, **_: object) -> int:
+    async def stopped(*_: object, **__: object) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(60)
         return 1

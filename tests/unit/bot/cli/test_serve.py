@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,15 +13,15 @@ import pytest
 
 from bot.cli import runner, serve
 from bot.desk.loras.shelf import LoraShelf
-from bot.settings import Settings
+from bot.settings import Settings, SettingsFiles
 from engine.errors import LoraRejected
 from engine.shelf import LoraFile, Shelf
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("work", [serve.run, serve.demo])
+@pytest.mark.parametrize("command", ["run", "demo"])
 def test_a_signal_stops_an_application_that_still_opens(
-    work: Callable[[Settings], Awaitable[int]], number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+    command: str, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = []
 
@@ -35,7 +35,8 @@ def test_a_signal_stops_an_application_that_still_opens(
             closed.append(True)
 
     monkeypatch.setattr(serve, "open_application", open_application)
-    code = runner.run(lambda: work(Settings()), stop_code=0, exit_process=pytest.fail)  # type: ignore[arg-type, return-value]
+    work = {"run": lambda: serve.run(Settings(), SettingsFiles()), "demo": lambda: serve.demo(Settings())}
+    code = runner.run(work[command], stop_code=0, exit_process=pytest.fail)  # type: ignore[arg-type]
     assert code == 0
     assert closed
 
@@ -61,7 +62,7 @@ async def test_a_cancellation_without_a_signal_is_raised(monkeypatch: pytest.Mon
     monkeypatch.setattr(serve, "open_application", open_application)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
-            await serve.run(Settings())
+            await serve.run(Settings(), SettingsFiles())
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,9 +17,24 @@ from bot.desk.hosting.reloading import SettingsReload, read_record
 from bot.errors import CannotSave
 from bot.messages.checks import format_finding
 from bot.policy.rules import Rules
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, SettingsFiles, load_settings
+from bot.settings.files import Looks
 from bot.settings.live import LiveSettings
 from tests.fakes.desk_harness import until
+
+
+class CountingFiles(SettingsFiles):
+    """Counts what is asked of it."""
+
+    looks = reads = 0
+
+    def look(self) -> Looks:
+        self.looks += 1
+        return super().look()
+
+    def read(self) -> Settings:
+        self.reads += 1
+        return super().read()
 
 
 class World:
@@ -30,20 +47,15 @@ class World:
         self.logged = logged
         self.rules: list[Rules] = []
         self.is_locked = False
-        self.reads = 0
+        self.files = CountingFiles(self.file, {})
         self.live = LiveSettings(load_settings(self.file, {}))
         self.reload = SettingsReload(
             live=self.live,
-            read=self._read,
-            files=(self.file,),
+            files=self.files,
             use_rules=self._use_rules,
             record=self.record,
             look_every_s=0.01,
         )
-
-    def _read(self) -> Settings:
-        self.reads += 1
-        return load_settings(self.file, {})
 
     async def _use_rules(self, rules: Rules) -> None:
         if self.is_locked:
@@ -55,17 +67,9 @@ class World:
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        looked, look = asyncio.Event(), self.reload._stamps
-        loop = asyncio.get_running_loop()
-
-        def note() -> object:
-            found = look()
-            loop.call_soon_threadsafe(looked.set)
-            return found
-
-        self.reload._stamps = note  # type: ignore[method-assign, assignment]
+        before = self.files.looks
         task = asyncio.create_task(self.reload.run(), name="watch settings")
-        await looked.wait()  # what changes from now on is a change
+        await until(lambda: self.files.looks > before)  # what changes from now on is a change
         yield
         task.cancel()
         await asyncio.wait([task])
@@ -95,13 +99,24 @@ async def test_a_change_between_the_reading_of_the_settings_and_the_first_look_c
     assert world.live.now.hosts == ("discord:2",)
 
 
-async def test_a_start_with_unchanged_files_logs_nothing(world: World) -> None:
+async def test_a_start_with_unchanged_files_reads_nothing_again(world: World) -> None:
     async with world.watching():
-        await until(lambda: world.reads >= 1)
-        world.file.write_text('hosts = ["discord:2"]')
-        await until(lambda: bool(world.events("settings read again")))
-    [line] = world.events("settings read again")
-    assert line["settings"] == "hosts"
+        await until(lambda: world.files.looks > 5)
+    assert world.files.reads == 0
+    assert world.logged == []
+
+
+async def test_a_secret_that_can_be_read_once_is_read_once(tmp_path: Path) -> None:
+    """As in ``…_PASSWORD_FILE=<(pass sugarbot)``: a second reading would find nothing."""
+    pipe = tmp_path / "password"
+    os.mkfifo(pipe)
+    files = SettingsFiles(None, {"SUGARBOT_WEB__OPERATOR_PASSWORD_FILE": str(pipe)})
+    before = files.look()
+    writer = threading.Thread(target=pipe.write_text, args=["pass-word"])
+    writer.start()
+    assert pipe.read_text() == "pass-word"
+    writer.join()
+    assert files.first == before == files.look()
 
 
 async def test_rules_that_could_not_be_used_are_used_as_soon_as_they_can(world: World) -> None:
@@ -142,17 +157,19 @@ async def test_a_file_that_is_still_being_written_is_not_read(
     looks: list[int] = []
     read_after: list[int] = []
 
-    def stamps() -> tuple[int]:
+    def look() -> tuple[tuple[int, int, int]]:
         looks.append(min(len(looks), 5))  # it changes at five looks, then it stays as it is
-        return (looks[-1],)
+        return ((looks[-1], 0, 0),)
 
-    async def note(*, is_start: bool) -> None:
+    async def note() -> None:
         read_after.append(len(looks))
 
-    monkeypatch.setattr(world.reload, "_stamps", stamps)
+    monkeypatch.setattr(world.files, "look", look)
     monkeypatch.setattr(world.reload, "reload", note)
-    async with world.watching():
-        await until(lambda: len(looks) > 10)
+    task = asyncio.create_task(world.reload.run(), name="watch settings")
+    await until(lambda: len(looks) > 10)
+    task.cancel()
+    await asyncio.wait([task])
     assert read_after == [7]
 
 
