@@ -60,7 +60,7 @@ class PreferenceEditing:
         recipes: Recipes,
         preferences: Preferences,
         editing: JobEditing,
-        consents: ConsentLedger,
+        profiles: ChatProfiles,
         clock: Callable[[], int],
     ) -> None:
         self._store = store
@@ -68,7 +68,7 @@ class PreferenceEditing:
         self._recipes = recipes
         self._preferences = preferences
         self._editing = editing
-        self._consents = consents
+        self._profiles = profiles
         self._clock = clock
 
     async def edit_settings(self, command: EditSettings, context: CommandContext) -> SettingsShown:
@@ -78,6 +78,7 @@ class PreferenceEditing:
             UnknownLora: The shelf has no such LoRA for this person; nothing is changed.
         """
         await self._preferences.require_loaded()
+        await self._profiles.require_loaded()
         self._require_usable(command.options.loras, context)
         person = await self._store.people.find_or_create(context, self._clock())
         before = self._preferences.settings_of(context)
@@ -99,6 +100,7 @@ class PreferenceEditing:
         """
         require_private_chat(command, context)
         await self._preferences.require_loaded()
+        await self._profiles.require_loaded()
         person = await self._store.people.find_or_create(context, self._clock())
         saved, key = self._preferences.presets_of(context), normalize(command.name)
         if not command.name:
@@ -133,7 +135,7 @@ class PreferenceEditing:
         return PresetSaved(preset, is_new=is_new)
 
     def _require_usable(self, loras: Sequence[LoraWish], context: CommandContext) -> None:
-        may_use = partial(self._consents.may_use, context)
+        may_use = self._profiles.rule(context)
         if missing := self._recipes.find_missing(loras, may_use):
             raise self._shelf.unknown(missing, may_use)
 

@@ -92,7 +92,7 @@ def build_asking(inputs: DeskInputs, people: PeopleParts, drawing: DrawingParts)
             recipes=recipes,
             preferences=preferences,
             editing=editing,
-            consents=consents,
+            profiles=profiles,
             clock=clock,
         ),
         profile_editing=ProfileEditing(

@@ -162,7 +162,7 @@ async def test_helpers_of_the_allowed_loras_come_along_and_own_defaults_give_way
         await edit(harness, "--loras face")
         receipt = await draw(harness, Draw("a", loras=(LoraWish("face"),)))
         assert [lora.name for lora in receipt.recipe.loras] == ["face", "anime"]
-        await harness.desk.handle(EditSettings(Draw(loras=(LoraWish("sugar"),), count=2)), at())
+        await harness.desk.handle(EditSettings(Draw(loras=(LoraWish("sugar"),), count=2)), at("elsewhere"))
         assert FromDefaults(("count",)) in (await draw(harness, Draw("b"))).notes
 
 
@@ -203,6 +203,15 @@ async def test_a_sheet_is_bound_by_the_loras_of_its_cells_and_by_its_pictures_at
 
 def in_thread(user_id: str = "ann") -> CommandContext:
     return replace(at("thread", user_id), parent_chat_id="group")
+
+
+async def test_settings_are_refused_a_lora_that_this_chat_does_not_draw_with(tmp_path: Path) -> None:
+    wanted = EditSettings(Draw(loras=(LoraWish("anime"),)))
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await edit(harness, "--loras sugar")
+        with pytest.raises(UnknownLora):
+            await harness.desk.handle(wanted, at())
+        await harness.desk.handle(wanted, at("elsewhere"))
 
 
 async def test_a_thread_has_the_profile_of_its_channel_until_it_has_its_own(tmp_path: Path) -> None:
