@@ -26,7 +26,15 @@ from bot.settings.password import PasswordHash
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT, EngineConfig
 
 EXAMPLE_COMMIT = PUBLISHED_COMMIT
-ADDRESSES = (("discord", "proxy"), ("telegram", "proxy"), ("engine", "endpoint"))
+ADDRESSES = (
+    ("discord", "api_base"),
+    ("discord", "gateway"),
+    ("discord", "proxy"),
+    ("telegram", "base_url"),
+    ("telegram", "base_file_url"),
+    ("telegram", "proxy"),
+    ("engine", "endpoint"),
+)
 """The settings that may hold a password inside an address."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -172,10 +180,12 @@ class DiscordSettings(Section):
     api_base: Annotated[
         str,
         _url("http", "https"),
-        _must_be("an http or https address", "https://discord.com/api/v10", min_length=1),
+        _must_be("an http or https address", "https://discord.com/api/v10", min_length=1, repr=False),
     ] = "https://discord.com/api/v10"
     gateway: Annotated[
-        str, _url("ws", "wss"), _must_be("a ws or wss address, or empty", "wss://gateway.discord.gg")
+        str,
+        _url("ws", "wss"),
+        _must_be("a ws or wss address, or empty", "wss://gateway.discord.gg", repr=False),
     ] = ""
     proxy: _HttpProxy = ""
 
@@ -187,12 +197,12 @@ class TelegramSettings(Section):
     base_url: Annotated[
         str,
         _url("http", "https"),
-        _must_be("an http or https address", "https://api.telegram.org/bot", min_length=1),
+        _must_be("an http or https address", "https://api.telegram.org/bot", min_length=1, repr=False),
     ] = "https://api.telegram.org/bot"
     base_file_url: Annotated[
         str,
         _url("http", "https"),
-        _must_be("an http or https address", "https://api.telegram.org/file/bot", min_length=1),
+        _must_be("an http or https address", "https://api.telegram.org/file/bot", min_length=1, repr=False),
     ] = "https://api.telegram.org/file/bot"
     proxy: _Proxy = ""
 
@@ -334,7 +344,7 @@ class Settings(Section):
     storage: StorageSettings = StorageSettings()
 
     def secrets(self) -> tuple[str, ...]:
-        """Return what must never be written: the tokens, and passwords of proxies and of the mirror."""
+        """Return what must never be written: the tokens, and the passwords inside addresses."""
         with_token = (self.discord, self.telegram, self.huggingface, self.modelscope, self.civitai)
         tokens = [section.token.get_secret_value() for section in with_token]
         passwords = [password_of(getattr(getattr(self, section), name)) for section, name in ADDRESSES]
