@@ -1,37 +1,34 @@
 """The second press that a button needs whose work cannot be undone.
 
-What was pressed once is in memory alone: after a restart people press twice again.
+The desk asks; a chat says whether a press came after its person had read the question. What was read is in
+memory alone: after a restart people are asked again.
 """
 
-import time
-from collections.abc import Callable
+from dataclasses import replace
 
-from bot.errors import PressAgain
+from bot.commands.values import Delete
+from bot.errors import PersonError, PressAgain
 
-WITHIN_S = 30
-
-_Key = tuple[str, str]  # user id, job id
+_NEVER = (0.0, 0.0)
 
 
 class SecondPress:
-    """Knows what each person pressed in the last seconds.
+    """Knows who has read which question in the last seconds; its seconds never go back."""
 
-    Args:
-        seconds: Seconds that never go back.
-    """
+    def __init__(self) -> None:
+        self._read: dict[tuple[str, str], tuple[float, float]] = {}  # person, job → from when, until when
 
-    def __init__(self, seconds: Callable[[], float] = time.monotonic) -> None:
-        self._seconds = seconds
-        self._first: dict[_Key, tuple[str, float]] = {}
+    def mark(self, delete: Delete, user_id: str, came_s: float) -> Delete:
+        """Return the command of a press; it is sure if the press came after its person had read the question.
 
-    def require(self, job_id: str, user_id: str, event_id: str) -> None:
-        """Return if this person pressed the same a moment ago. The same event again is the same press.
-
-        Raises:
-            PressAgain: This is the first press.
+        A press that came before that answers nothing: people press again when nothing happens.
         """
-        now_s = self._seconds()
-        self._first = {key: one for key, one in self._first.items() if now_s - one[1] < WITHIN_S}
-        first_id, _ = self._first.setdefault((user_id, job_id), (event_id, now_s))
-        if first_id == event_id:
-            raise PressAgain(job_id=job_id, seconds=WITHIN_S)
+        read_s, until_s = self._read.get((user_id, delete.job_id), _NEVER)
+        return replace(delete, is_sure=read_s < came_s < until_s)
+
+    def note_shown(self, refusal: PersonError, user_id: str, now_s: float) -> None:
+        """Remember that the platform has shown this refusal to a person, if it is the question."""
+        if isinstance(refusal, PressAgain):
+            self._read = {key: times for key, times in self._read.items() if now_s < times[1]}
+            job_id, seconds = refusal.facts["job_id"], refusal.facts["seconds"]
+            self._read[user_id, str(job_id)] = (now_s, now_s + float(str(seconds)))

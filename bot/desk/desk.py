@@ -29,7 +29,7 @@ from bot.desk.iterating.continuation import NOT_NEEDED, DiskState
 from bot.desk.loras.shelf import Rule
 from bot.desk.shelf.adding import Prepared
 from bot.desk.shelf.management import ManagementCommand
-from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError
+from bot.errors import CannotSave, ChatNotAllowed, LoraFileSent, PersonError, PressAgain
 from bot.outcomes import (
     Address,
     ChatOutput,
@@ -151,6 +151,8 @@ class Desk:
             if isinstance(command, DRAWS):
                 return await self.parts.acceptance.accept(command, context, disk)
             return await self._actions[type(command)](command, context)
+        except PressAgain:  # a question is no refusal
+            raise
         except PersonError as refusal:
             self.parts.refusals.note(type(refusal).__name__)
             raise

@@ -100,7 +100,7 @@ class StillSending(NotPossible):
 
 
 class PressAgain(NotPossible):
-    """A button deletes a job at its second press. Facts: ``job_id``; within how many ``seconds``."""
+    """The question before a button deletes a job. Facts: ``job_id``; ``seconds`` to press again."""
 
 
 class OwnJob(NotPossible):

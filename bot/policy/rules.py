@@ -30,6 +30,7 @@ CONSOLE_HOST = "host"  # the user id of ``sugarbot say --host``
 
 DAY_S = 86_400
 MAX_REPORTS_A_DAY = 10  # of one person; hosts read them all
+PRESS_AGAIN_S = 30  # from the question of a button to the second press
 
 WITHOUT_BAN = (Help, Mine, Export, Delete)
 """What a banned person may do: read, take along and delete what they have."""

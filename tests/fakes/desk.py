@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from bot.commands.values import Command, Draw, Reroll
-from bot.errors import PersonError
+from bot.commands.values import Command, Delete, Draw, Reroll
+from bot.errors import PersonError, PressAgain
 from bot.outcomes import (
     Address,
     ChatOutput,
     CommandContext,
+    Deleted,
     LoraAdding,
     LoraSummary,
     MessagesLeft,
@@ -20,6 +21,14 @@ from bot.outcomes import (
 )
 
 Answer = Callable[[Command, CommandContext], Outcome]
+
+
+def delete_if_sure(command: Command, _context: CommandContext) -> Outcome:
+    """The answer of a desk to ``Delete``."""
+    assert isinstance(command, Delete)
+    if not command.is_sure:
+        raise PressAgain(job_id=command.job_id, seconds=30)
+    return Deleted(command.job_id)
 
 
 @dataclass

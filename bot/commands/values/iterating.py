@@ -54,9 +54,14 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the pictures and the text of one's own ended job; a host may delete everybody's."""
+    """Delete the pictures and the text of one's own ended job; a host may delete everybody's.
+
+    Attributes:
+        is_sure: The person was asked whether they mean it; else the desk asks.
+    """
 
     job_id: str
+    is_sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

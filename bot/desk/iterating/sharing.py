@@ -19,6 +19,7 @@ from bot.errors import (
     NothingToPublish,
     OwnJob,
     PicturesGone,
+    PressAgain,
     StillSending,
     TooManyReports,
 )
@@ -34,7 +35,14 @@ from bot.outcomes import (
     ReportListing,
 )
 from bot.policy.live import LiveRules
-from bot.policy.rules import MAX_REPORTS_A_DAY, chats_of, others_read, require_private_chat, serves
+from bot.policy.rules import (
+    MAX_REPORTS_A_DAY,
+    PRESS_AGAIN_S,
+    chats_of,
+    others_read,
+    require_private_chat,
+    serves,
+)
 from bot.store import Store
 from bot.store.rows import JobRow
 
@@ -122,14 +130,17 @@ class JobSharing:
         The files go after the commit, and after a crash at the next start.
 
         Raises:
-            PersonError: NoSuchJob, NotYours (hosts may delete every job), NotEnded, or StillSending (the chat
-                does not know yet which messages show the pictures).
+            PersonError: NoSuchJob, NotYours (hosts may delete every job), NotEnded, StillSending (the chat
+                does not know yet which messages show the pictures), or PressAgain (nothing else is in the
+                way, but the person was not asked yet).
         """
         job = await self._access.require_own(command.job_id, context, or_host=True)
         if not JobState(job.state).has_ended:
             raise NotEnded(job_id=job.id)
         if await self._store.outbox.is_sending(job.id):
             raise StillSending(job_id=job.id)
+        if not command.is_sure:
+            raise PressAgain(job_id=job.id, seconds=PRESS_AGAIN_S)
         await self._store.ended.delete(job.id, self._clock())
         await self._store.finding.forget_job(job.id)
         self._store.after_commit(self._files_to_delete.set)

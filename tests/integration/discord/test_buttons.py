@@ -1,5 +1,6 @@
 """Buttons: from the press to the desk, and the answer back to the person."""
 
+import asyncio
 import json
 from dataclasses import replace
 
@@ -9,14 +10,29 @@ from bot.chats.discord_ import DiscordChat, DiscordConfig
 from bot.commands.buttons import ButtonCommand, data_of
 from bot.commands.values import Cancel, Delete, Publish, Reroll
 from bot.errors import NotYours
-from bot.outcomes import Deleted, PictureFile, PictureMessage, Platform, Published
-from tests.fakes.desk import ScriptedDesk
+from bot.outcomes import PictureFile, PictureMessage, Platform, Published
+from tests.fakes.desk import ScriptedDesk, delete_if_sure
 from tests.fakes.discord_gateway import until
+from tests.fakes.discord_http import Fault, Request
 from tests.fakes.discord_payloads import CHANNEL_ID, EPHEMERAL, MEMBER_ID
+from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.integration.discord.conftest import JOB_ID, RECEIPT, answered, opened, refusing, result_of
 
 LEFT_ID, OPEN_ID = "900000000000000777", "900000000000000778"  # channels
+DELETE = f"v2:delete:{JOB_ID}"
+
+
+async def settled(desk: ScriptedDesk, pressed: Interaction) -> Interaction:
+    """Return the press once it is answered."""
+    await until(lambda: pressed.interaction_id in desk.settled)
+    return pressed
+
+
+def question_of(discord: FakeDiscord, pressed: Interaction) -> bool:
+    """Whether the presser, and nobody else, was asked to press again."""
+    shown = [discord.messages[each] for each in pressed.followups]
+    return any("Press the button again" in each["text"] and each["flags"] & EPHEMERAL for each in shown)
 
 
 async def test_buttons_work_after_a_restart(
@@ -106,46 +122,111 @@ async def test_what_a_deletion_could_not_delete_is_counted_in_its_answer(
         await chat.deliver(result_of(desk.handled[-1][1].address, pictures, job_id=job_id, private=private))
         for channel_id in (LEFT_ID, OPEN_ID):  # in the second, somebody has deleted it
             await desk.keep_messages([PictureMessage(Platform.DISCORD, channel_id, "5", job_id)])
-        desk.answer = lambda *_: Deleted(job_id)
+        desk.answer = delete_if_sure
         return asked.message_id
 
-    async def pressed(message_id: str) -> str:
-        await discord.press(message_id, f"v2:delete:{JOB_ID}")  # it asks first
-        asked = await discord.press(message_id, f"v2:delete:{JOB_ID}")
+    async def pressed(message_id: str, job_id: str) -> str:
+        await settled(desk, await discord.press(message_id, f"v2:delete:{job_id}"))  # it asks first
+        asked = await discord.press(message_id, f"v2:delete:{job_id}")
         await until(lambda: asked.followups and discord.messages[asked.followups[0]]["text"])
         assert message_id not in discord.messages
         return str(discord.messages[asked.followups[0]]["text"])
 
-    assert "of this job" not in await pressed(await drawn("first"))
+    assert "of this job" not in await pressed(await drawn("first"), "first")
     discord.closed_channels = closed
-    assert "1 messages of this job on Discord can't be changed" in await pressed(await drawn("second"))
+    assert "1 messages of this job on Discord can't be changed" in await pressed(
+        await drawn("second"), "second"
+    )
     assert not desk.messages
 
     await drawn("third")
-    typed = await discord.send_message(f"/delete {JOB_ID}", in_guild=False)
+    typed = await discord.send_message("/delete third", in_guild=False)
     await until(lambda: discord.replies(typed))
     assert "2 messages of this job" in discord.replies(typed)[0]["text"]
 
     await drawn("private", private=True)
-    typed = await discord.send_message(f"/delete {JOB_ID}", in_guild=False)
+    typed = await discord.send_message("/delete private", in_guild=False)
     await until(lambda: discord.replies(typed))
     assert "2 messages of this job on Discord" in discord.replies(typed)[0]["text"]
 
     message_id = await drawn("fourth", private=True)
-    await discord.press(message_id, f"v2:delete:{JOB_ID}", age_s=20 * 60)
+    await settled(desk, await discord.press(message_id, "v2:delete:fourth"))
+    await discord.press(message_id, "v2:delete:fourth", age_s=20 * 60)
     direct = discord.direct_channel(MEMBER_ID)
     await until(lambda: len(discord.in_channel(direct)) == 2)
     assert "2 messages of this job" in discord.in_channel(direct)[1]["text"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("POST", "/callback", 404, code=10062),
+        Fault("POST", "/webhooks", 404, code=10015),
+    ],
+    ids=["not acknowledged", "question not sent"],
+)
+async def test_a_press_whose_question_discord_did_not_take_was_no_first_press(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, fault: Fault
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    desk.answer = delete_if_sure
+    discord.faults.append(replace(fault))
+    lost = await discord.press(asked.message_id, DELETE)
+    await until(lambda: not discord.faults[0].times)
+    await chat._interactions.answers.drain(10)
+    assert not question_of(discord, lost)
+    assert question_of(discord, await settled(desk, await discord.press(asked.message_id, DELETE)))
+    assert asked.message_id in discord.messages
+    await settled(desk, await discord.press(asked.message_id, DELETE))
+    assert asked.message_id not in discord.messages
+
+
+async def test_a_press_that_comes_before_the_question_is_shown_deletes_nothing(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    shown = await answered(discord, asked)
+    desk.answer = delete_if_sure
+    both_came = asyncio.Event()
+
+    async def hold(request: Request) -> None:
+        if "/webhooks" in request.path:
+            await both_came.wait()
+
+    discord.before = hold
+    presses = [await discord.press(asked.message_id, DELETE) for _ in range(2)]
+    await until(lambda: all(each.callbacks for each in presses))
+    both_came.set()
+    for each in presses:
+        assert question_of(discord, await settled(desk, each))
+    assert discord.answer_to(asked)["text"] == shown, "the message with the pictures does not change"
+    await settled(desk, await discord.press(asked.message_id, DELETE))
+    assert asked.message_id not in discord.messages
+
+
+async def test_only_the_presser_of_a_late_question_reads_it(
+    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk
+) -> None:
+    asked = await discord.slash("sugar", {"prompt": "a face"})
+    await answered(discord, asked)
+    desk.answer = delete_if_sure
+    await settled(desk, await discord.press(asked.message_id, DELETE, age_s=20 * 60))
+    [question] = discord.in_channel(discord.direct_channel(MEMBER_ID))
+    assert "Press the button again" in question["text"]
+    assert asked.message_id in discord.messages
 
 
 @pytest.mark.parametrize("command", [Cancel(JOB_ID), Delete(JOB_ID)])
 async def test_a_press_that_a_crash_interrupted_runs_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, command: ButtonCommand
 ) -> None:
-    """A stored press of Delete was the second one."""
+    """Nobody knows which press of Delete it was, so the desk is told that the person is not sure."""
     async with opened(config, desk):
         drawn = await discord.slash("sugar", {"prompt": "a face"})
         await until(lambda: desk.settled)
+    if isinstance(command, Delete):
+        desk.answer = delete_if_sure
     pressed = await discord.press(drawn.message_id, data_of(command))
     await desk.store_events(
         Platform.DISCORD, [(pressed.interaction_id, json.dumps(discord.event_of(pressed)))]
@@ -153,8 +234,9 @@ async def test_a_press_that_a_crash_interrupted_runs_after_it(
     await discord.acknowledge(pressed, is_press=True)
     async with opened(config, desk):
         await until(lambda: pressed.interaction_id in desk.settled)
-    assert desk.handled[-1][0] == command
-    assert not pressed.followups
+    is_delete = isinstance(command, Delete)
+    assert desk.handled[-1][0] == (replace(command, is_sure=False) if is_delete else command)
+    assert question_of(discord, pressed) is is_delete
 
 
 async def test_a_button_of_another_version_is_answered(

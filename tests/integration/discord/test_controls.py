@@ -63,8 +63,9 @@ async def test_every_control_answers_after_a_cold_start_its_owner_and_somebody_e
             asked = await discord.slash("sugar", {**DRAWING, **options})
             await bot.ended(asked, int(options.get("count", 1)))
             made.append((asked.message_id, bool(options.get("private"))))
+        await until(lambda: is_delivered(tmp_path))  # until then, nothing is deleted
     pressed = []
-    async with running_bot(discord, config, tmp_path, FakeRenderer(), RULES):
+    async with running_bot(discord, config, tmp_path, FakeRenderer(), RULES) as bot:
         for message_id, is_private in made:
             seen = [] if is_private else pressed_in_order(discord, message_id)  # nobody else sees it
             pressed += [await act(discord, message_id, each, user_id=STRANGER_ID) for each in seen]
@@ -73,6 +74,7 @@ async def test_every_control_answers_after_a_cold_start_its_owner_and_somebody_e
             for control in pressed_in_order(discord, message_id):
                 pressed.append(await act(discord, message_id, control))
                 await until(lambda: answer_of(discord, pressed[-1]), 30)
+                await bot.is_idle()
     answers = [answer_of(discord, one) for one in pressed]
     assert len(answers) > 20
     assert not [text for text in answers if "Something went wrong" in text or "another version" in text]
@@ -129,6 +131,7 @@ async def test_deletion_reaches_every_message_that_shows_a_picture_of_the_job(
         await until(lambda: is_delivered(tmp_path))  # until then, it is "being sent right now"
         first = await act(discord, asked.message_id, delete)
         await until(lambda: "Press the button again" in answer_of(discord, first))
+        await bot.is_idle()
         assert {asked.message_id, picked.message_id} <= set(discord.messages)
         await act(discord, asked.message_id, delete)
         await until(lambda: asked.message_id not in discord.messages)

@@ -26,6 +26,7 @@ from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
 from tests.fakes.lora_folder import shelf_inputs
 from tests.fakes.renderer import Act, FakeRenderer
+from tests.fakes.unhurried import PATIENCE_S
 
 MIGRATIONS = Path(__file__).resolve().parents[3] / "migrations"
 MODEL = ModelInfo(
@@ -53,6 +54,10 @@ class RunningBot:
         """Wait until the answer shows this many pictures and return it."""
         await until(lambda: asked.message_id and len(self.discord.answer_to(asked)["attachments"]) == files)
         return self.discord.answer_to(asked)
+
+    async def is_idle(self) -> None:
+        """Wait until each press is answered, and the bot knows that Discord has shown the answer."""
+        await self.chat._interactions.answers.drain(PATIENCE_S)
 
 
 @asynccontextmanager
@@ -232,7 +237,9 @@ async def test_a_private_picture_is_published_by_its_owner_after_a_restart_and_d
         assert not public["flags"] & EPHEMERAL
         assert "AI-generated" in str(public["text"])
         await until(lambda: is_delivered(tmp_path))  # until then, it is "being sent right now"
-        await discord.press(asked.message_id, controls["Delete"])  # it asks first
+        first = await discord.press(asked.message_id, controls["Delete"])  # it asks
+        await until(lambda: first.followups)
+        await bot.is_idle()
         deleted = await discord.press(asked.message_id, controls["Delete"])
         await until(lambda: deleted.followups and discord.messages[deleted.followups[0]]["text"])
     assert asked.message_id not in discord.messages

@@ -43,7 +43,6 @@ class EventInbox:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._seen: OrderedDict[str, RawEvent | None] = OrderedDict()
-        self._found: set[str] = set()
         self._pending: list[_PendingEvent] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -68,10 +67,6 @@ class EventInbox:
         if event_id in self._seen:
             self._seen[event_id] = None
         return event
-
-    def was_stored(self, event_id: str) -> bool:
-        """Whether an earlier run stored this event and accepted it."""
-        return event_id in self._found
 
     async def store(self, event_id: str) -> None:
         """Return once the event is on the disk; events that wait at the same time share a commit.
@@ -119,7 +114,6 @@ class EventInbox:
                 await self.settle(event_id)
                 continue
             log.info("event found unanswered", event_id=event_id)
-            self._found.add(event_id)
             handle(event)
 
     async def _write(self) -> None:

@@ -10,6 +10,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -93,9 +94,9 @@ class InteractionHandler:
         await self._handle(interaction, lambda: self._parse_press(interaction))
 
     def _parse_press(self, interaction: Interaction) -> Command | SentForm:
-        pressed, event_id = parsing.parse_press(interaction), str(interaction.id)
-        if isinstance(pressed, Delete) and not self._inbox.was_stored(event_id):
-            self._second_press.require(pressed.job_id, str(interaction.user.id), event_id)
+        pressed = parsing.parse_press(interaction)
+        if isinstance(pressed, Delete):
+            return self._second_press.mark(pressed, str(interaction.user.id), time.monotonic())
         return pressed
 
     async def refuse_unknown(self, interaction: Interaction) -> None:
@@ -239,6 +240,7 @@ class InteractionHandler:
             outcome = await self._desk.handle(command, context_of(interaction, address))
         except PersonError as error:
             await _follow_up(interaction, _explain(error, interaction))
+            self._second_press.note_shown(error, str(interaction.user.id), time.monotonic())
             return
         locale, message_id = locale_of(interaction), interaction.message.id if interaction.message else 0
         match outcome:

@@ -75,8 +75,10 @@ class UpdateHandler:
             task.cancel()
         self._calls.close()
 
-    async def handle(self, event_id: str, payload: str) -> asyncio.Task[None] | None:
+    async def handle(self, event_id: str, payload: str, came_s: float) -> asyncio.Task[None] | None:
         """Answer one stored update, and finish it once its reply is sent or can never be sent.
+
+        It came at ``came_s``, in seconds that never go back, and may have waited for other updates since.
 
         Returns:
             The task that answers a command that takes long: it must not delay its chat.
@@ -88,6 +90,8 @@ class UpdateHandler:
             log.exception("event failed", event_id=event_id)
             await self._desk.finish_event(Platform.TELEGRAM, event_id)
             return None
+        if isinstance(update, ButtonPress):
+            update = replace(update, came_s=came_s)
         answering = self._answer_and_finish(event_id, update)
         if not (isinstance(update, TextMessage) and _takes_long(update)):
             await answering

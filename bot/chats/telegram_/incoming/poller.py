@@ -10,6 +10,7 @@ recognizes what it already handled.
 import asyncio
 import json
 import random
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine
 from functools import partial
@@ -34,8 +35,8 @@ RETRY_PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 
 log = structlog.get_logger(__name__)
 
-HandleUpdate = Callable[[str, str], Coroutine[None, None, asyncio.Task[None] | None]]
-"""Answers and finishes one stored update (id, JSON). The next start repeats an unfinished update.
+HandleUpdate = Callable[[str, str, float], Coroutine[None, None, asyncio.Task[None] | None]]
+"""Answers and finishes one stored update (id, JSON, when it came). The next start repeats an unfinished one.
 
 It returns the task that does so if that takes long; the next update of the chat does not wait for it.
 """
@@ -66,7 +67,7 @@ class UpdatePoller:
         self._handle = handle
         self._start_unstored = start_unstored
         self._dispatched: set[str] = set()  # event ids
-        self._queues: dict[str, deque[tuple[str, str]]] = {}  # by chat
+        self._queues: dict[str, deque[tuple[str, str, float]]] = {}  # by chat
         self._handling: dict[str, asyncio.Task[asyncio.Task[None] | None]] = {}  # by event id
 
     async def run(self) -> None:
@@ -141,6 +142,7 @@ class UpdatePoller:
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         """Queue the stored updates of each chat, and start a task for each chat without one."""
+        now_s = time.monotonic()
         for event_id, payload in await self._desk.pending_events(Platform.TELEGRAM):
             if event_id in self._dispatched:
                 continue
@@ -150,19 +152,19 @@ class UpdatePoller:
             except ValueError:
                 chat = ""
             if chat in self._queues:
-                self._queues[chat].append((event_id, payload))
+                self._queues[chat].append((event_id, payload, now_s))
             else:
-                self._queues[chat] = deque([(event_id, payload)])
+                self._queues[chat] = deque([(event_id, payload, now_s)])
                 tasks.create_task(self._process_chat(chat), name=f"telegram chat {chat}")
 
     async def _process_chat(self, chat: str) -> None:
         """Handle the updates of a chat one after the other; a chat that cannot be reached delays no other."""
         queue = self._queues[chat]
         while queue:
-            event_id, payload = queue[0]
+            event_id, payload, came_s = queue[0]
             if event_id not in self._handling:  # else it was begun before an error ended ``run``
                 self._handling[event_id] = asyncio.create_task(
-                    self._handle(event_id, payload), name=f"telegram event {event_id}"
+                    self._handle(event_id, payload, came_s), name=f"telegram event {event_id}"
                 )
             try:
                 # A stop lets the handler finish: its reply would be sent twice if the stop cut it off.

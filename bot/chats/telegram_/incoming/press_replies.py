@@ -1,5 +1,8 @@
 """Replies to presses: the desk carries out the button's command; only the presser sees a refusal."""
 
+import time
+from functools import partial
+
 from telegram import Bot
 
 from bot import messages
@@ -38,12 +41,10 @@ class PressReplies:
             async with answer.limit_spinner():
                 command = press_of(press.data)
                 if isinstance(command, Delete):
-                    context = press.context
-                    self._second_press.require(command.job_id, context.user_id, context.event_id)
+                    command = self._second_press.mark(command, press.context.user_id, press.came_s)
                 outcome = await self._calls.call(command, press.context)
         except PersonError as error:
-            refusal = messages.format_error(error, locale)
-            steps: list[SendStep] = [lambda: answer.refuse(refusal)]
+            steps: list[SendStep] = [partial(self._refuse, answer, press, error)]
             if isinstance(error, AlreadyEnded) and isinstance(command, Cancel):
                 job_id = command.job_id
                 steps.append(lambda: self._outcomes.disable_duplicate(job_id, press))
@@ -61,6 +62,10 @@ class PressReplies:
         is_quiet = isinstance(outcome, Receipt) and press.address.is_group
         await answer.stop_spinner(messages.format_outcome(outcome, locale) if is_quiet else "")
         return self._outcomes.show(outcome, command, press.context, press.address, turned=press.is_own)
+
+    async def _refuse(self, answer: PressAnswer, press: ButtonPress, error: PersonError) -> None:
+        await answer.refuse(messages.format_error(error, press.context.locale))
+        self._second_press.note_shown(error, press.context.user_id, time.monotonic())
 
     def apologise(self, press: ButtonPress, error: Exception) -> Reply:
         """Make the alert for an internal error."""

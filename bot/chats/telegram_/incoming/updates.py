@@ -39,6 +39,7 @@ class ButtonPress:
 
     Attributes:
         is_own: The message answers the presser, as far as Telegram says.
+        came_s: When it came, in seconds that never go back; 0 for a press that nobody timed.
     """
 
     query_id: str
@@ -46,6 +47,7 @@ class ButtonPress:
     context: CommandContext
     address: ChatAddress
     is_own: bool = True
+    came_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

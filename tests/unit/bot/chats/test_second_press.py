@@ -1,21 +1,28 @@
 """A button whose work cannot be undone works at its second press."""
 
-import pytest
+from bot.chats.second_press import SecondPress
+from bot.commands.values import Delete
+from bot.errors import NotYours, PressAgain
 
-from bot.chats.second_press import WITHIN_S, SecondPress
-from bot.errors import PressAgain
+QUESTION = PressAgain(job_id="j1", seconds=30)
+SURE, UNSURE = Delete("j1"), Delete("j1", is_sure=False)
 
 
-def test_a_second_press_of_the_same_person_for_the_same_job_counts_for_some_seconds() -> None:
-    now_s = 0.0
-    presses = SecondPress(lambda: now_s)
-    for job_id, user_id, event_id in (("j1", "7", "1"), ("j2", "7", "2"), ("j1", "8", "3"), ("j1", "7", "1")):
-        with pytest.raises(PressAgain):
-            presses.require(job_id, user_id, event_id)
-    now_s = WITHIN_S - 1
-    for _ in range(2):  # after a failed answer, the chat handles an event again
-        presses.require("j1", "7", "4")
-    now_s = WITHIN_S
-    with pytest.raises(PressAgain) as asked:
-        presses.require("j1", "7", "5")
-    assert asked.value.facts == {"job_id": "j1", "seconds": WITHIN_S}
+def test_a_press_that_comes_after_the_question_answers_it_for_some_seconds() -> None:
+    presses = SecondPress()
+    assert presses.mark(SURE, "7", came_s=1.0) == UNSURE
+    assert presses.mark(SURE, "7", came_s=2.0) == UNSURE, "nobody has read a question yet"
+    presses.note_shown(QUESTION, "7", now_s=3.0)
+    for came_s, expected in ((2.0, UNSURE), (3.0, UNSURE), (3.1, SURE), (32.9, SURE), (33.0, UNSURE)):
+        assert presses.mark(SURE, "7", came_s) == expected, came_s
+    assert presses.mark(Delete("j2"), "7", came_s=4.0) == Delete("j2", is_sure=False)
+    assert presses.mark(SURE, "8", came_s=4.0) == UNSURE, "another person has read nothing"
+
+
+def test_no_other_refusal_asks_and_old_questions_are_forgotten() -> None:
+    presses = SecondPress()
+    presses.note_shown(NotYours(job_id="j1"), "7", now_s=1.0)
+    assert presses.mark(SURE, "7", came_s=2.0) == UNSURE
+    for number in range(100):
+        presses.note_shown(PressAgain(job_id=f"j{number}", seconds=30), "7", now_s=10.0 * number)
+    assert len(presses._read) == 3

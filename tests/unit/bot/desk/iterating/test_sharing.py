@@ -22,12 +22,15 @@ from bot.errors import (
     AlreadyPublic,
     ChatNotAllowed,
     LoraWithdrawn,
+    NoSuchJob,
     NotEnded,
     NotForThatChat,
     NothingToPublish,
     NotInPublic,
     NotYours,
+    PersonError,
     PicturesGone,
+    PressAgain,
     StillSending,
     TooManyReports,
 )
@@ -43,7 +46,7 @@ from bot.outcomes import (
     Reported,
     ReportListing,
 )
-from bot.policy.rules import MAX_REPORTS_A_DAY, Rules
+from bot.policy.rules import MAX_REPORTS_A_DAY, PRESS_AGAIN_S, Rules
 from engine.config import PROMPTS
 from tests.fakes.chat import FakeChat
 from tests.fakes.desk_harness import DeskHarness, a_context, open_harness, until
@@ -171,6 +174,49 @@ async def test_a_job_is_deleted_only_after_its_end_and_not_while_it_is_sent(tmp_
         await harness.store._run("UPDATE outbox SET state = 'sending'")
         with pytest.raises(StillSending):  # the chat does not know yet which messages show the pictures
             await harness.desk.handle(Delete(result.job_id), in_group("3"))
+
+
+async def test_whoever_is_not_sure_is_asked_and_the_question_stays_the_answer_after_a_crash(
+    tmp_path: Path,
+) -> None:
+    result = await drawn(tmp_path, in_group("1"))
+    sure, unsure = Delete(result.job_id), Delete(result.job_id, is_sure=False)
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        await harness.desk.store_events(Platform.TELEGRAM, [("2", "{}"), ("3", "{}")])
+        with pytest.raises(PressAgain) as asked:
+            await harness.desk.handle(unsure, in_group("2"))
+        assert asked.value.facts == {"job_id": result.job_id, "seconds": PRESS_AGAIN_S}
+        await harness.desk.parts.refusals.flush()
+        assert not await harness.store.statistics.refusals(0), "a question is no refusal"
+    async with open_harness(tmp_path, rules=RULES) as harness:  # the process ended before it was shown
+        for command in (unsure, sure):
+            with pytest.raises(PressAgain) as again:
+                await harness.desk.handle(command, in_group("2"))
+            assert again.value.facts == asked.value.facts
+        assert await harness.store.jobs.pictures_of([result.job_id])
+        assert await harness.desk.handle(sure, in_group("3")) == Deleted(result.job_id)
+    async with open_harness(tmp_path, rules=RULES) as harness:  # before people learned that it is deleted
+        assert await harness.desk.handle(unsure, in_group("3")) == Deleted(result.job_id)
+
+
+async def test_nobody_is_asked_about_a_job_that_they_could_not_delete(tmp_path: Path) -> None:
+    result = await drawn(tmp_path, in_group("1"))
+
+    async def refusal_of(harness: DeskHarness, job_id: str, context: CommandContext) -> type[PersonError]:
+        with pytest.raises(PersonError) as refused:
+            await harness.desk.handle(Delete(job_id, is_sure=False), context)
+        return type(refused.value)
+
+    async with open_harness(tmp_path, rules=RULES) as harness:
+        assert await refusal_of(harness, result.job_id, in_group("2", "8")) is NotYours
+        assert await refusal_of(harness, "nothing", in_group("3")) is NoSuchJob
+        waiting = await harness.desk.handle(Draw("a"), in_group("4"))
+        assert isinstance(waiting, Receipt)
+        assert await refusal_of(harness, waiting.job_id, in_group("5")) is NotEnded
+        await harness.store._run("UPDATE outbox SET state = 'sending'")
+        assert await refusal_of(harness, result.job_id, in_group("6")) is StillSending
+        await harness.store._run("UPDATE outbox SET state = 'sent'")
+        assert await refusal_of(harness, result.job_id, in_group("7", "1")) is PressAgain, "a host"
 
 
 @pytest.mark.parametrize("state", ["ready", "maybe", "kept", "sent"])
