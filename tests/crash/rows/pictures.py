@@ -35,7 +35,7 @@ MAX_LIFE_S = 0.6
 STEP_S = 0.001
 KEEP_DAYS = 2
 RENAMED = 4  # in each life: a process lives as long as a few more
-MOST_FOLDERS = 10  # as many as wanted, on a machine where nothing is deleted in the first ones
+MOST_FOLDERS = 10  # as many as wanted, with longer lives, where too little happens in the first ones
 
 
 def shared_pictures(scale: Scale) -> Measured:
@@ -49,7 +49,7 @@ def shared_pictures(scale: Scale) -> Measured:
         folder.mkdir()
         for life in range(LIVES):
             process = begin(_live, folder, number * LIVES + life)
-            time.sleep(random.uniform(0, MAX_LIFE_S))
+            time.sleep(random.uniform(0, MAX_LIFE_S * (1 + number // wanted)))
             process.kill()
             process.join()
             kills += 1

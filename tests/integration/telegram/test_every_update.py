@@ -254,12 +254,15 @@ async def test_every_message_and_press_has_one_answer_or_a_rule_that_ignores_it(
     server: TelegramServer, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bot.chats.telegram_.rate_limiter.MESSAGES_PER_SECOND", 10_000)
+    monkeypatch.setattr("bot.chats.telegram_.incoming.inline.ANSWER_TIMEOUT_S", 60.0)  # all come at once
     script = Script(world)
     messages(script)
     odd_updates(script)
     rules = Rules(frozenset(script.hosts), frozenset(script.served), daily_credits=100, max_waiting=100)
     async with serve_bot(server, tmp_path, FakeRenderer(), rules=rules) as harness:
         await settled(server, harness, lambda: len(script.cases) - 1)
+        inline = {case.press for case in script.cases if case.kind is UpdateKind.INLINE}
+        await server.until(lambda: inline <= set(world.inline_answers))  # not stored, so not settled
         assert _wrong(script.cases, world, set()) == []
         message_cases = len(script.cases)
 
