@@ -329,20 +329,23 @@ class OutboxDelivery:
         structlog.contextvars.bind_contextvars(job_id=taken.job)  # also for what the chat logs
         await self._progress.stop_updates(taken.job)
         facts = {"job_id": taken.job, "attempts": taken.attempts}
-        state, wait_s = OutboxState.MAYBE, 0.0
+        state, wait_s, given_up = OutboxState.MAYBE, 0.0, OutboxState.KEPT
         try:
             result = await self._saved(partial(self._load_result, taken.job))
+            if result.is_deleted:
+                given_up = OutboxState.SENT  # /mine has nothing to bring
             async with asyncio.timeout(DELIVER_TIMEOUT_S):
                 await chat.deliver(result)
         except Undeliverable as reason:
-            log.warning("result kept", **facts, reason=str(reason))
-            state = OutboxState.KEPT
+            state = given_up
+            said = "result kept" if state is OutboxState.KEPT else "result dropped"
+            log.warning(said, **facts, reason=str(reason))
         except RetryLater as reason:
             log.info("result waits", **facts, reason=str(reason))
             wait_s = reason.after_s
         except Exception as error:  # noqa: BLE001 - supervision: whatever a platform raises, the result is retried
             log.warning("result not delivered", **facts, error=type(error).__name__)
-            state = OutboxState.KEPT if taken.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
+            state = given_up if taken.attempts >= MAX_DELIVERIES else OutboxState.MAYBE
             wait_s = BACK_OFF.pause_s(taken.attempts)
         else:
             log.info("result delivered", **facts)

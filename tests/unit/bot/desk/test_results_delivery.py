@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.commands.values import Cancel, Draw, Mine, PixelSize
+from bot.commands.values import Cancel, Delete, Draw, Mine, PixelSize
 from bot.desk.results import BACK_OFF, DELIVER_TIMEOUT_S, MAX_DELIVERIES, ORDER_WAIT_S
 from bot.outcomes import Address, JobResult, Platform, Receipt, RetryLater, Undeliverable
 from engine.backoff import Backoff
@@ -124,6 +124,25 @@ async def test_an_undeliverable_result_is_kept_and_delivered_with_mine(harness: 
         await until_outbox(harness, [("sent", 1)])
     assert result.job_id == job_id
     assert (result.address.chat_id, result.address.ref) == ("a direct message", "")
+
+
+@pytest.mark.parametrize("error", [Undeliverable("blocked"), ConnectionError()])
+async def test_a_deleted_job_that_no_chat_takes_is_not_kept_for_mine(
+    harness: DeskHarness, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr("bot.desk.results.MAX_DELIVERIES", 2)
+    harness.chat.errors.append(ConnectionError())
+    job_id = await accept(harness)
+    async with harness.running():
+        await until_outbox(harness, [("maybe", 1)])
+        await harness.desk.handle(Delete(job_id), a_context("2"))
+        harness.chat.errors.append(error)
+        harness.clock.advance(seconds=2)
+        harness.desk.parts.result_ready[Platform.CONSOLE].set()
+        await until_outbox(harness, [("sent", 2)])
+        await harness.desk.handle(Mine(), a_context("3"))
+        assert await outbox(harness) == [("sent", 2)]
+    assert harness.chat.results == []
 
 
 async def test_a_delivery_that_hangs_is_cut_off_and_holds_up_no_other(
