@@ -157,7 +157,7 @@ class JobAcceptance:
             credits_left=(await self._store.people.account(job.person)).credits,
             position=0,
             repeated=True,
-            address=Address(Platform(job.platform), job.chat_id, job.ref),
+            address=Address(Platform(job.platform), job.chat_id, job.ref) if job.deleted_ms is None else None,
             notes=self._recipes.find_notes(job.recipe),
             lineage=job.lineage,
         )

@@ -127,7 +127,8 @@ class Receipt:
         is_loading: The model still loads, in about ``loading_s``; no job starts before it is loaded.
         repeated: This message was accepted before; no new job exists.
         address: For a ``repeated`` receipt, what ``Desk.store_placeholder`` last stored. A chat sees there
-            whether it sent its placeholder before a crash.
+            whether it sent its placeholder before a crash. None if the job was deleted meanwhile: nothing
+            would end a new placeholder.
         notes: How the pictures differ from the request, and what the model does not know.
         lineage: From which job it continues.
     """
@@ -298,7 +299,8 @@ class JobResult:
         lineage: From which job it continues.
         offers: What its controls offer.
         cells: The numbers of the pictures of a sheet that were drawn.
-        is_deleted: The job was deleted meanwhile: nothing is left to show, and its message should say so.
+        is_deleted: The job was deleted meanwhile: nothing is left to show. A message that shows its progress
+            must say so; if there is none, nothing is sent.
     """
 
     job_id: str

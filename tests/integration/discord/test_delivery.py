@@ -182,22 +182,6 @@ async def test_a_result_for_a_closed_channel_arrives_as_a_direct_message(
     assert names_in(message) == NAMES
 
 
-@pytest.mark.parametrize("has_arrived", [False, True])
-async def test_a_deleted_job_ends_its_answer_and_takes_back_what_may_have_arrived(
-    discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures, has_arrived: bool
-) -> None:
-    asked, address = await drawn_for(discord, desk)
-    result = result_of(address, pictures)
-    if has_arrived:
-        await chat.deliver(result)
-    recipe = replace(result.recipe, typed="", prompt="")
-    await chat.deliver(replace(result, pictures=(), recipe=recipe, is_deleted=True))
-    message = discord.answer_to(asked)
-    assert message["text"] == f"Job {JOB_ID} is deleted; nothing more comes of it."
-    assert names_in(message) == []
-    assert [one["type"] for one in message["components"]] == [TEXT]
-
-
 async def test_a_private_picture_never_goes_to_the_channel(
     discord: FakeDiscord, chat: DiscordChat, desk: ScriptedDesk, pictures: Pictures
 ) -> None:

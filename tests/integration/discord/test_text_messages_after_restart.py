@@ -71,22 +71,22 @@ async def test_a_message_that_was_stored_before_a_crash_is_answered_after_it(
         await until(lambda: desk.settled == [message_id])
 
 
-@pytest.mark.parametrize("is_shown", [True, False])
+@pytest.mark.parametrize("fate", ["shown", "not shown", "deleted"])
 async def test_a_job_that_was_accepted_before_a_crash_has_one_placeholder_after_it(
-    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, is_shown: bool
+    discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, fate: str
 ) -> None:
     message_id = await left_behind(discord, config, desk, "a face")
 
     def repeat(_: object, context: object) -> object:
         address = context.address  # type: ignore[attr-defined]
-        if is_shown:
+        if fate == "shown":
             address = replace(address, ref=AnswerAddress.from_json(address.ref).sent_as(5).to_json())
-        return replace(RECEIPT, repeated=True, address=address)
+        return replace(RECEIPT, repeated=True, address=None if fate == "deleted" else address)
 
     desk.answer = repeat  # type: ignore[assignment]
     async with opened(config, desk):
         await until(lambda: desk.settled == [message_id])
-    assert len(discord.replies(message_id)) == (0 if is_shown else 1)
+    assert len(discord.replies(message_id)) == (fate == "not shown")
 
 
 async def test_a_placeholder_without_a_reply_from_discord_is_found_by_its_nonce(

@@ -105,22 +105,6 @@ async def test_a_failed_job_says_why_in_its_placeholder(
     assert [label for label, _ in shown.buttons] == ["Reroll", "Edit"]
 
 
-@pytest.mark.parametrize("count", [0, 1, 2])
-async def test_a_deleted_job_ends_its_placeholder_and_takes_back_what_may_have_arrived(
-    chat: TelegramChat, world: World, desk: ScriptedDesk, tmp_path: Path, count: int
-) -> None:
-    """Telegram's answer to an earlier delivery of ``count`` pictures was lost."""
-    address = HERE
-    if count:
-        await chat.deliver(make_result(HERE, tmp_path, *[png("peru"), png("navy")][:count]))
-        address = ChatAddress.parse(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
-    for _ in range(2):
-        await chat.deliver(replace(make_result(address, tmp_path), is_deleted=True))
-        address = ChatAddress.parse(desk.addresses["j1"]) if "j1" in desk.addresses else HERE
-    (left,) = world.in_chat(11)
-    assert (left.text, left.buttons) == ("Job j1 is deleted; nothing more comes of it.", ())
-
-
 async def test_a_cancelled_job_keeps_the_pictures_it_has(
     chat: TelegramChat, world: World, tmp_path: Path
 ) -> None:

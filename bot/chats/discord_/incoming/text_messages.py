@@ -117,9 +117,9 @@ class TextMessageHandler:
 
 
 def _is_shown(receipt: Receipt) -> bool:
-    """Whether the placeholder was sent before a crash."""
+    """Whether the placeholder was sent before a crash, or is not needed because the job was deleted since."""
     if receipt.address is None:
-        return False
+        return receipt.repeated
     return isinstance(AnswerAddress.from_json(receipt.address.ref).target, SentMessage)
 
 

@@ -142,6 +142,16 @@ class AnswerAddress:
             return None
         return replace(self, target=response)
 
+    def left_in_channel(self) -> "AnswerAddress | None":
+        """The message that a response is in its channel; None if its person alone sees it, or no id is known.
+
+        The bot can edit it like any message of its own when the token has expired.
+        """
+        if not isinstance(self.target, Response) or self.is_private:
+            return None
+        message_id = self.target.message_id
+        return replace(self, target=SentMessage(message_id)) if message_id and self.channel_id else None
+
     def unsent(self) -> "AnswerAddress":
         """The same answer as a new message in its channel."""
         return replace(self, target=UnsentMessage(self.reply_to))

@@ -5,6 +5,9 @@ be repeated and shows the result once: an edit by its nature, a message by its n
 
 A result that comes after the twelfth minute of its response goes to an ordinary message, because that message
 may already exist while only the news of it was lost.
+
+A job that was deleted meanwhile ends the message that shows its progress. If that is gone or was never sent,
+nothing new is sent.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -121,7 +124,11 @@ class AnswerDelivery:
         await self._placeholders.stop_edits(result.job_id)
         self._refusals.check()
         # The placeholder may have moved after the result was made.
-        address = self._placeholders.remove(result.job_id) or _address_of(result)
+        known = self._placeholders.remove(result.job_id)
+        address = known or _address_of(result)
+        if result.is_deleted:
+            await self._show_deleted(address, result, was_tried=known is not None)
+            return
         is_private = address.is_private or result.private
         may_attach = not address.is_message or address.may_attach or not result.pictures
         is_direct = not may_attach or _would_leak(address, result)
@@ -140,6 +147,21 @@ class AnswerDelivery:
                     await self._keep_message(address, result.job_id)
                 return
         await self._send_new(address, result, is_direct=is_direct or is_private)
+
+    async def _show_deleted(self, address: AnswerAddress, result: JobResult, *, was_tried: bool) -> None:
+        """Let the message that shows the job's progress say that it is deleted; without one, send none."""
+        job_id, state = result.job_id, address.state_at(self._clock())
+        # A message in the channel may show the progress, too, while only the news of it was lost.
+        may_be_lost = state is AnswerState.EXPIRING or (state is AnswerState.UNSENT and was_tried)
+        may_move = may_be_lost and address.can_move_to_channel and not _would_leak(address, result)
+        if may_move and (moved := await self._send_caption(address, result)):  # the nonce finds it
+            address = moved
+        if address.state_at(self._clock()) in CAN_BE_EDITED:
+            await self._sender.edit_outdated_response(address, self._clock(), result.locale, job_id)
+            if await self._sender.try_edit(address, await compose_result(result, 0), job_id):
+                return
+        if left := address.left_in_channel():
+            await self._sender.try_edit(left, await compose_result(result, 0), job_id)
 
     async def send_report(self, report: OwnerReport) -> None:
         """Send a report as a direct message; Discord shows a repetition within some minutes once.

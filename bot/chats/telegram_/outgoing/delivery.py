@@ -3,8 +3,8 @@
 One picture: an edit turns the placeholder into the picture. If there is no placeholder, delivery sends and
 stores one first. Several pictures: an album. Its message ids are stored before the placeholder becomes the
 message with the caption and the buttons, because an album carries none (Bot API, ``sendMediaGroup``). No
-picture: the placeholder says why. A job that was deleted meanwhile: the placeholder says so, and pictures of
-an earlier attempt go.
+picture: the placeholder says why. A job that was deleted meanwhile: the placeholder says so if it is still
+there, and pictures of an earlier attempt go.
 
 Only an album is sent instead of edited, and Telegram offers no idempotency key. So the store records that an
 album is in flight. If a crash or a lost answer leaves it so, the placeholder says that the pictures may be
@@ -80,7 +80,7 @@ class TelegramDelivery:
         address = ChatAddress.parse(result.address)
         count = len(result.pictures)
         self._rate_limiter.require_capacity(address.chat_id, messages=count + 1 if count > 1 else 1)
-        if address.reply_to is not None:  # else /mine asked for it, perhaps in another chat
+        if address.reply_to is not None or result.is_deleted:  # else /mine asked for it, perhaps elsewhere
             address = await self._registry.wait_for_placeholder(result.job_id, address)
         await self._editor.stop_editing(address)
         has_placeholder = address.message_id is not None
@@ -138,10 +138,15 @@ class TelegramDelivery:
 
     async def _show_deleted(self, result: JobResult, address: ChatAddress, text: str) -> None:
         """Let the placeholder say that the job is deleted; what an earlier attempt may have shown goes."""
+        if address.message_id is None:
+            return  # nothing says that it is being drawn
         await self._editor.end_draft(address, text)
-        sent = await self._store_address(result.job_id, address, await self._sender.show_text(address, text))
-        was_picture = address.message_id is not None and address.message_id != sent.message_id
-        old = (*address.album, *([address.message_id] if was_picture else []))
+        sent = await self._sender.end_with_text(address, text)
+        if sent.chat_id != address.chat_id:
+            return  # a group that moved has none of the old messages under its new id
+        old = tuple([each for each in (*address.album, address.message_id) if each != sent.message_id])
+        # Stored until they are deleted: Telegram may fail meanwhile, or this process may end.
+        await self._store_address(result.job_id, address, replace(sent, album=old))
         chat_id = str(address.chat_id)
         shown = [PictureMessage(Platform.TELEGRAM, chat_id, str(each), result.job_id, 0) for each in old]
         await self._deletion.delete(shown, result.locale)

@@ -34,11 +34,12 @@ from bot.outcomes import Platform, Undeliverable
 
 # Parts of Telegram's error texts, in lower case; it has no error codes for these cases.
 _NOT_MODIFIED = ("message is not modified",)
+_NO_TEXT = ("there is no text",)
 _MESSAGE_NOT_FOUND = (
     "message to edit not found",
     "message can't be edited",
     "message_id_invalid",
-    "there is no text",
+    *_NO_TEXT,
 )
 _THREAD_NOT_FOUND = ("message thread not found",)
 _FILE_TOO_BIG = ("file is too big",)
@@ -143,6 +144,22 @@ class Sender:
             )
 
         return await self._send_new(address, send)
+
+    async def end_with_text(self, address: ChatAddress, text: str) -> ChatAddress:
+        """Let our message say ``text``; nothing is sent if it is gone. Returns where the text is.
+
+        A picture cannot become a text, so a new message has the text then, and the picture stays.
+        """
+        try:
+            await self.edit_text(address, text)
+        except ChatMigrated as migration:
+            return await self._follow_migration(address, migration)
+        except BadRequest as error:
+            if _has_text(error, _NO_TEXT):
+                return await self.show_text(replace(address, message_id=None), text)
+            if not _has_text(error, _NOT_MODIFIED + _MESSAGE_NOT_FOUND):
+                raise
+        return address
 
     async def edit_text(
         self,

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from bot.commands.values import Cancel, Draw, LoraWish, Mine, Quota, Reroll
+from bot.commands.values import Cancel, Delete, Draw, LoraWish, Mine, Quota, Reroll
 from bot.desk.acceptance import new_job_id
 from bot.errors import (
     ChatNotAllowed,
@@ -81,6 +81,11 @@ async def test_a_repeated_receipt_has_the_address_of_its_placeholder(harness: De
     again = await harness.desk.handle(FACE, a_context("1"))
     assert isinstance(again, Receipt)
     assert again.address == placeholder
+    await harness.desk.handle(Cancel(receipt.job_id), a_context("2"))
+    await harness.desk.handle(Delete(receipt.job_id), a_context("3"))
+    again = await harness.desk.handle(FACE, a_context("1"))
+    assert isinstance(again, Receipt)
+    assert (again.repeated, again.address) == (True, None)  # a placeholder would wait for ever
 
 
 async def test_a_refusal_changes_nothing(harness: DeskHarness) -> None:
