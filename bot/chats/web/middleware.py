@@ -26,7 +26,7 @@ HEADERS = {
 }
 METHODS = ("GET", "HEAD", "POST")
 VISITED = ("/", "/operator")  # a link of another site may open them
-MAX_HEAD_BYTES = 16 * 1024  # address and headers; uvicorn limits only incomplete ones
+MAX_HEAD_BYTES = 16 * 1024  # address and headers; uvicorn limits only incomplete ones, at twice as much
 
 
 class SecurityMiddleware:

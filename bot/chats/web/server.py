@@ -72,7 +72,8 @@ class PageServer:
         self._listener = listener
         limits: dict[str, Any] = {
             "limit_concurrency": MAX_CONNECTIONS,
-            "h11_max_incomplete_event_size": MAX_HEAD_BYTES,
+            # Above MAX_HEAD_BYTES: a head that is too long is refused in our words though it comes in pieces.
+            "h11_max_incomplete_event_size": 2 * MAX_HEAD_BYTES,
             "timeout_keep_alive": KEEP_ALIVE_S,
             "timeout_graceful_shutdown": GRACE_S,
         }
