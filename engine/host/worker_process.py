@@ -89,7 +89,7 @@ class HeldMemory:
                 self.share = WorkerShare(self.bytes, max(0, weights_bytes), event.lora_bytes)
                 self.is_measured = True
             case Failed(reason=FailReason.OUT_OF_MEMORY):
-                self.bytes, self.is_measured = self._weights_bytes, True  # it has freed all other memory
+                self.bytes = self._weights_bytes + self.share.lora_bytes  # not measured: it keeps LoRAs
 
 
 class StepWatch:

@@ -9,6 +9,7 @@ import structlog
 from engine.config import CONTEXT_BYTES, Plan
 from engine.formatting import MIB, format_gib
 from engine.planner.machine import WorkerPlanner
+from engine.planner.placement.choose import choose_plan
 from engine.planner.placement.replan import PlanChange, PlanState, replan
 from engine.planner.placement.values import Placed, Situation
 
@@ -69,6 +70,9 @@ class Replanner:
         if not answer.moves or answer.plan is None:
             return ""
         moves = not adapts(placed.plan, answer.plan)
+        if moves and answer.change is PlanChange.RETURNED:
+            started = choose_plan(situation)  # by a new worker, which needs no room beside its plan
+            moves = not (isinstance(started, Placed) and adapts(placed.plan, started.plan))
         reason = _reason(answer.change, answer.plan, situation)
         log.info("plan changed", change=answer.change.value, restarts=moves, reason=reason)
         return reason if moves else ""

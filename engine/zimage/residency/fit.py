@@ -93,6 +93,13 @@ class MemoryFit:
     def lower(self, reason: str) -> bool:
         """After a failure, use less memory from now on; false if nothing more can be given up."""
         self._margin = min(MAX_MARGIN, self._margin * 2)
+        if not self._give_up(reason):
+            return False
+        # It had what was given up now. The rest would count as a need of the picture, for many jobs to come.
+        self._memory.forget_peak()
+        return True
+
+    def _give_up(self, reason: str) -> bool:
         if self._store is None:
             return self._bank.give_up_copy(reason)
         resident = self._store.resident_blocks

@@ -26,6 +26,9 @@ class MemoryReading(Protocol):
     def held_bytes(self) -> int:
         """Return what torch has allocated."""
 
+    def forget_peak(self) -> None:
+        """Let the peak of the present job be the most that is allocated from now on."""
+
 
 class TorchMemory:
     """The memory of a card: what the driver has free, and what torch holds but does not use.
@@ -54,6 +57,10 @@ class TorchMemory:
         room = torch.cuda.mem_get_info(self._device)[0] + torch.cuda.memory_reserved(self._device) - used
         return room if self._budget_bytes is None else min(room, self._budget_bytes - used)
 
+    def forget_peak(self) -> None:
+        """Let the peak of the present job be the most that is allocated from now on."""
+        torch.cuda.reset_peak_memory_stats(self._device)
+
 
 class UnmeasuredMemory:
     """The memory of a processor: pictures are small, so nothing is measured."""
@@ -64,6 +71,9 @@ class UnmeasuredMemory:
 
     def room_bytes(self) -> None:
         """Return None."""
+
+    def forget_peak(self) -> None:
+        """Do nothing."""
 
 
 def memory_of(device: torch.device, budget_bytes: int | None) -> MemoryReading:

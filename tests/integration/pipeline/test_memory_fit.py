@@ -29,12 +29,16 @@ class ScriptedMemory:
 
     def __init__(self) -> None:
         self.room: int | None = None
+        self.peaks_forgotten = 0
 
     def room_bytes(self) -> int | None:
         return self.room
 
     def held_bytes(self) -> int:
         return 2**60  # no peak is above it, so nothing is learned from this process's own memory
+
+    def forget_peak(self) -> None:
+        self.peaks_forgotten += 1
 
 
 def drawn(
@@ -176,8 +180,9 @@ def test_out_of_memory_lowers_the_resident_blocks_until_the_picture_is_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ours = planned(Plan(base=WeightLocation.PINNED))
-    store = ours._store
+    store, memory = ours._store, ScriptedMemory()
     assert store is not None
+    ours._fit._memory = memory
     expected = drawn(pipeline, sugar)
     fusions = ours._forward.fusions
     seen: list[int] = []
@@ -196,6 +201,7 @@ def test_out_of_memory_lowers_the_resident_blocks_until_the_picture_is_drawn(
     assert store.resident_blocks <= 1
     reasons = {line["reason"] for line in logs if line["event"] == "resident blocks changed"}
     assert reasons == {"CUDA out of memory. Tried to allocate 2 GiB."}
+    assert memory.peaks_forgotten == len(seen), "what was given up is no need of the picture"
 
 
 def test_the_merged_copy_comes_back_when_memory_does(

@@ -46,9 +46,9 @@ def test_a_job_that_was_stopped_or_failed_tells_nothing() -> None:
         assert (held.bytes, held.is_measured) == (700, False)
 
 
-def test_after_a_lack_of_memory_the_weights_are_left() -> None:
+def test_after_a_lack_of_memory_the_weights_and_loras_are_left_and_perhaps_more() -> None:
     held = after(DONE, Failed("a", 1, FailReason.OUT_OF_MEMORY))
-    assert (held.bytes, held.is_measured) == (400, True)
+    assert (held.bytes, held.is_measured) == (400 + DONE.lora_bytes, False)
 
 
 async def test_held_memory_is_known_during_a_job(monkeypatch: pytest.MonkeyPatch) -> None:

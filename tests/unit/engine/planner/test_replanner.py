@@ -85,6 +85,14 @@ def test_memory_that_comes_back_moves_it_back_after_a_calm_time() -> None:
     assert "have been free for a while" in reasons[0]
 
 
+def test_memory_that_comes_back_restarts_no_worker_for_the_plan_that_it_has() -> None:
+    """The plan with room to spare differs from it, but a start needs no room to spare."""
+    review = started("H200", 11.5)
+    assert review.read_for(11.5, 300) == []
+    assert review.read_for(10.5, 60) == []  # the worker adapts by itself
+    assert review.read_for(11.5, 900) == []
+
+
 def test_a_program_that_comes_and_goes_moves_the_model_less_and_less() -> None:
     review, moves = started("H200", 60), []
     for _ in range(20):
