@@ -299,8 +299,8 @@ class JobResult:
         lineage: From which job it continues.
         offers: What its controls offer.
         cells: The numbers of the pictures of a sheet that were drawn.
-        is_deleted: The job was deleted meanwhile: nothing is left to show. A message that shows its progress
-            must say so; if there is none, nothing is sent.
+        is_deleted: The job was deleted before its delivery. The message with its progress says so; a chat
+            without such a message sends nothing.
     """
 
     job_id: str

@@ -26,16 +26,6 @@ from bot.settings.password import PasswordHash
 from engine.config import BUILT_IN, PUBLISHED, PUBLISHED_COMMIT, EngineConfig
 
 EXAMPLE_COMMIT = PUBLISHED_COMMIT
-ADDRESSES = (
-    ("discord", "api_base"),
-    ("discord", "gateway"),
-    ("discord", "proxy"),
-    ("telegram", "base_url"),
-    ("telegram", "base_file_url"),
-    ("telegram", "proxy"),
-    ("engine", "endpoint"),
-)
-"""The settings that may hold a password inside an address."""
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
@@ -43,6 +33,10 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 def _listed(value: object) -> object:
     """Split a list from the environment at its commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class _UrlCheck(AfterValidator):
+    """Marks a setting as an address, which may hold a password."""
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -53,7 +47,7 @@ def _url(*schemes: str) -> AfterValidator:
                 raise ValueError
         return value
 
-    return AfterValidator(check)
+    return _UrlCheck(check)
 
 
 def password_of(address: object) -> str:
@@ -368,3 +362,13 @@ class Settings(Section):
             start_timeout_s=engine.start_timeout_s,
             step_timeout_s=engine.step_timeout_s,
         )
+
+
+ADDRESSES = tuple(
+    (section, name)
+    for section, holder in Settings.model_fields.items()
+    if isinstance(holder.annotation, type) and issubclass(holder.annotation, Section)
+    for name, field in holder.annotation.model_fields.items()
+    if any(isinstance(each, _UrlCheck) for each in field.metadata)
+)
+"""The settings that may hold a password inside an address: section and name."""

@@ -6,6 +6,9 @@ import pytest
 
 from tests.soak.run import soak
 
+# discord.py measures from the heartbeat before, if an acknowledgement is quicker than its own thread.
+HARMLESS = ("warning: Can't keep up", "warning: data folder was readable")
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -15,5 +18,4 @@ async def test_half_a_minute_of_steady_use_leaves_nothing_unanswered(tmp_path: P
     assert report.jobs["done"] > 3, report
     assert report.unanswered == report.failures == [], report
     assert len(report.parent_mib) > 5, report
-    # A slow machine brings warnings of what came late, and is served all the same.
-    assert [text for text in report.warnings if not text.startswith("warning: ")] == [], report
+    assert [text for text in report.warnings if not text.startswith(HARMLESS)] == [], report

@@ -21,8 +21,6 @@ SELDOM = 2  # passes of a point in discovery that may have been chance, such as 
 MOST_UNMET = 1  # of such points, in the short form
 INTERRUPTIONS = 3  # kills at random moments, so that a start finds an interrupted job
 KILLS_A_FAULT = 150  # within which each fault must be detected
-TURNS_A_FAULT = 10  # folders for that many kills
-TURNS_BESIDE_TESTS = 30  # on a machine where each process does less before its kill
 MOST_SENT_AGAIN = 0.2  # per kill, on the only path where an edit is impossible
 
 
@@ -113,10 +111,10 @@ def planted_faults(scale: Scale) -> Measured:
 
     def one(fault: str) -> int | None:
         kills = 0
-        for turn in range(TURNS_A_FAULT if scale.is_long else TURNS_BESIDE_TESTS):
+        for turn in range(10):
             harness = Harness(scale.folder / fault / str(turn), fault=fault, seed=turn + 1)
             # Some processes live long enough to meet rare events also on a busy machine.
-            kills += harness.kill(KILLS_A_FAULT // TURNS_A_FAULT, span_s=SPAN_S * (1 + turn % 3 * 2))
+            kills += harness.kill(KILLS_A_FAULT // 10, span_s=SPAN_S * (1 + turn % 3 * 2))
             has_ended = harness.finish(timeout_s=8)
             if not has_ended or harness.find().broken_laws:
                 return kills

@@ -24,7 +24,7 @@ def mutated_files(scale: Scale) -> Measured:
     """Examine mutated files as shelf and worker do, on every core; time decides in the long form only."""
     from tests.crash.loras import fuzz
 
-    files, whole = scale.of(8_000, 1_000_000), fuzz.Tally()
+    files, whole = scale.of(20_000, 1_000_000), fuzz.Tally()
     with ProcessPoolExecutor(IN_PARALLEL, mp_context=get_context("spawn")) as pool:
         running = [pool.submit(work) for work in fuzz.attacks(scale.folder, files, scale.of(1_000, 10_000))]
         for part in running:

@@ -86,6 +86,22 @@ async def direct_message(discord: FakeDiscord) -> dict[str, object]:
     return message
 
 
+class Clock:
+    """The real time plus an offset that a test sets."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return now_ms() + self.ahead_ms
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    monkeypatch.setattr("bot.chats.discord_.outgoing.placeholders.CHECK_INTERVAL_S", 0.02)
+    return Clock()
+
+
 @pytest.fixture(scope="session")
 def schema() -> Schema | None:
     """Discord's own schema; without it the requests are not checked (``test_discord_schema`` is skipped)."""

@@ -221,7 +221,7 @@ async def test_only_the_presser_of_a_late_question_reads_it(
 async def test_a_press_that_a_crash_interrupted_runs_after_it(
     discord: FakeDiscord, config: DiscordConfig, desk: ScriptedDesk, command: ButtonCommand
 ) -> None:
-    """Nobody knows which press of Delete it was, so the desk is told that the person is not sure."""
+    """After a restart no question counts as shown, so the desk asks again."""
     async with opened(config, desk):
         drawn = await discord.slash("sugar", {"prompt": "a face"})
         await until(lambda: desk.settled)

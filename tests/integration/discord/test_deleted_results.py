@@ -1,4 +1,4 @@
-"""A job that is deleted before its delivery ends its message, and says nothing where there is none."""
+"""A job that is deleted before its delivery edits its progress message and sends no new one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -20,17 +20,10 @@ from tests.fakes.discord_gateway import until
 from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import AT_ME, CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, RECIPE, Pictures, opened, reply_to, result_of
+from tests.integration.discord.conftest import JOB_ID, RECIPE, Clock, Pictures, opened, reply_to, result_of
 from tests.integration.discord.test_delivery import drawn_for, names_in
-from tests.integration.discord.test_placeholders import Clock
 
 SENTENCE = f"Job {JOB_ID} is deleted; nothing more comes of it."
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr("bot.chats.discord_.outgoing.placeholders.CHECK_INTERVAL_S", 0.02)
-    return Clock()
 
 
 @pytest.fixture

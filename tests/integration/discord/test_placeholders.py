@@ -21,23 +21,7 @@ from tests.fakes.discord_http import Fault
 from tests.fakes.discord_payloads import CHANNEL_ID, MEMBER_ID
 from tests.fakes.discord_rest import Interaction
 from tests.fakes.discord_server import FakeDiscord
-from tests.integration.discord.conftest import JOB_ID, RECEIPT, Pictures, now_ms, opened, result_of
-
-
-class Clock:
-    """The real time plus an offset that a test sets."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def __call__(self) -> int:
-        return now_ms() + self.ahead_ms
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    monkeypatch.setattr("bot.chats.discord_.outgoing.placeholders.CHECK_INTERVAL_S", 0.02)
-    return Clock()
+from tests.integration.discord.conftest import JOB_ID, RECEIPT, Clock, Pictures, opened, result_of
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A job that is deleted before its delivery ends its message, and says nothing where there is none."""
+"""A job that is deleted before its delivery edits its progress message and sends no new one."""
 
 import asyncio
 from dataclasses import replace

@@ -114,8 +114,13 @@ def _bytes_of(request: MaliciousRequest, own: str, cookie: str) -> bytes:
 async def _read_response(reader: asyncio.StreamReader, *, has_body: bool) -> RawResponse:
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-    length = int(headers.get("content-length", 0)) if has_body else 0
-    return RawResponse(int(first.split()[1]), headers, await reader.readexactly(length))
+    status, body = int(first.split()[1]), b""
+    if has_body and "content-length" in headers:
+        body = await reader.readexactly(int(headers["content-length"]))
+    elif has_body and status != 204:  # to the last chunk, or until the page closes the connection
+        while not body.endswith(b"0\r\n\r\n") and (piece := await reader.read(2**16)):
+            body += piece
+    return RawResponse(status, headers, body)
 
 
 @asynccontextmanager

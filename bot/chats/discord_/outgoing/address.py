@@ -143,9 +143,9 @@ class AnswerAddress:
         return replace(self, target=response)
 
     def left_in_channel(self) -> "AnswerAddress | None":
-        """The message that a response is in its channel; None if its person alone sees it, or no id is known.
+        """Return the message of a response in its channel; None if it is private or its id is unknown.
 
-        The bot can edit it like any message of its own when the token has expired.
+        The bot can edit it like its other messages after the token has expired.
         """
         if not isinstance(self.target, Response) or self.is_private:
             return None

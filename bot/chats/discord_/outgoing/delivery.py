@@ -151,7 +151,7 @@ class AnswerDelivery:
     async def _show_deleted(self, address: AnswerAddress, result: JobResult, *, was_tried: bool) -> None:
         """Let the message that shows the job's progress say that it is deleted; without one, send none."""
         job_id, state = result.job_id, address.state_at(self._clock())
-        # A message in the channel may show the progress, too, while only the news of it was lost.
+        # The bot may have sent a message to the channel without reading Discord's confirmation.
         may_be_lost = state is AnswerState.EXPIRING or (state is AnswerState.UNSENT and was_tried)
         may_move = may_be_lost and address.can_move_to_channel and not _would_leak(address, result)
         if may_move and (moved := await self._send_caption(address, result)):  # the nonce finds it

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.errors import BadSettings
-from bot.settings import PasswordHash, load_settings
+from bot.settings import PasswordHash, load_settings, sections
 from tests.unit.bot.settings.reading import TOKEN, messages_of, problems, write
 
 
@@ -136,6 +136,10 @@ ADDRESSES = {
     "engine.endpoint": "https://{who}mirror.example.org",
 }
 MAY_BE_EMPTY = {"discord.gateway", "discord.proxy", "telegram.proxy", "engine.endpoint"}
+
+
+def test_every_address_among_the_settings_is_known() -> None:
+    assert {".".join(names) for names in sections.ADDRESSES} == set(ADDRESSES)
 
 
 @pytest.mark.parametrize("setting", ADDRESSES)
